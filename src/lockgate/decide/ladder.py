@@ -1,0 +1,42 @@
+"""The steps of a rollout, from what the config says."""
+
+from __future__ import annotations
+
+from lockgate.decide.harm import GUARDRAILS
+from lockgate.decide.safety import tolerance
+from lockgate.errors import SpecError, unknown
+from lockgate.records import RolloutSpec, Step
+
+
+def steps(spec: RolloutSpec) -> tuple[Step, ...]:
+    """The rungs in order. Raises SpecError for an unknown rung or guardrail, shares that do not grow, or no end at 1.0."""
+    for name in spec.guardrails:
+        if name not in GUARDRAILS:
+            raise SpecError(unknown("guardrail", name, GUARDRAILS))
+    rungs = tuple(_step(rung) for rung in spec.ladder)
+    shares = [rung.share for rung in rungs if rung.kind == "share"]
+    if not shares or shares[-1] != 1.0 or any(a >= b for a, b in zip(shares, shares[1:], strict=False)):
+        raise SpecError(
+            f"The ladder {list(spec.ladder)} does not climb.", cure="Let its shares grow, and end it with 1.0."
+        )
+    kinds = [rung.kind for rung in rungs]
+    if (
+        kinds != sorted(kinds, key=("replay", "shadow", "share").index)
+        or kinds.count("replay") + kinds.count("shadow") > 2
+    ):
+        raise SpecError(
+            f"The ladder {list(spec.ladder)} is out of order.", cure='Write "replay", "shadow", then the shares.'
+        )
+    return rungs
+
+
+def _step(rung: str | float) -> Step:
+    if isinstance(rung, str):
+        if rung == "replay":
+            return Step(name=rung, kind="replay", share=0.0)
+        if rung == "shadow":
+            return Step(name=rung, kind="shadow", share=0.0, tolerance=tolerance(0.0))
+        raise SpecError(unknown("step", rung, ("replay", "shadow")))
+    if not 0 < rung <= 1:
+        raise SpecError(f"A step of {rung} is no share of traffic.", cure="Give a share above 0 and at most 1.")
+    return Step(name=f"{rung:.0%}", kind="share", share=float(rung), tolerance=tolerance(float(rung)))

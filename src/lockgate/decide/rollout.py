@@ -1,0 +1,66 @@
+"""The rollout's state machine: (rollout, verdicts, now) -> the next move, or none. Nothing is read, nothing is written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lockgate.records import Move, Record, Rollout, Ruling, Verdict
+from lockgate.records.rollout import MoveKind
+
+
+class Decision(Record):
+    """A move that is due: its kind, the step it leads to, the verdicts it rests on, and the reason in words."""
+
+    kind: MoveKind
+    to_step: int
+    verdicts: tuple[str, ...]
+    reason: str
+
+
+def next_move(rollout: Rollout, verdicts: Sequence[Verdict], now_s: float) -> Decision | None:
+    """What is due, gravest first: harm, then worse, then the deadline, then a promotion, then the next step.
+
+    verdicts: the standing one of each gate of this rollout. Safety unlocks shares; only worth promotes. No evidence is
+    no move.
+    """
+    if not rollout.is_running:
+        return None
+    harm = next((v for v in verdicts if v.ruling is Ruling.FAIL), None)
+    if harm is not None:
+        return Decision(kind="roll_back", to_step=rollout.at, verdicts=(harm.id,), reason=harm.sentence)
+    worth = next((v for v in verdicts if v.gate.name == "worth"), None)
+    if now_s >= rollout.deadline_s:
+        known = worth.sentence if worth else "No evidence came."
+        reason = f"The deadline has passed and the champion keeps the traffic. {known}"
+        return Decision(kind="undecided", to_step=rollout.at, verdicts=(worth.id,) if worth else (), reason=reason)
+    return _climb(rollout, verdicts, worth)
+
+
+def _climb(rollout: Rollout, verdicts: Sequence[Verdict], worth: Verdict | None) -> Decision | None:
+    if rollout.step.kind == "replay":
+        if not rollout.replayed:
+            return None
+        reason = "The replay over logged calls is done; the shadow goes on where it ended."
+        return Decision(kind="advance", to_step=rollout.at + 1, verdicts=(), reason=reason)
+    safe = next(
+        (v for v in verdicts if v.gate.name == f"safe at {rollout.step.name}" and v.ruling is Ruling.PASS), None
+    )
+    if safe is None:
+        return None
+    above = rollout.steps[rollout.at + 1]
+    if above.share < 1.0:
+        return Decision(kind="advance", to_step=rollout.at + 1, verdicts=(safe.id,), reason=safe.sentence)
+    if worth is None or worth.ruling is not Ruling.PASS:
+        return None
+    return Decision(
+        kind="promote", to_step=rollout.at + 1, verdicts=(worth.id, safe.id), reason=f"{worth.sentence} {safe.sentence}"
+    )
+
+
+def final_state(kind: MoveKind) -> str | None:
+    """The state a move leaves the rollout in, None where it goes on."""
+    return {"promote": "promoted", "roll_back": "rolled back", "undecided": "undecided", "abort": "aborted"}.get(kind)
+
+
+def is_final(move: Move) -> bool:
+    return final_state(move.kind) is not None

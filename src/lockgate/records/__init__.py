@@ -1,0 +1,69 @@
+"""All that is ever written down: one frozen struct per word of the glossary."""
+
+from lockgate.records.alarm import Alarm
+from lockgate.records.block import Block, Cell
+from lockgate.records.contract import Column, Contract
+from lockgate.records.dataset import Dataset, DatasetRef
+from lockgate.records.entry import Entry
+from lockgate.records.evidence import Claim, Evidence, Gate, Ruling, Verdict
+from lockgate.records.prediction import Outcome, Prediction, Shadow
+from lockgate.records.profile import ColumnProfile, Profile
+from lockgate.records.record import Record, decode, digest, encode
+from lockgate.records.rollout import Move, MoveKind, Rollout, RolloutState, Step
+from lockgate.records.routing import Routing
+from lockgate.records.spec import (
+    ContractSpec,
+    GateSpec,
+    ModelSpec,
+    MonitorSpec,
+    OutcomesSpec,
+    RetrainSpec,
+    RolloutSpec,
+    ServerSpec,
+    WorkspaceSpec,
+)
+from lockgate.records.version import Lineage, Manifest, Parity, Version
+
+__all__ = [
+    "Alarm",
+    "Block",
+    "Cell",
+    "Claim",
+    "Column",
+    "ColumnProfile",
+    "Contract",
+    "ContractSpec",
+    "Dataset",
+    "DatasetRef",
+    "Entry",
+    "Evidence",
+    "Gate",
+    "GateSpec",
+    "Lineage",
+    "Manifest",
+    "ModelSpec",
+    "MonitorSpec",
+    "Move",
+    "MoveKind",
+    "Outcome",
+    "OutcomesSpec",
+    "Parity",
+    "Prediction",
+    "Profile",
+    "Record",
+    "RetrainSpec",
+    "Rollout",
+    "RolloutSpec",
+    "RolloutState",
+    "Routing",
+    "Ruling",
+    "ServerSpec",
+    "Shadow",
+    "Step",
+    "Verdict",
+    "Version",
+    "WorkspaceSpec",
+    "decode",
+    "digest",
+    "encode",
+]

@@ -1,0 +1,22 @@
+"""An alarm: a verdict that a person should see."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from lockgate.records.record import Record
+
+
+class Alarm(Record):
+    """`severity`: page wakes somebody, ticket waits for the day, note is only listed. `next`: the command to run."""
+
+    id: str
+    model: str
+    cause: Literal["drift", "degradation", "contract", "fallback"]
+    severity: Literal["page", "ticket", "note"]
+    sentence: str
+    next: str
+    verdict: str
+    at_s: float
+    written_s: float
+    schema: int = 1

@@ -1,0 +1,20 @@
+"""Durations as people write them: 90s, 15m, 12h, 1d, 2w."""
+
+from __future__ import annotations
+
+import re
+
+from lockgate.errors import ConfigError
+
+UNITS_S = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_FORM = re.compile(r"(\d+(?:\.\d+)?)([smhdw])")
+
+
+def seconds(duration: str) -> float:
+    """The length of `duration` in seconds. Raises ConfigError where it is not a positive number and a unit."""
+    found = _FORM.fullmatch(duration.strip())
+    if not found or float(found[1]) <= 0:
+        raise ConfigError(
+            f"{duration!r} is not a duration.", cure="Write a number and a unit: 90s, 15m, 12h, 1d or 2w."
+        )
+    return float(found[1]) * UNITS_S[found[2]]

@@ -1,0 +1,69 @@
+"""What the log holds: predictions, shadow answers and outcomes. Times are seconds since 1970, UTC."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from lockgate.records.record import Record
+
+Arm = Literal["champion", "challenger"]
+Scalar = float | int | str | bool | None
+
+
+class Prediction(Record, tag="prediction", array_like=True):
+    """The record of one answered call.
+
+    arm: the assignment, whoever answered in the end (intention to treat); version: that arm's version; served_by: the
+    link of the chain that answered. share: the challenger's share of traffic when the call was routed. failure: why the
+    assigned version gave no valid answer of its own in time, None where it did. flags: contract breaks that did not
+    refuse the row. inputs: the row's values in the order of the contract's asked columns.
+    """
+
+    id: str
+    model: str
+    unit: str
+    asked_s: float
+    answered_s: float
+    arm: Arm
+    version: str
+    served_by: str
+    value: float
+    latency_ms: float
+    share: float = 0.0
+    rollout: str | None = None
+    failure: str | None = None
+    flags: tuple[str, ...] = ()
+    inputs: tuple[Scalar, ...] = ()
+
+
+class Shadow(Record, tag="shadow", array_like=True):
+    """Another version's answer to a call it did not serve. `id` is the prediction's; `value` None where it failed."""
+
+    id: str
+    model: str
+    version: str
+    rollout: str | None
+    asked_s: float
+    value: float | None
+    latency_ms: float
+    failure: str | None = None
+    flags: tuple[str, ...] = ()
+
+
+class Outcome(Record, tag="outcome", array_like=True):
+    """What turned out to be true of a prediction. `at_s`: when it came true; the latest received one wins."""
+
+    id: str
+    model: str
+    value: float
+    at_s: float
+    received_s: float
+
+
+LogEntry = Prediction | Shadow | Outcome
+
+entry_encoder = msgspec.msgpack.Encoder()
+entry_decoder: msgspec.msgpack.Decoder[LogEntry] = msgspec.msgpack.Decoder(LogEntry)
+entries_decoder: msgspec.msgpack.Decoder[list[LogEntry]] = msgspec.msgpack.Decoder(list[LogEntry])

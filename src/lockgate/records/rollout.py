@@ -1,0 +1,82 @@
+"""A rollout: the plan and the state of moving traffic from champion to challenger, and the moves it made."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from lockgate.records.record import Record
+from lockgate.records.spec import RolloutSpec
+
+
+class RolloutState(StrEnum):
+    RUNNING = "running"
+    PROMOTED = "promoted"
+    ROLLED_BACK = "rolled back"
+    UNDECIDED = "undecided"
+    ABORTED = "aborted"
+
+
+MoveKind = Literal["start", "advance", "promote", "roll_back", "undecided", "abort", "install"]
+
+
+class Step(Record):
+    """One rung: replay, shadow, or a share of traffic, and the canary's own failure rate that is tolerated there."""
+
+    name: str
+    kind: Literal["replay", "shadow", "share"]
+    share: float
+    tolerance: float = 0.0
+    margin_ratio: float = 0.0
+
+
+class Rollout(Record):
+    """The state of one rollout. `at`: index into `steps`; times are event time, seconds since 1970, UTC.
+
+    history: day differences of the same pair from before the test, oldest first; only its correlation and skewness
+    are used.
+    """
+
+    id: str
+    model: str
+    champion: str
+    challenger: str
+    spec: RolloutSpec
+    steps: tuple[Step, ...]
+    at: int
+    state: RolloutState
+    started_s: float
+    stepped_s: float
+    deadline_s: float
+    not_worse_by: float
+    history: tuple[float, ...] = ()
+    replayed: bool = False
+    ended_s: float | None = None
+    schema: int = 1
+
+    @property
+    def step(self) -> Step:
+        return self.steps[self.at]
+
+    @property
+    def is_running(self) -> bool:
+        return self.state is RolloutState.RUNNING
+
+
+class Move(Record):
+    """A change of traffic, and the verdict it rests on. `verdict` is None only where a person moved: then `by` names
+    them and `reason` says why."""
+
+    id: str
+    model: str
+    kind: MoveKind
+    to: str
+    share: float
+    revision: int
+    verdicts: tuple[str, ...]
+    reason: str
+    at_s: float
+    written_s: float
+    by: str = "lockgate"
+    rollout: str | None = None
+    schema: int = 1

@@ -1,0 +1,39 @@
+"""Routing: the current shares per arm, as one record, swapped whole."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from lockgate.records.record import Record
+
+
+class Routing(Record):
+    """All a worker needs to answer for one model.
+
+    revision: grows by one with every change. salt: names the rollout in the assignment's hash. share: the challenger's
+    part of traffic, in [0, 1]; with no challenger, 0. shadow: whether the arm that did not serve is called as well, so
+    that pairs go on through the whole ladder. constant: what answers when nothing else can.
+    """
+
+    model: str
+    revision: int
+    champion: str
+    baseline: str | None
+    constant: float
+    challenger: str | None = None
+    rollout: str | None = None
+    salt: str = ""
+    share: float = 0.0
+    shadow: bool = False
+    unit: str | None = None
+    time: str | None = None
+    chain: tuple[Literal["champion", "baseline", "constant"], ...] = ("champion", "baseline", "constant")
+    deadline_ms: float = 50.0
+    task: Literal["binary", "regression"] = "binary"
+    schema: int = 1
+
+    @property
+    def versions(self) -> tuple[str, ...]:
+        """Every version that must stay loaded, the champion first."""
+        named = (self.champion, self.challenger, self.baseline)
+        return tuple(dict.fromkeys(version for version in named if version is not None))

@@ -1,0 +1,105 @@
+"""What `lockgate.toml` says: facts and numbers, with a default for every key but target and unit."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from lockgate.records.record import Record
+
+Task = Literal["binary", "regression"]
+Memory = Literal["independent", "short", "long", "new"]
+
+
+class OutcomesSpec(Record):
+    """horizon: how old a call must be before its outcome counts as missing; a missing outcome is excluded, reported."""
+
+    horizon: str = "1d"
+    outcome_depends_on_prediction: bool = False
+    missing: Literal["exclude"] = "exclude"
+
+
+class GateSpec(Record):
+    """better_by, not_worse_by: in the metric's units. holdout: the last stretch of the table, by time, never trained on.
+    slices: columns whose parts are reported."""
+
+    better_by: float = 0.0
+    not_worse_by: float = 0.002
+    alpha: float = 0.05
+    holdout: str = "14d"
+    slices: tuple[str, ...] = ()
+
+
+class RolloutSpec(Record):
+    """ladder: replay, shadow and shares, in order, ending at 1.0. prove: what promotes. guardrails: what may stop.
+    worse_by: quality as a guardrail, "at least this much worse", a share of the champion's loss."""
+
+    ladder: tuple[str | float, ...] = ("replay", "shadow", 0.05, 0.25, 0.5, 1.0)
+    prove: Literal["better", "not worse"] = "not worse"
+    guardrails: tuple[str, ...] = ("failures", "contract_breaks", "quality")
+    alpha: float = 0.01
+    worth_alpha: float = 0.05
+    worse_by: float = 0.1
+    block: str = "1d"
+    memory: Memory = "short"
+    deadline: str = "60d"
+
+
+class MonitorSpec(Record):
+    """tolerance: the loss of skill, in skill points, that does not matter. window: the stretch a drift is read from."""
+
+    false_alarms_per_year: float = 4
+    tolerance: float = 0.02
+    window: str = "28d"
+    drift_at: float = 0.2
+
+
+class RetrainSpec(Record):
+    when: tuple[str, ...] = ("degradation",)
+
+
+class ContractSpec(Record):
+    """known_after: columns learnt only after the question. known: the column that says when the outcome was known.
+    ranges: a person's [low, high] by column: rows outside are refused."""
+
+    known_after: tuple[str, ...] = ()
+    known: str | None = None
+    keys: tuple[str, ...] = ()
+    ranges: dict[str, tuple[float, float]] = {}
+
+
+class ModelSpec(Record):
+    """One model's task. train, features: `module:function`; rule: the columns by which the rule baseline
+    groups, chosen where left out; fallback: the links behind the chosen version, in order."""
+
+    target: str
+    unit: str | None = None
+    task: Task = "binary"
+    time: str | None = None
+    metric: str = "log_loss"
+    train: str | None = None
+    features: str | None = None
+    rule: tuple[str, ...] = ()
+    fallback: tuple[str | float, ...] = ("champion", "baseline")
+    deadline_ms: float = 50.0
+    seed: int = 0
+    contract: ContractSpec = ContractSpec()
+    outcomes: OutcomesSpec = OutcomesSpec()
+    gate: GateSpec = GateSpec()
+    rollout: RolloutSpec = RolloutSpec()
+    monitor: MonitorSpec = MonitorSpec()
+    retrain: RetrainSpec = RetrainSpec()
+
+
+class ServerSpec(Record):
+    host: str = "127.0.0.1"
+    port: int = 8080
+    pages_port: int = 8081
+    workers: int = 2
+
+
+class WorkspaceSpec(Record):
+    """The whole file."""
+
+    model: dict[str, ModelSpec] = {}
+    server: ServerSpec = ServerSpec()
+    directory: str = ".lockgate"

@@ -1,0 +1,1 @@
+"""Summaries, bets and block tests: pure functions of (state, input)."""

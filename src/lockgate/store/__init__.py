@@ -1,0 +1,1 @@
+"""Where everything is kept: `ports` says what is needed, one file per adapter says how."""

@@ -1,0 +1,109 @@
+"""Every port in memory: for notebooks and tests, and the plain statement of what an adapter does."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lockgate.errors import Conflict
+from lockgate.records import Entry, Routing, encode
+from lockgate.records.entry import GENESIS, link
+from lockgate.records.prediction import LogEntry
+from lockgate.store.keys import CHAINED, REPLACED, at_s, key
+from lockgate.store.ports import Cursor, K, Kept
+
+
+class MemoryLog:
+    def __init__(self) -> None:
+        self._entries: list[LogEntry] = []
+
+    def writer(self) -> MemoryLog:
+        return self
+
+    def append(self, entries: Sequence[LogEntry]) -> None:
+        self._entries.extend(entries)
+
+    def close(self) -> None:
+        return None
+
+    def read(self, cursor: Cursor | None = None, limit: int | None = None) -> tuple[list[LogEntry], Cursor]:
+        at = (cursor or {}).get("entries", 0)
+        end = len(self._entries) if limit is None else min(len(self._entries), at + limit)
+        return self._entries[at:end], {"entries": end}
+
+
+class MemoryBoard:
+    def __init__(self) -> None:
+        self._routings: dict[str, Routing] = {}
+
+    def publish(self, routing: Routing) -> None:
+        self._routings[routing.model] = routing
+
+    def read(self, model: str) -> Routing | None:
+        return self._routings.get(model)
+
+    def models(self) -> tuple[str, ...]:
+        return tuple(sorted(self._routings))
+
+
+class MemoryRecords:
+    def __init__(self) -> None:
+        self._kept: dict[tuple[type, str], Kept] = {}
+        self._ledger: list[Entry] = []
+
+    def write(self, *records: Kept) -> None:
+        fresh = [record for record in records if self._is_fresh(record)]
+        for record in fresh:
+            # A replaced record keeps its place in the order.
+            self._kept[type(record), key(record)] = record
+            if type(record) in CHAINED:
+                self._chain(record)
+
+    def get(self, kind: type[K], key: str) -> K | None:
+        found = self._kept.get((kind, key))
+        return found if isinstance(found, kind) else None
+
+    def all(self, kind: type[K], model: str | None = None) -> list[K]:
+        return [r for r in self._kept.values() if isinstance(r, kind) and model in (None, r.model)]
+
+    def entries(self, after: int = 0) -> list[Entry]:
+        return self._ledger[after:]
+
+    def _is_fresh(self, record: Kept) -> bool:
+        held = self._kept.get((type(record), key(record)))
+        if held is None or isinstance(record, REPLACED):
+            return True
+        if held != record:
+            raise Conflict(f"Another {type(record).__name__} is kept under {key(record)}; records are written once.")
+        return False
+
+    def _chain(self, record: Kept) -> None:
+        previous = self._ledger[-1].digest if self._ledger else GENESIS
+        number, kind, body = len(self._ledger) + 1, CHAINED[type(record)], encode(record).decode()
+        self._ledger.append(
+            Entry(
+                number=number,
+                previous=previous,
+                digest=link(previous, number, kind, key(record), body),
+                kind=kind,
+                model=record.model,
+                subject=key(record),
+                body=body,
+                written_s=at_s(record),
+            )
+        )
+
+
+class MemoryLease:
+    def __init__(self) -> None:
+        self._held: dict[str, tuple[str, float]] = {}
+
+    def acquire(self, name: str, holder: str, *, now_s: float, for_s: float) -> bool:
+        owner, until_s = self._held.get(name, ("", 0.0))
+        if owner not in ("", holder) and now_s < until_s:
+            return False
+        self._held[name] = (holder, now_s + for_s)
+        return True
+
+    def release(self, name: str, holder: str) -> None:
+        if self._held.get(name, ("", 0.0))[0] == holder:
+            del self._held[name]

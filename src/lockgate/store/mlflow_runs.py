@@ -1,0 +1,100 @@
+"""Runs in MLflow: a neighbour, not the ground. When it is down, training goes on and says so."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("DO_NOT_TRACK", "true")
+
+
+class MlflowRuns:
+    """Writes to a tracking server or a SQLite file."""
+
+    def __init__(self, uri: str, artifacts: Path | None = None) -> None:
+        self._uri = uri
+        self._artifacts = artifacts
+        self._problem: str | None = None
+
+    @property
+    def problem(self) -> str | None:
+        return self._problem
+
+    def log_run(
+        self, *, model: str, name: str, parameters: Mapping[str, str], metrics: Mapping[str, float], folder: Path | None
+    ) -> str | None:
+        try:
+            return self._log_run(model, name, parameters, metrics, folder)
+        except Exception as error:  # whatever the tracker raises, the version is made all the same
+            self._problem = f"MLflow at {self._uri} could not be reached: {error}"
+            return None
+
+    def _log_run(
+        self, model: str, name: str, parameters: Mapping[str, str], metrics: Mapping[str, float], folder: Path | None
+    ) -> str:
+        from mlflow.entities import Metric, Param, RunTag
+
+        client = self._client()
+        experiment = client.get_experiment_by_name(model)
+        place = self._artifacts.resolve().as_uri() if self._artifacts else None
+        number = experiment.experiment_id if experiment else client.create_experiment(model, artifact_location=place)
+        run = client.create_run(number, run_name=name).info.run_id
+        now_ms = 0
+        client.log_batch(
+            run,
+            metrics=[Metric(key, value, now_ms, 0) for key, value in metrics.items() if value == value],
+            params=[Param(key, value[:500]) for key, value in parameters.items()],
+            tags=[RunTag("lockgate.model", model)],
+        )
+        if folder is not None:
+            client.log_artifacts(run, str(folder))
+        client.set_terminated(run)
+        return run
+
+    def _client(self):  # noqa: ANN202 - mlflow's type, imported late
+        from mlflow import MlflowClient
+
+        logging.getLogger("mlflow").setLevel(logging.ERROR)
+        logging.getLogger("alembic").setLevel(logging.ERROR)
+        return MlflowClient(tracking_uri=self._uri, registry_uri=self._uri)
+
+
+def template() -> Path:
+    """Where a migrated, empty database of this MLflow is kept: its first migration takes 10 to 30 s."""
+    return Path(sys.prefix) / "share" / "lockgate" / f"mlflow-{version('mlflow')}.db"
+
+
+def prepare(database: Path) -> None:
+    """A migrated database at `database`, copied from the template; the first time ever, the template is made."""
+    kept = template()
+    database.parent.mkdir(parents=True, exist_ok=True)
+    if kept.exists():
+        shutil.copyfile(kept, database)
+        return
+    _migrate(database)
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        fresh = kept.with_suffix(f".{os.getpid()}")
+        shutil.copyfile(database, fresh)
+        os.replace(fresh, kept)
+    except OSError:
+        # A read-only installation: every new workspace then migrates for itself.
+        return
+
+
+def _migrate(database: Path) -> None:
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    SqlAlchemyStore(f"sqlite:///{database}", str(database.parent / "artifacts"))
+
+
+if __name__ == "__main__":
+    prepare(Path(sys.argv[1]))

@@ -1,0 +1,134 @@
+"""What the house asks of the outside. Services see these; adapters live in the files beside, and are named in
+`workspace.wire` alone. Every adapter of a port passes the same kit in tests/conformance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from lockgate.records import (
+    Alarm,
+    Block,
+    Dataset,
+    DatasetRef,
+    Entry,
+    Move,
+    Rollout,
+    Routing,
+    Verdict,
+    Version,
+)
+from lockgate.records.prediction import LogEntry
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Kept = Alarm | Block | Dataset | Move | Rollout | Routing | Verdict | Version
+K = TypeVar("K", Alarm, Block, Dataset, Move, Rollout, Routing, Verdict, Version)
+Cursor = Mapping[str, int]
+
+
+class LogWriter(Protocol):
+    """One process's own end of the log; never shared."""
+
+    def append(self, entries: Sequence[LogEntry]) -> None:
+        """Keep the entries, all or none; once it returns, a `kill -9` loses none of them.
+
+        Raises StoreError when the outside refuses; the entries are then not kept, and may be appended again.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+class PredictionLog(Protocol):
+    """Predictions, shadows and outcomes, from many writers; at least once, so readers count an id once."""
+
+    def writer(self) -> LogWriter: ...
+
+    def read(self, cursor: Cursor | None = None, limit: int | None = None) -> tuple[list[LogEntry], Cursor]:
+        """Entries after `cursor` (None: from the start) and where to go on; a writer's own entries keep their order.
+
+        With a limit it stops after the frame that reaches it. A torn or damaged frame ends its segment.
+        """
+        ...
+
+
+class RoutingBoard(Protocol):
+    """Where workers look for the routing, at least four times a second; swapped whole."""
+
+    def publish(self, routing: Routing) -> None: ...
+
+    def read(self, model: str) -> Routing | None: ...
+
+    def models(self) -> tuple[str, ...]: ...
+
+
+class VersionFolders(Protocol):
+    """Versions' artefacts, by id."""
+
+    def add(self, version: str, folder: Path) -> Path:
+        """Move a finished folder into place; an id that is there already is left as it is."""
+        ...
+
+    def path(self, version: str) -> Path:
+        """Raises NotFound for an unknown version."""
+        ...
+
+
+class Records(Protocol):
+    """Records by kind and key, and the ledger: verdicts, moves and alarms are chained as they are written."""
+
+    def write(self, *records: Kept) -> None:
+        """All of them in one transaction, or none.
+
+        Verdicts, moves and alarms go to the ledger as well. A rollout or a routing replaces the one of its key; anything
+        else is written once: the same again is nothing, another under the same key is a Conflict.
+        """
+        ...
+
+    def get(self, kind: type[K], key: str) -> K | None: ...
+
+    def all(self, kind: type[K], model: str | None = None) -> list[K]:
+        """In the order written."""
+        ...
+
+    def entries(self, after: int = 0) -> list[Entry]:
+        """The ledger, oldest first, from the entry after that number."""
+        ...
+
+
+class Lease(Protocol):
+    """At most one holder of a name at a time."""
+
+    def acquire(self, name: str, holder: str, *, now_s: float, for_s: float) -> bool:
+        """Take or renew; false while somebody else's has not run out."""
+        ...
+
+    def release(self, name: str, holder: str) -> None: ...
+
+
+class Tables(Protocol):
+    """Immutable versions of tables."""
+
+    def write(self, table: str, rows: pl.DataFrame) -> DatasetRef:
+        """The rows as the table's next version, replacing what it held."""
+        ...
+
+    def read(self, ref: DatasetRef) -> pl.DataFrame:
+        """That version, digest checked. Raises StoreError where its files are not those referred to."""
+        ...
+
+
+class Tracker(Protocol):
+    """Where runs are written for people to compare. Serving, gating and rollback go on when it is down."""
+
+    def log_run(
+        self, *, model: str, name: str, parameters: Mapping[str, str], metrics: Mapping[str, float], folder: Path | None
+    ) -> str | None:
+        """The run's id; None when the tracker could not be reached, which `problem` then explains."""
+        ...
+
+    @property
+    def problem(self) -> str | None: ...

@@ -1,0 +1,186 @@
+"""Records, ledger and lease in SQLite (WAL) through SQLAlchemy Core; the same code runs on PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from lockgate.errors import Conflict, StoreError
+from lockgate.records import Entry, decode, encode
+from lockgate.records.entry import GENESIS, link
+from lockgate.store.keys import CHAINED, REPLACED, at_s, key
+from lockgate.store.ports import K, Kept
+
+SCHEMA = 1
+_meta = sa.MetaData()
+_record = sa.Table(
+    "record",
+    _meta,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("key", sa.String(512), nullable=False),
+    sa.Column("model", sa.String(256), nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.UniqueConstraint("kind", "key"),
+    sa.Index("record_by_model", "kind", "model"),
+)
+_ledger = sa.Table(
+    "ledger",
+    _meta,
+    sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("previous", sa.String(64), nullable=False),
+    sa.Column("digest", sa.String(64), nullable=False, unique=True),
+    sa.Column("kind", sa.String(32), nullable=False),
+    sa.Column("model", sa.String(256), nullable=False),
+    sa.Column("subject", sa.String(512), nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("written_s", sa.Float, nullable=False),
+)
+_lease = sa.Table(
+    "lease",
+    _meta,
+    sa.Column("name", sa.String(128), primary_key=True),
+    sa.Column("holder", sa.String(128), nullable=False),
+    sa.Column("until_s", sa.Float, nullable=False),
+)
+_schema = sa.Table("lockgate_schema", _meta, sa.Column("number", sa.Integer, primary_key=True))
+
+
+def connect(url: str) -> sa.Engine:
+    """An engine whose write transactions begin as writers, so that two of them never read the same last link."""
+    engine = sa.create_engine(url)
+    if engine.dialect.name == "sqlite":
+        sa.event.listen(engine, "connect", _prepare_sqlite)
+        sa.event.listen(engine, "begin", _begin_immediate)
+    return engine
+
+
+def connect_file(path: Path) -> sa.Engine:
+    """SQLite at `path`, its folder made. Raises StoreError where it cannot be opened."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        engine = connect(f"sqlite:///{path}")
+        create(engine)
+    except (OSError, sa.exc.SQLAlchemyError) as error:
+        reason = getattr(error, "orig", None) or error
+        raise StoreError(
+            f"The database {path} cannot be opened: {reason}.", cure="Free some room, or mend it."
+        ) from error
+    return engine
+
+
+def create(engine: sa.Engine) -> None:
+    """Make what is missing. Raises StoreError for a database of another schema."""
+    _meta.create_all(engine)
+    with engine.begin() as db:
+        found = db.execute(sa.select(_schema.c.number)).scalar()
+        if found is None:
+            db.execute(sa.insert(_schema).values(number=SCHEMA))
+    if found not in (None, SCHEMA):
+        raise StoreError(
+            f"The database has schema {found}, and this Lockgate reads schema {SCHEMA}.",
+            cure="Install the matching version.",
+        )
+
+
+def _prepare_sqlite(connection: object, _record: object) -> None:
+    connection.isolation_level = None  # pyright: ignore[reportAttributeAccessIssue] # the driver must not begin by itself
+    cursor = connection.cursor()  # pyright: ignore
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_immediate(connection: sa.Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if not connection.get_execution_options().get("reads") else "BEGIN")
+
+
+class SqlRecords:
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._reading = engine.execution_options(reads=True)
+
+    def write(self, *records: Kept) -> None:
+        with _named_errors(), self._engine.begin() as db:
+            last = db.execute(
+                sa.select(_ledger.c.number, _ledger.c.digest).order_by(_ledger.c.number.desc()).limit(1)
+            ).first()
+            number, previous = (last.number, last.digest) if last else (0, GENESIS)
+            for record in records:
+                body = encode(record).decode()
+                if self._keep(db, record, body) and type(record) in CHAINED:
+                    number += 1
+                    previous = self._chain(db, record, body, number, previous)
+
+    def get(self, kind: type[K], key: str) -> K | None:
+        query = sa.select(_record.c.body).where(_record.c.kind == kind.__name__, _record.c.key == key)
+        with _named_errors(), self._reading.begin() as db:
+            body = db.execute(query).scalar()
+        return None if body is None else decode(kind, body)
+
+    def all(self, kind: type[K], model: str | None = None) -> list[K]:
+        query = sa.select(_record.c.body).where(_record.c.kind == kind.__name__).order_by(_record.c.number)
+        if model is not None:
+            query = query.where(_record.c.model == model)
+        with _named_errors(), self._reading.begin() as db:
+            return [decode(kind, body) for body in db.execute(query).scalars()]
+
+    def entries(self, after: int = 0) -> list[Entry]:
+        query = sa.select(_ledger).where(_ledger.c.number > after).order_by(_ledger.c.number)
+        with _named_errors(), self._reading.begin() as db:
+            return [Entry(**row._mapping) for row in db.execute(query)]  # pyright: ignore
+
+    def _keep(self, db: sa.Connection, record: Kept, body: str) -> bool:
+        """Whether anything was written."""
+        kind, name = type(record).__name__, key(record)
+        place = (_record.c.kind == kind) & (_record.c.key == name)
+        held = db.execute(sa.select(_record.c.body).where(place)).scalar()
+        if held is None:
+            db.execute(sa.insert(_record).values(kind=kind, key=name, model=record.model, body=body))
+            return True
+        if isinstance(record, REPLACED):
+            db.execute(sa.update(_record).where(place).values(body=body))
+            return True
+        if held != body:
+            raise Conflict(f"Another {kind} is kept under {name}; records are written once.")
+        return False
+
+    def _chain(self, db: sa.Connection, record: Kept, body: str, number: int, previous: str) -> str:
+        kind = CHAINED[type(record)]
+        digest = link(previous, number, kind, key(record), body)
+        values = {"number": number, "previous": previous, "digest": digest, "kind": kind, "model": record.model}
+        db.execute(sa.insert(_ledger).values(**values, subject=key(record), body=body, written_s=at_s(record)))
+        return digest
+
+
+class SqlLease:
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+
+    def acquire(self, name: str, holder: str, *, now_s: float, for_s: float) -> bool:
+        with _named_errors(), self._engine.begin() as db:
+            held = db.execute(sa.select(_lease).where(_lease.c.name == name)).first()
+            if held is None:
+                db.execute(sa.insert(_lease).values(name=name, holder=holder, until_s=now_s + for_s))
+                return True
+            if held.holder != holder and now_s < held.until_s:
+                return False
+            db.execute(sa.update(_lease).where(_lease.c.name == name).values(holder=holder, until_s=now_s + for_s))
+            return True
+
+    def release(self, name: str, holder: str) -> None:
+        with _named_errors(), self._engine.begin() as db:
+            db.execute(sa.delete(_lease).where(_lease.c.name == name, _lease.c.holder == holder))
+
+
+@contextmanager
+def _named_errors() -> Iterator[None]:
+    try:
+        yield
+    except sa.exc.DBAPIError as error:
+        raise StoreError(
+            f"The database refused: {error.orig}.", cure="Free some room, or wait for whoever holds it."
+        ) from error
