@@ -1,11 +1,12 @@
 """All that is ever written down: one frozen struct per word of the glossary."""
 
 from lockgate.records.alarm import Alarm
-from lockgate.records.block import Block, Cell
+from lockgate.records.block import Block, Cell, PairBlock
 from lockgate.records.contract import Column, Contract
 from lockgate.records.dataset import Dataset, DatasetRef
 from lockgate.records.entry import Entry
 from lockgate.records.evidence import Claim, Evidence, Gate, Ruling, Verdict
+from lockgate.records.health import Health
 from lockgate.records.prediction import Outcome, Prediction, Shadow
 from lockgate.records.profile import ColumnProfile, Profile
 from lockgate.records.record import Record, decode, digest, encode
@@ -39,6 +40,7 @@ __all__ = [
     "Evidence",
     "Gate",
     "GateSpec",
+    "Health",
     "Lineage",
     "Manifest",
     "ModelSpec",
@@ -47,6 +49,7 @@ __all__ = [
     "MoveKind",
     "Outcome",
     "OutcomesSpec",
+    "PairBlock",
     "Parity",
     "Prediction",
     "Profile",

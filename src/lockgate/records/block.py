@@ -1,34 +1,9 @@
-"""Evidence, counted: blocks of time for worth, cells of calls for harm."""
+"""Evidence, counted: blocks of time for worth, cells of calls for harm. Times are event time, seconds since 1970, UTC."""
 
 from __future__ import annotations
 
+from lockgate.records.profile import Profile
 from lockgate.records.record import Record
-
-
-class Block(Record):
-    """One block of time (a day, say) of one model's matured calls.
-
-    start_s, end_s: event time, [start, end). calls: asked in the block; labelled: those with an outcome. loss: sum of the
-    served champion-side losses; base_loss: sum of the losses of the block's own base rate (or mean). pairs: calls both
-    arms scored and an outcome is known for; champion_loss, challenger_loss: sums over those pairs.
-    """
-
-    model: str
-    start_s: float
-    end_s: float
-    calls: int
-    labelled: int
-    champion: str
-    loss: float
-    base_loss: float
-    target_sum: float
-    rollout: str | None = None
-    challenger: str | None = None
-    pairs: int = 0
-    champion_loss: float = 0.0
-    challenger_loss: float = 0.0
-    closed_s: float = 0.0
-    schema: int = 1
 
 
 class Cell(Record):
@@ -61,3 +36,51 @@ class Cell(Record):
 
 def _sum(a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:
     return a[0] + b[0], a[1] + b[1]
+
+
+class Block(Record):
+    """One block [start_s, end_s) of a model's matured calls, as the champion did on them.
+
+    calls: asked in the block; scored: those that the champion gave a value for and whose outcome is known, over which the
+    sums run. loss: of the champion; base_loss: of the block's own mean outcome. failures: of the assigned versions.
+    profile: counts of the inputs over the champion's reference cells.
+    """
+
+    model: str
+    start_s: float
+    end_s: float
+    champion: str
+    calls: int
+    labelled: int
+    scored: int
+    loss: float
+    base_loss: float
+    outcome_sum: float
+    failures: int
+    profile: Profile | None = None
+    schema: int = 1
+
+
+class PairBlock(Record):
+    """One block of the calls that both arms of a rollout scored: live, or replayed over the log.
+
+    scored: pairs whose outcome is known, over which the losses are summed. cells: the block's calls by share.
+    """
+
+    model: str
+    rollout: str
+    start_s: float
+    end_s: float
+    champion: str
+    challenger: str
+    scored: int
+    champion_loss: float
+    challenger_loss: float
+    cells: tuple[Cell, ...]
+    is_replayed: bool = False
+    schema: int = 1
+
+    @property
+    def difference(self) -> float:
+        """Challenger's mean loss minus the champion's: positive is worse."""
+        return (self.challenger_loss - self.champion_loss) / self.scored

@@ -20,6 +20,7 @@ class Routing(Record):
     champion: str
     baseline: str | None
     constant: float
+    previous: str | None = None
     challenger: str | None = None
     rollout: str | None = None
     salt: str = ""
@@ -35,5 +36,5 @@ class Routing(Record):
     @property
     def versions(self) -> tuple[str, ...]:
         """Every version that must stay loaded, the champion first."""
-        named = (self.champion, self.challenger, self.baseline)
+        named = (self.champion, self.challenger, self.baseline, self.previous)
         return tuple(dict.fromkeys(version for version in named if version is not None))

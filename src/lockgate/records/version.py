@@ -61,7 +61,11 @@ class Manifest(Record):
 
 
 class Version(Record):
-    """A registered version. `id` is the digest of its manifest; `short` is what people type."""
+    """A registered version. `id` is the digest of its manifest; `short` is what people type.
+
+    baseline: for a candidate, the best baseline that was trained beside it. held_out_from_s: rows asked from then on were
+    never trained on. metrics: on those rows.
+    """
 
     id: str
     model: str
@@ -71,6 +75,8 @@ class Version(Record):
     lineage: Lineage
     metrics: dict[str, float]
     parity: Parity | None
+    baseline: str | None = None
+    held_out_from_s: float | None = None
     schema: int = 1
 
     @property

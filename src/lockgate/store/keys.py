@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-from lockgate.records import Alarm, Block, Dataset, Move, Rollout, Routing, Verdict, Version
+from lockgate.records import Alarm, Block, Dataset, Health, Move, PairBlock, Rollout, Routing, Verdict, Version
 from lockgate.records.entry import EntryKind
 from lockgate.store.ports import Kept
 
-REPLACED = (Rollout, Routing)
+REPLACED = (Health, Rollout, Routing)
 CHAINED: dict[type, EntryKind] = {Verdict: "verdict", Move: "move", Alarm: "alarm"}
-KINDS: tuple[type[Kept], ...] = (Alarm, Block, Dataset, Move, Rollout, Routing, Verdict, Version)
+KINDS: tuple[type[Kept], ...] = (
+    Alarm,
+    Block,
+    Dataset,
+    Health,
+    Move,
+    PairBlock,
+    Rollout,
+    Routing,
+    Verdict,
+    Version,
+)
 
 
 def key(record: Kept) -> str:
     """What tells records of one kind apart."""
     if isinstance(record, Dataset):
         return str(record.ref)
-    if isinstance(record, Routing):
+    if isinstance(record, Routing | Health):
         return record.model
     if isinstance(record, Block):
-        return "/".join((record.model, record.champion, record.rollout or "", str(record.start_s)))
+        return f"{record.model}/{record.start_s:.0f}"
+    if isinstance(record, PairBlock):
+        return f"{record.rollout}/{record.start_s:.0f}"
     return record.id
 
 

@@ -65,6 +65,9 @@ class MemoryRecords:
     def all(self, kind: type[K], model: str | None = None) -> list[K]:
         return [r for r in self._kept.values() if isinstance(r, kind) and model in (None, r.model)]
 
+    def count(self, kind: type[K], model: str) -> int:
+        return len(self.all(kind, model))
+
     def entries(self, after: int = 0) -> list[Entry]:
         return self._ledger[after:]
 

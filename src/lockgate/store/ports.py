@@ -13,7 +13,9 @@ from lockgate.records import (
     Dataset,
     DatasetRef,
     Entry,
+    Health,
     Move,
+    PairBlock,
     Rollout,
     Routing,
     Verdict,
@@ -24,8 +26,8 @@ from lockgate.records.prediction import LogEntry
 if TYPE_CHECKING:
     import polars as pl
 
-Kept = Alarm | Block | Dataset | Move | Rollout | Routing | Verdict | Version
-K = TypeVar("K", Alarm, Block, Dataset, Move, Rollout, Routing, Verdict, Version)
+Kept = Alarm | Block | Dataset | Health | Move | PairBlock | Rollout | Routing | Verdict | Version
+K = TypeVar("K", Alarm, Block, Dataset, Health, Move, PairBlock, Rollout, Routing, Verdict, Version)
 Cursor = Mapping[str, int]
 
 
@@ -83,7 +85,7 @@ class Records(Protocol):
     def write(self, *records: Kept) -> None:
         """All of them in one transaction, or none.
 
-        Verdicts, moves and alarms go to the ledger as well. A rollout or a routing replaces the one of its key; anything
+        Verdicts, moves and alarms go to the ledger as well. A rollout, a routing or a health replaces the one of its key; anything
         else is written once: the same again is nothing, another under the same key is a Conflict.
         """
         ...
@@ -93,6 +95,8 @@ class Records(Protocol):
     def all(self, kind: type[K], model: str | None = None) -> list[K]:
         """In the order written."""
         ...
+
+    def count(self, kind: type[K], model: str) -> int: ...
 
     def entries(self, after: int = 0) -> list[Entry]:
         """The ledger, oldest first, from the entry after that number."""

@@ -128,6 +128,11 @@ class SqlRecords:
         with _named_errors(), self._reading.begin() as db:
             return [decode(kind, body) for body in db.execute(query).scalars()]
 
+    def count(self, kind: type[K], model: str) -> int:
+        place = (_record.c.kind == kind.__name__) & (_record.c.model == model)
+        with _named_errors(), self._reading.begin() as db:
+            return db.execute(sa.select(sa.func.count()).select_from(_record).where(place)).scalar_one()
+
     def entries(self, after: int = 0) -> list[Entry]:
         query = sa.select(_ledger).where(_ledger.c.number > after).order_by(_ledger.c.number)
         with _named_errors(), self._reading.begin() as db:

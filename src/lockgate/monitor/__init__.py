@@ -1,0 +1,1 @@
+"""Outcomes become evidence, and evidence becomes verdicts."""

@@ -1,0 +1,81 @@
+"""A matured day becomes blocks: one for the champion's own skill, one for the pair of a rollout. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lockgate.features import profile
+from lockgate.features.columns import from_tuples
+from lockgate.metrics import Loss
+from lockgate.monitor.fold import DAY_S, Call, cells
+from lockgate.records import Block, Contract, PairBlock, Profile, Rollout
+
+Floats = NDArray[np.float64]
+
+
+def champion_block(
+    day: float, calls: Sequence[Call], *, champion: str, loss: Loss, contract: Contract, reference: Profile | None
+) -> Block:
+    """What the champion did on a day's calls, whoever served them, beside the day's own base rate."""
+    model = calls[0].prediction.model
+    pairs = [(call.value_of(champion), call.outcome) for call in calls]
+    known = [(value, outcome.value) for value, outcome in pairs if value is not None and outcome is not None]
+    values, outcomes = _arrays(known)
+    base = np.full(outcomes.size, outcomes.mean() if outcomes.size else 0.0)
+    return Block(
+        model=model,
+        start_s=day,
+        end_s=day + DAY_S,
+        champion=champion,
+        calls=len(calls),
+        labelled=sum(call.outcome is not None for call in calls),
+        scored=len(known),
+        loss=float(loss.of(values, outcomes).sum()),
+        base_loss=float(loss.of(base, outcomes).sum()),
+        outcome_sum=float(outcomes.sum()),
+        failures=sum(call.prediction.failure is not None for call in calls),
+        profile=None if reference is None else _profile(calls, contract, reference),
+    )
+
+
+def pair_block(
+    day: float, calls: Sequence[Call], *, rollout: Rollout, loss: Loss, is_replayed: bool = False
+) -> PairBlock:
+    """What both arms said of the same calls. Only calls of this rollout count, and only those both arms scored."""
+    own = [call for call in calls if call.prediction.rollout == rollout.id]
+    known = [
+        (champion, challenger, call.outcome.value)
+        for call in own
+        if call.outcome is not None
+        and (champion := call.value_of(rollout.champion)) is not None
+        and (challenger := call.value_of(rollout.challenger)) is not None
+    ]
+    champion, challenger, outcomes = _arrays(known, width=3)
+    return PairBlock(
+        model=rollout.model,
+        rollout=rollout.id,
+        start_s=day,
+        end_s=day + DAY_S,
+        champion=rollout.champion,
+        challenger=rollout.challenger,
+        scored=len(known),
+        champion_loss=float(loss.of(champion, outcomes).sum()),
+        challenger_loss=float(loss.of(challenger, outcomes).sum()),
+        cells=tuple(cells(own, rollout.id).values()),
+        is_replayed=is_replayed,
+    )
+
+
+def _arrays(rows: Sequence[tuple[float, ...]], width: int = 2) -> tuple[Floats, ...]:
+    table = np.array(rows, dtype=np.float64).reshape(-1, width)
+    return tuple(table.T)
+
+
+def _profile(calls: Sequence[Call], contract: Contract, reference: Profile) -> Profile:
+    """Counts over the reference's cells. Rows logged under another contract do not fit and are left out."""
+    width = len(contract.asked)
+    rows = [call.prediction.inputs for call in calls if len(call.prediction.inputs) == width]
+    return profile.window(from_tuples(contract.asked, rows), reference)

@@ -1,0 +1,105 @@
+"""The champion, watched: has its skill decayed, have its inputs drifted, and who should know."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from lockgate.decide.decay import decay
+from lockgate.decide.drift import Shift, drift, shifts
+from lockgate.monitor.verdicts import verdict
+from lockgate.records import Alarm, Block, ModelSpec, Profile, Ruling, Verdict
+from lockgate.records.duration import UNITS_S, seconds
+
+FEWEST_SCORED = 30
+NOTABLE_DISTANCE = 0.25
+LOOK_EVERY_S = UNITS_S["w"]
+
+
+def degradation(
+    spec: ModelSpec, blocks: Sequence[Block], reference_skill: float, *, at_s: float, now_s: float
+) -> Verdict | None:
+    """A verdict once skill is shown to have fallen. blocks: the champion's own, since it became champion."""
+    judged = [block for block in blocks if block.scored >= FEWEST_SCORED]
+    if len(judged) < 3:
+        return None
+    item = decay(
+        reference_skill=reference_skill,
+        tolerance=spec.monitor.tolerance,
+        loss=np.array([block.loss / block.scored for block in judged]),
+        base_loss=np.array([block.base_loss / block.scored for block in judged]),
+    )
+    if item.ruling is not Ruling.FAIL:
+        return None
+    model, champion = blocks[-1].model, blocks[-1].champion
+    return verdict(item, model=model, subject=(champion,), rollout=None, at_s=at_s, now_s=now_s)
+
+
+def drifts(spec: ModelSpec, blocks: Sequence[Block], reference: Profile, *, at_s: float, now_s: float) -> list[Verdict]:
+    """A verdict per column that stands apart: those the champion leans on fail, the others are undecided and only noted.
+
+    blocks: the champion's own of the window that ends now.
+    """
+    window = merged([block.profile for block in blocks if block.profile is not None])
+    if window is None:
+        return []
+    found = [shift for shift in shifts(reference, window) if _is_notable(shift, spec.monitor.drift_at)]
+    model, champion = blocks[-1].model, blocks[-1].champion
+    return [
+        verdict(
+            drift(shift, bar=spec.monitor.drift_at),
+            model=model,
+            subject=(champion, shift.column),
+            rollout=None,
+            at_s=at_s,
+            now_s=now_s,
+        )
+        for shift in found
+    ]
+
+
+def merged(profiles: Sequence[Profile]) -> Profile | None:
+    """Counts of several stretches over the same cells, added."""
+    if not profiles:
+        return None
+    columns = []
+    for same in zip(*(profile.columns for profile in profiles), strict=True):
+        counts = np.sum([column.counts for column in same], axis=0)
+        columns.append(
+            type(same[0])(
+                name=same[0].name,
+                edges=same[0].edges,
+                levels=same[0].levels,
+                counts=tuple(int(count) for count in counts),
+            )
+        )
+    return Profile(rows=sum(profile.rows for profile in profiles), columns=tuple(columns))
+
+
+def alarm(item: Verdict) -> Alarm:
+    """What a person should see of a verdict about the champion: a page for decay, a ticket for drift that matters, a note
+    for drift that does not."""
+    is_decay = item.gate.name == "degradation"
+    severity = "page" if is_decay else ("ticket" if item.ruling is Ruling.FAIL else "note")
+    following = f"lockgate retrain {item.model}" if is_decay else f"lockgate why {item.id}"
+    return Alarm(
+        id=f"a{item.id[1:]}",
+        model=item.model,
+        cause="degradation" if is_decay else "drift",
+        severity=severity,
+        sentence=item.sentence,
+        next=following,
+        verdict=item.id,
+        at_s=item.at_s,
+        written_s=item.written_s,
+    )
+
+
+def window_blocks(spec: ModelSpec, blocks: Sequence[Block], at_s: float) -> list[Block]:
+    since_s = at_s - seconds(spec.monitor.window)
+    return [block for block in blocks if block.start_s >= since_s]
+
+
+def _is_notable(shift: Shift, bar: float) -> bool:
+    return shift.weight >= bar or shift.distance >= NOTABLE_DISTANCE

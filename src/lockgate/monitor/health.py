@@ -1,0 +1,36 @@
+"""How a model is doing: figures over the last day of event time, for pages and status."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from lockgate.monitor.fold import DAY_S, Call
+from lockgate.records import Health
+
+COMMONEST = 10
+
+
+def health(
+    model: str, calls: Sequence[Call], *, until_s: float, horizon_s: float, unknown_outcomes: int, now_s: float
+) -> Health:
+    """calls: at least those of the last day before `until_s`, event time."""
+    recent = [call for call in calls if call.prediction.asked_s > until_s - DAY_S]
+    latencies = [call.prediction.latency_ms for call in recent]
+    lags = [call.outcome.at_s - call.prediction.asked_s for call in recent if call.outcome is not None]
+    flags = Counter(flag for call in recent for flag in call.prediction.flags)
+    failures = sum(call.prediction.failure is not None for call in recent)
+    return Health(
+        model=model,
+        until_s=until_s,
+        seen_s=now_s,
+        calls=dict(Counter(call.prediction.version for call in recent)),
+        fallback_rate=failures / len(recent) if recent else 0.0,
+        p99_ms=float(np.quantile(latencies, 0.99)) if latencies else 0.0,
+        outcome_lag_s=float(np.median(lags)) if lags else None,
+        waiting=sum(call.outcome is None and call.prediction.asked_s < until_s - horizon_s for call in calls),
+        unknown_outcomes=unknown_outcomes,
+        flags=dict(flags.most_common(COMMONEST)),
+    )

@@ -1,0 +1,150 @@
+"""The watch over one model: read what is new in the log, close days that have matured, judge, write verdicts."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lockgate.metrics import loss
+from lockgate.monitor import champion, guard
+from lockgate.monitor.blocks import champion_block, pair_block
+from lockgate.monitor.evidence import RolloutEvidence
+from lockgate.monitor.fold import DAY_S, Call, Fold
+from lockgate.monitor.health import health
+from lockgate.records import (
+    Alarm,
+    Block,
+    Contract,
+    ModelSpec,
+    Move,
+    PairBlock,
+    Profile,
+    Rollout,
+    Routing,
+    Verdict,
+)
+from lockgate.records.duration import seconds
+from lockgate.records.prediction import LogEntry
+from lockgate.store.ports import Records
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChampionFacts:
+    """What the watch must know of the champion's version: its contract, reference profile, and skill when it was made."""
+
+    contract: Contract
+    profile: Profile | None
+    skill: float | None
+
+
+class Watch:
+    """One model's watch. All it must remember is in the records; the fold is a cache of the log."""
+
+    def __init__(self, model: str, spec: ModelSpec, records: Records) -> None:
+        self._model, self._spec, self._records = model, spec, records
+        self._loss = loss(spec.metric, spec.task)
+        self._blocks = records.all(Block, model)
+        self._alarms = {item.id for item in records.all(Alarm, model)}
+        closed_s = max((block.end_s for block in self._blocks), default=-math.inf)
+        self._fold = Fold(model, horizon_s=seconds(spec.outcomes.horizon), closed_until_s=closed_s)
+
+    @property
+    def event_s(self) -> float:
+        """Event time: the latest question seen; -inf before the first."""
+        return self._fold.watermark_s
+
+    def catch_up(self) -> None:
+        """Days that another leader has closed meanwhile are closed here too."""
+        if self._records.count(Block, self._model) == len(self._blocks):
+            return
+        known = {block.start_s for block in self._blocks}
+        self._blocks = self._records.all(Block, self._model)
+        for block in self._blocks:
+            if block.start_s not in known:
+                self._fold.close(block.start_s)
+
+    def feed(self, entries: Sequence[LogEntry]) -> None:
+        self._fold.feed(entries)
+
+    def look(self, routing: Routing, rollout: Rollout | None, facts: ChampionFacts, *, now_s: float) -> list[Verdict]:
+        """Close what has matured and judge. Returns the verdicts that are new; they are written already."""
+        self._close(routing, rollout, facts)
+        found = self._judge_rollout(rollout, now_s) if rollout is not None and rollout.is_running else []
+        self._records.write(*found)
+        return found
+
+    def watch_champion(self, routing: Routing, facts: ChampionFacts, *, now_s: float) -> list[Alarm]:
+        """Decay at every matured day, drift once a week; each cause is told once per champion."""
+        own = self._since_promotion(routing)
+        if not own:
+            return []
+        found = self._decay(own, facts, now_s) + self._drift(own, facts, now_s)
+        told = {self._cause(v) for v in self._records.all(Verdict, self._model) if v.rollout is None}
+        fresh = [v for v in found if self._cause(v) not in told]
+        alarms = [champion.alarm(v) for v in fresh]
+        self._records.write(*fresh, *alarms)
+        return alarms
+
+    def write_health(self, now_s: float) -> None:
+        if math.isinf(self.event_s):
+            return
+        self._records.write(
+            health(
+                self._model,
+                list(self._fold.open_calls()),
+                until_s=self.event_s,
+                horizon_s=seconds(self._spec.outcomes.horizon),
+                unknown_outcomes=self._fold.unknown_outcomes,
+                now_s=now_s,
+            )
+        )
+
+    def _close(self, routing: Routing, rollout: Rollout | None, facts: ChampionFacts) -> None:
+        for day, calls in list(self._fold.closable()):
+            block = champion_block(
+                day,
+                calls,
+                champion=routing.champion,
+                loss=self._loss,
+                contract=facts.contract,
+                reference=facts.profile,
+            )
+            self._records.write(block, *self._pair_blocks(day, calls, rollout))
+            self._blocks.append(block)
+            self._fold.close(day)
+
+    def _pair_blocks(self, day: float, calls: Sequence[Call], rollout: Rollout | None) -> list[PairBlock]:
+        if rollout is None or not any(call.prediction.rollout == rollout.id for call in calls):
+            return []
+        return [pair_block(day, calls, rollout=rollout, loss=self._loss)]
+
+    def _judge_rollout(self, rollout: Rollout, now_s: float) -> list[Verdict]:
+        blocks = [b for b in self._records.all(PairBlock, self._model) if b.rollout == rollout.id]
+        standing = [v for v in self._records.all(Verdict, self._model) if v.rollout == rollout.id]
+        evidence = RolloutEvidence(rollout, blocks, self._fold.open_cells(rollout.id))
+        return guard.judge(self._spec, evidence, standing, at_s=self.event_s, now_s=now_s)
+
+    def _since_promotion(self, routing: Routing) -> list[Block]:
+        """The blocks of the standing champion, from the first whole day after it took over."""
+        moves = [m for m in self._records.all(Move, self._model) if m.kind in ("install", "promote", "roll_back")]
+        since_s = max((m.at_s for m in moves if m.to == routing.champion), default=-math.inf)
+        return [b for b in self._blocks if b.champion == routing.champion and b.start_s >= since_s]
+
+    def _decay(self, own: Sequence[Block], facts: ChampionFacts, now_s: float) -> list[Verdict]:
+        if facts.skill is None:
+            return []
+        found = champion.degradation(self._spec, own, facts.skill, at_s=own[-1].end_s, now_s=now_s)
+        return [found] if found else []
+
+    def _drift(self, own: Sequence[Block], facts: ChampionFacts, now_s: float) -> list[Verdict]:
+        at_s = own[-1].end_s
+        is_week_over = (at_s - own[0].start_s) % champion.LOOK_EVERY_S < DAY_S
+        if facts.profile is None or not is_week_over or len(own) * DAY_S < seconds(self._spec.monitor.window):
+            return []
+        recent = champion.window_blocks(self._spec, own, at_s)
+        return champion.drifts(self._spec, recent, facts.profile, at_s=at_s, now_s=now_s)
+
+    @staticmethod
+    def _cause(item: Verdict) -> tuple[str, ...]:
+        return (item.gate.name, *item.subject)

@@ -1,0 +1,26 @@
+"""How a model is doing right now, for pages and status; replaced at every look."""
+
+from __future__ import annotations
+
+from lockgate.records.record import Record
+
+
+class Health(Record):
+    """Over the last day of event time up to `until_s`.
+
+    calls: by the version assigned; fallback_rate: failures over calls; p99_ms: of the answers' latency; outcome_lag_s:
+    median from question to outcome; waiting: calls older than the horizon without an outcome; flags: flagged calls by
+    flag, the commonest ten. unknown_outcomes: outcomes whose prediction nobody knows.
+    """
+
+    model: str
+    until_s: float
+    seen_s: float
+    calls: dict[str, int]
+    fallback_rate: float
+    p99_ms: float
+    outcome_lag_s: float | None
+    waiting: int
+    unknown_outcomes: int
+    flags: dict[str, int] = {}
+    schema: int = 1

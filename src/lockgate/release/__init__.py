@@ -1,0 +1,1 @@
+"""Verdicts become moves of traffic: rollouts, promotions and rollbacks."""

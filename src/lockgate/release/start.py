@@ -1,0 +1,71 @@
+"""The start of a rollout: what must be true, and the record it begins with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lockgate.decide import ladder
+from lockgate.errors import Conflict, SpecError
+from lockgate.records import ModelSpec, Rollout, RolloutState, Routing, Ruling, Verdict, Version
+from lockgate.records.duration import seconds
+
+
+def check_gates(version: Version, verdicts: Sequence[Verdict], champion: str | None) -> None:
+    """Raises SpecError unless the version has beaten its baseline offline and is not shown worse than the champion.
+
+    verdicts: the model's, oldest first; the latest of each gate stands.
+    """
+    standing = {(v.gate.name, v.subject): v for v in verdicts if v.subject[:1] == (version.id,) and v.rollout is None}
+    needed = [("gate against baseline", (version.id, version.baseline or ""), (Ruling.PASS,))]
+    if champion is not None:
+        needed.append(("gate against champion", (version.id, champion), (Ruling.PASS, Ruling.UNDECIDED)))
+    for name, subject, allowed in needed:
+        found = standing.get((name, subject))
+        if found is None:
+            raise SpecError(
+                f"{version.short} has no verdict of the {name}.",
+                cure=f"Ask for it first: lockgate gate {version.short}",
+            )
+        if found.ruling not in allowed:
+            raise SpecError(
+                f"{version.short} may not take traffic: {found.sentence}", cure=f"See: lockgate why {found.id}"
+            )
+
+
+def begin(
+    version: Version,
+    spec: ModelSpec,
+    routing: Routing,
+    rollouts: Sequence[Rollout],
+    verdicts: Sequence[Verdict],
+    *,
+    event_s: float,
+) -> Rollout:
+    """The rollout's first record. Raises Conflict where one is under way, SpecError where the version is the champion."""
+    running = next((rollout for rollout in rollouts if rollout.is_running), None)
+    if running is not None:
+        raise Conflict(
+            f"A rollout of {version.model} is under way ({running.id}).",
+            cure=f"Wait for it, or end it: lockgate rollout abort {version.model} --reason ...",
+        )
+    if version.id == routing.champion:
+        raise SpecError(f"{version.short} is the champion already.")
+    check_gates(version, verdicts, routing.champion)
+    gate = [
+        v for v in verdicts if v.gate.name == "gate against champion" and v.subject == (version.id, routing.champion)
+    ]
+    return Rollout(
+        id=f"r{len(rollouts) + 1}-{version.id[:6]}",
+        model=version.model,
+        champion=routing.champion,
+        challenger=version.id,
+        spec=spec.rollout,
+        steps=ladder.steps(spec.rollout),
+        at=0,
+        state=RolloutState.RUNNING,
+        started_s=event_s,
+        stepped_s=event_s,
+        deadline_s=event_s + seconds(spec.rollout.deadline),
+        not_worse_by=spec.gate.not_worse_by,
+        history=gate[-1].evidence.values,
+    )

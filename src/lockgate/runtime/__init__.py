@@ -1,0 +1,1 @@
+"""Loaded versions that answer, and the chain behind each of them."""

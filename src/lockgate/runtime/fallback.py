@@ -1,0 +1,161 @@
+"""The fallback chain: every call is answered, by the chosen version, else by the next link, in the end by a constant.
+
+Links are built by wrapping, the constant innermost. Each has the deadline to itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from lockgate.errors import PredictError
+from lockgate.features.columns import Columns, length, take
+from lockgate.features.pipeline import Floats
+from lockgate.records import Routing
+from lockgate.runtime.bounded import Pool
+from lockgate.runtime.predictor import Answer
+
+CONSTANT = "constant"
+
+
+class Answered(NamedTuple):
+    """values: shape (n,). By row: who answered (a version's id, or "constant"), why the first link gave no valid answer
+    of its own (None where it did), and the input flags of the first link (none where it did not answer)."""
+
+    values: Floats
+    served_by: list[str]
+    failures: list[str | None]
+    flags: list[tuple[str, ...]]
+
+
+class Link(Protocol):
+    """A link of the chain, with all that lies behind it; it never raises."""
+
+    def __call__(self, columns: Columns, /) -> Answered: ...
+
+
+class CanPredict(Protocol):
+    """A predictor, as far as the chain knows it."""
+
+    @property
+    def version(self) -> str: ...
+
+    def predict(self, columns: Columns) -> Answer: ...
+
+
+class Constant:
+    """The innermost link: what answers when nothing else can."""
+
+    def __init__(self, value: float, served_by: str = CONSTANT) -> None:
+        self._value = value
+        self._served_by = served_by
+
+    def __call__(self, columns: Columns) -> Answered:
+        n = length(columns)
+        return Answered(np.full(n, self._value), [self._served_by] * n, [None] * n, [()] * n)
+
+
+class Absent:
+    """A version that could not be loaded: its calls fail, and the evidence says so."""
+
+    def __init__(self, version: str) -> None:
+        self.version = version
+
+    def predict(self, columns: Columns) -> Answer:
+        raise PredictError(f"Version {self.version[:6]} is not loaded.", reason="not_loaded")
+
+
+class WithFallback:
+    """One link and what lies behind it.
+
+    A batch that raises is halved until the rows that fail are alone, so that a bad row never fails its neighbours.
+    With a deadline, all of that runs in the link's own pool and is given up when late; without, inline.
+    """
+
+    def __init__(
+        self, link: CanPredict, otherwise: Link, deadline_s: float | None = None, pool: Pool | None = None
+    ) -> None:
+        self._link = link
+        self._otherwise = otherwise
+        self._deadline_s = deadline_s
+        self._pool = pool or Pool()
+
+    def __call__(self, columns: Columns) -> Answered:
+        n = length(columns)
+        own = Answered(np.full(n, np.nan), [self._link.version] * n, [None] * n, [()] * n)
+        try:
+            found = self._bounded(columns)
+        except PredictError as error:
+            found = [(np.arange(n), error.reason)]
+        for rows, answer in found:
+            _fill(own, rows, answer)
+        failed = np.array([row for row, reason in enumerate(own.failures) if reason is not None], dtype=np.int64)
+        if failed.size:
+            _replace(own, failed, self._otherwise(take(columns, failed)))
+        return own
+
+    def _bounded(self, columns: Columns) -> list[_Part]:
+        rows = np.arange(length(columns))
+        if self._deadline_s is None:
+            return self._score(columns, rows)
+        return self._pool.run(lambda: self._score(columns, rows), self._deadline_s)
+
+    def _score(self, columns: Columns, rows: _Rows) -> list[_Part]:
+        """Each stretch of `rows` with its answer, or with the reason of the one row that has none."""
+        try:
+            return [(rows, self._link.predict(columns if len(rows) == length(columns) else take(columns, rows)))]
+        except PredictError as error:
+            if len(rows) <= 1:
+                return [(rows, error.reason)]
+        half = len(rows) // 2
+        return self._score(columns, rows[:half]) + self._score(columns, rows[half:])
+
+
+_Rows = np.ndarray[tuple[int], np.dtype[np.int64]]
+_Part = tuple[_Rows, Answer | str]
+
+
+def chain(
+    routing: Routing,
+    chosen: str,
+    predictors: Mapping[str, CanPredict],
+    *,
+    deadline_s: float | None,
+    pools: Mapping[str, Pool] | None = None,
+) -> Link:
+    """The chosen version first, then the routing's chain behind it; links that are not loaded are left out, unless
+    chosen."""
+    named = {"champion": routing.champion, "baseline": routing.baseline}
+    behind = [named[name] for name in routing.chain if name != CONSTANT]
+    order = [version for version in dict.fromkeys((chosen, *behind)) if version is not None]
+    link: Link = Constant(routing.constant)
+    for version in reversed(order):
+        if version in predictors:
+            link = WithFallback(predictors[version], link, deadline_s, (pools or {}).get(version))
+        elif version == chosen:
+            link = WithFallback(Absent(version), link)
+    return link
+
+
+def alone(predictor: CanPredict, *, deadline_s: float | None, pool: Pool | None = None) -> Link:
+    """One version with nothing behind it: NaN where it fails. For shadow calls."""
+    return WithFallback(predictor, Constant(float("nan")), deadline_s, pool)
+
+
+def _fill(own: Answered, rows: _Rows, answer: Answer | str) -> None:
+    for place, row in enumerate(rows.tolist()):
+        if isinstance(answer, str):
+            own.failures[row] = answer
+        else:
+            own.flags[row] = answer.flags[place]
+    if not isinstance(answer, str):
+        own.values[rows] = answer.values
+
+
+def _replace(own: Answered, rows: _Rows, other: Answered) -> None:
+    """Take the other link's answers; the reason stays the first link's."""
+    own.values[rows] = other.values
+    for place, row in enumerate(rows.tolist()):
+        own.served_by[row] = other.served_by[place]

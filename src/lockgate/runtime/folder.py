@@ -1,0 +1,132 @@
+"""A version's folder: sealed once by training, loaded only after every digest in its manifest is checked."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Literal
+
+from lockgate.errors import StoreError
+from lockgate.features.pipeline import Pipeline
+from lockgate.records import Column, Contract, Lineage, Manifest, Parity, Record, decode, digest, encode
+from lockgate.records.version import Format, Role
+from lockgate.runtime.engines import ONNX, load_native, onnx
+from lockgate.runtime.predictor import Predictor
+
+MANIFEST = "manifest.json"
+CONTRACT = "contract.json"
+PIPELINE = "pipeline.json"
+PROFILE = "profile.json"
+PARITY = "parity.json"
+LATER = frozenset({MANIFEST, "gate.json", "card.md"})  # evidence that comes after the seal: never read to answer a call
+
+
+def put(folder: Path, name: str, record: Record) -> None:
+    """Write one of the folder's records, before it is sealed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(encode(record))
+
+
+def seal(
+    folder: Path,
+    *,
+    model: str,
+    name: str,
+    role: Role,
+    format: Format,  # noqa: A002 - the manifest's own word
+    task: Literal["binary", "regression"],
+    lineage: Lineage,
+    inputs: tuple[Column, ...],
+) -> Manifest:
+    """Write the manifest over every file that lies in the folder; the version's id is its digest."""
+    manifest = Manifest(
+        model=model,
+        name=name,
+        role=role,
+        format=format,
+        task=task,
+        lineage=lineage,
+        inputs=inputs,
+        files={file: _sha256(folder / file) for file in _files(folder)},
+    )
+    put(folder, MANIFEST, manifest)
+    return manifest
+
+
+def load(path: Path, version_id: str, *, prefer_onnx: bool = True) -> Predictor:
+    """The version in the folder as a predictor: compiled where parity passed, else native.
+
+    Raises StoreError naming the file that is missing, changed, or not in the manifest, before anything is loaded.
+    """
+    manifest = verify(path, version_id)
+    pipeline = decode(Pipeline, _read(path, PIPELINE))
+    for column in manifest.inputs:
+        if column.name not in pipeline.names:
+            raise StoreError(f"The manifest in {path} names an input {column.name!r} that its pipeline does not give.")
+    try:
+        if prefer_onnx and _may_compile(path, manifest):
+            return Predictor(version_id, manifest, pipeline, onnx(path / ONNX), "onnx")
+        return Predictor(version_id, manifest, pipeline, load_native(path, manifest.format), manifest.format)
+    except StoreError:
+        raise
+    except Exception as error:  # the digests are right, so the framework itself is missing or of another age
+        raise StoreError(
+            f"Version {version_id[:6]} in {path} cannot be loaded as {manifest.format}: {error!r}.",
+            cure="Install the libraries it was trained with, or train it again.",
+        ) from error
+
+
+def verify(path: Path, version_id: str) -> Manifest:
+    """The manifest, once the folder holds exactly the files it lists, with their digests. Raises StoreError."""
+    manifest = decode(Manifest, _read(path, MANIFEST))
+    if digest(manifest) != version_id:
+        raise _broken(path, MANIFEST, f"is not the manifest of version {version_id[:6]}")
+    found = set(_files(path))
+    for name in sorted(found | set(manifest.files)):
+        if name not in found:
+            raise _broken(path, name, "is missing")
+        if name not in manifest.files:
+            raise _broken(path, name, "is not in the manifest")
+        if _sha256(path / name) != manifest.files[name]:
+            raise _broken(path, name, "has changed since it was sealed")
+    return manifest
+
+
+def read_contract(path: Path) -> Contract:
+    """The contract a version was trained under."""
+    return decode(Contract, _read(path, CONTRACT))
+
+
+def _may_compile(path: Path, manifest: Manifest) -> bool:
+    if ONNX not in manifest.files or PARITY not in manifest.files:
+        return False
+    return decode(Parity, _read(path, PARITY)).is_passed
+
+
+def _files(folder: Path) -> list[str]:
+    """Every file under the folder, as posix paths, but for what comes after the seal."""
+    names = (file.relative_to(folder).as_posix() for file in folder.rglob("*") if not file.is_dir())
+    return sorted(name for name in names if name not in LATER)
+
+
+def _read(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except OSError as error:
+        raise _broken(folder, name, f"cannot be read ({error.strerror})") from error
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise _broken(path.parent, path.name, f"cannot be read ({error.strerror})") from error
+
+
+def _broken(folder: Path, name: str, what: str) -> StoreError:
+    return StoreError(
+        f"{name} in {folder} {what}.",
+        cure="A version is never changed in place: restore the folder from a backup, or train again.",
+        place=str(folder / name),
+    )

@@ -1,0 +1,73 @@
+"""A predictor: a loaded version that can be called."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, Protocol
+
+import numpy as np
+
+from lockgate.errors import PredictError
+from lockgate.features.check import breaks, flags_by_row
+from lockgate.features.columns import Columns, length
+from lockgate.features.pipeline import Floats, Matrix, Pipeline
+from lockgate.records import Manifest
+
+EngineName = Literal["onnx", "constant", "rule", "lightgbm", "joblib"]
+_ROUNDING = 1e-6  # float32 sums of probabilities end this far outside [0, 1]
+
+
+class Engine(Protocol):
+    """What computes: a matrix of shape (n, p) to n answers, the chance of class 1 or a value."""
+
+    def __call__(self, matrix: Matrix, /) -> Floats: ...
+
+
+class Answer(NamedTuple):
+    """values: shape (n,). flags: by row, the ranges of the model's own inputs that the row broke."""
+
+    values: Floats
+    flags: list[tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Predictor:
+    """A version's feature pipeline and its engine; `predict` is pure, and safe to call from many threads."""
+
+    version: str
+    manifest: Manifest
+    pipeline: Pipeline
+    engine: Engine
+    engine_name: EngineName
+
+    def predict(self, columns: Columns) -> Answer:
+        """Answers for all rows, or PredictError: raised, shape, non_finite, or out_of_range (no probability)."""
+        rows = length(columns)
+        try:
+            matrix = self.pipeline.transform(columns)
+            values = np.asarray(self.engine(matrix), dtype=np.float64)
+        except PredictError:
+            raise
+        except Exception as error:  # a framework's or a user's code: whatever it raises goes to the fallback, named
+            raise PredictError(f"{self._name} raised {error!r}.", reason="raised") from error
+        return Answer(self._checked(values, rows), self._flags(matrix))
+
+    def _checked(self, values: Floats, rows: int) -> Floats:
+        if values.shape != (rows,):
+            raise PredictError(f"{self._name} answered shape {values.shape} to {rows} rows.", reason="shape")
+        if not np.isfinite(values).all():
+            raise PredictError(f"{self._name} answered a number that is not finite.", reason="non_finite")
+        if self.manifest.task == "regression":
+            return values
+        if values.min(initial=0.0) < -_ROUNDING or values.max(initial=1.0) > 1 + _ROUNDING:
+            raise PredictError(f"{self._name} answered no probability.", reason="out_of_range")
+        return np.clip(values, 0.0, 1.0)
+
+    def _flags(self, matrix: Matrix) -> list[tuple[str, ...]]:
+        inputs = dict(zip(self.pipeline.names, matrix.T, strict=True))
+        found = flags_by_row(breaks(inputs, self.manifest.inputs), len(matrix))
+        return [tuple(f"input {flag}" for flag in flags) for flags in found]
+
+    @property
+    def _name(self) -> str:
+        return f"{self.manifest.name} ({self.version[:6]}, {self.engine_name})"

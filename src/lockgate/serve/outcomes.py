@@ -1,0 +1,49 @@
+"""Outcomes as callers send them: decoded strictly, late and out of order as they come."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+
+from lockgate.errors import ContractError
+from lockgate.records import Outcome
+from lockgate.records.spec import Task
+
+
+class _Told(msgspec.Struct, forbid_unknown_fields=True):
+    id: str
+    value: float
+    at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+
+
+class _Body(msgspec.Struct, forbid_unknown_fields=True):
+    outcomes: list[_Told]
+
+
+_decoder = msgspec.json.Decoder(_Body)
+
+
+def decode(body: bytes, *, model: str, task: Task, now_s: float) -> list[Outcome]:
+    """`{"outcomes": [{"id": "r1-0", "value": 1, "at": "2013-04-02T10:00:00Z"}]}` as records; `at` left out is now.
+
+    Raises ContractError naming the place where a value cannot be an outcome of the task; msgspec.DecodeError for what is
+    no JSON at all.
+    """
+    try:
+        told = _decoder.decode(body).outcomes
+    except msgspec.ValidationError as error:
+        raise ContractError(str(error), column="outcomes") from error
+    return [
+        outcome(t.id, t.value, t.at.timestamp() if t.at else now_s, model=model, task=task, now_s=now_s) for t in told
+    ]
+
+
+def outcome(prediction: str, value: float, at_s: float, *, model: str, task: Task, now_s: float) -> Outcome:
+    """One outcome, its value held to the task."""
+    if not math.isfinite(value) or (task == "binary" and value not in (0.0, 1.0)):
+        wanted = "0 or 1" if task == "binary" else "a finite number"
+        raise ContractError(f"The outcome of {prediction!r} is {value:g}, and must be {wanted}.", column="value")
+    return Outcome(id=prediction, model=model, value=value, at_s=at_s, received_s=now_s)

@@ -1,0 +1,123 @@
+"""The parent: owns the listening socket, starts the workers and their companions, and replaces whichever dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from lockgate.errors import Conflict
+
+LOOK_S = 0.1
+DRAIN_S = 12.0
+STATE = "server.json"
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
+
+
+class Supervisor:
+    """Workers on one socket. home: the workspace's `.lockgate` folder; companions: further processes, as their argv."""
+
+    def __init__(
+        self, home: Path, *, host: str, port: int, workers: int, companions: Sequence[Sequence[str]] = ()
+    ) -> None:
+        self._home = home
+        self._host, self._port = host, port
+        self._socket: socket.socket | None = None
+        self._wanted: list[list[str]] = []
+        self._worker_count = workers
+        self._companions = [list(argv) for argv in companions]
+        self._running: list[subprocess.Popen[bytes]] = []
+        self._is_stopping = False
+
+    @property
+    def port(self) -> int:
+        """The port listened on; asked for as 0, the one that was given."""
+        assert self._socket is not None
+        return int(self._socket.getsockname()[1])
+
+    def bind(self) -> None:
+        """Raises Conflict where the port is taken."""
+        listening = socket.socket(socket.AF_INET6 if ":" in self._host else socket.AF_INET, socket.SOCK_STREAM)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((self._host, self._port))
+        except OSError as error:
+            listening.close()
+            raise Conflict(
+                f"Port {self._port} on {self._host} cannot be listened on: {error.strerror}.",
+                cure="Stop whoever holds it, or choose another with --port.",
+            ) from error
+        listening.listen(2048)
+        listening.set_inheritable(True)
+        self._socket = listening
+
+    def start(self) -> None:
+        """Every process, once."""
+        if self._socket is None:
+            self.bind()
+        assert self._socket is not None
+        worker = [sys.executable, "-m", "lockgate.server.worker", "--fd", str(self._socket.fileno())]
+        self._wanted = [[*worker, "--home", str(self._home)]] * self._worker_count + self._companions
+        self._running = [self._spawn(argv) for argv in self._wanted]
+        self._write_state()
+
+    def run(self) -> None:
+        """Start, replace what dies, and stop at SIGTERM or SIGINT."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask_to_stop)
+        self.start()
+        while not self._is_stopping:
+            self.replace_dead()
+            time.sleep(LOOK_S)
+        self.stop()
+
+    def replace_dead(self) -> None:
+        for place, process in enumerate(self._running):
+            if process.poll() is not None:
+                self._running[place] = self._spawn(self._wanted[place])
+                self._write_state()
+
+    def stop(self) -> None:
+        """Ask all to finish what they hold, then insist. The socket stays open until the workers are done."""
+        for process in self._running:
+            if process.poll() is None:
+                process.terminate()
+        give_up = time.monotonic() + DRAIN_S
+        for process in self._running:
+            try:
+                process.wait(max(0.1, give_up - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if self._socket is not None:
+            self._socket.close()
+        (self._home / STATE).unlink(missing_ok=True)
+
+    def _ask_to_stop(self, _number: int, _frame: object) -> None:
+        self._is_stopping = True
+
+    def _spawn(self, argv: list[str]) -> subprocess.Popen[bytes]:
+        assert self._socket is not None
+        environment = os.environ | dict.fromkeys(ONE_THREAD, "1")
+        # A Ctrl-C at the terminal reaches the parent alone, which then drains the children in order.
+        return subprocess.Popen(argv, pass_fds=(self._socket.fileno(),), env=environment, start_new_session=True)
+
+    def _write_state(self) -> None:
+        pids = [process.pid for process in self._running]
+        state = {
+            "pid": os.getpid(),
+            "host": self._host,
+            "port": self.port,
+            "workers": pids[: self._worker_count],
+            "companions": pids[self._worker_count :],
+        }
+        self._home.mkdir(parents=True, exist_ok=True)
+        fresh = self._home / f".{STATE}.{os.getpid()}"
+        fresh.write_text(json.dumps(state))
+        fresh.replace(self._home / STATE)

@@ -1,0 +1,1 @@
+"""A table becomes versions: baselines first, then the candidate."""

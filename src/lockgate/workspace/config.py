@@ -1,0 +1,112 @@
+"""`lockgate.toml`, or `[tool.lockgate]` in pyproject.toml: read strictly, unknown keys refused with the nearest known one."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, get_args
+
+import msgspec
+
+from lockgate.decide import ladder
+from lockgate.errors import ConfigError, NotFound
+from lockgate.metrics import loss
+from lockgate.records import ModelSpec, WorkspaceSpec
+from lockgate.records.duration import seconds
+
+FILE = "lockgate.toml"
+RETRAIN_WHEN = ("degradation",)
+
+
+def find(directory: Path) -> Path:
+    """The configuration file of a project folder. Raises NotFound with the command that makes one."""
+    file = directory / FILE
+    if file.is_file():
+        return file
+    project = directory / "pyproject.toml"
+    if project.is_file() and "lockgate" in tomllib.loads(project.read_text()).get("tool", {}):
+        return project
+    raise NotFound(f"There is no {FILE} in {directory}.", cure="Make one with: lockgate init")
+
+
+def read(file: Path) -> WorkspaceSpec:
+    """What the file says. Raises ConfigError naming the key and the cure."""
+    try:
+        found = tomllib.loads(file.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} is not TOML: {error}.") from error
+    if file.name == "pyproject.toml":
+        found = found["tool"]["lockgate"]
+    _refuse_unknown(found, WorkspaceSpec, file.name)
+    try:
+        spec = msgspec.convert(found, WorkspaceSpec)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{file.name}: {_readable(str(error))}.") from error
+    for name, model in spec.model.items():
+        _check(name, model, file.name)
+    return spec
+
+
+def _check(name: str, spec: ModelSpec, file: str) -> None:
+    """What the types cannot say: durations, names of metrics and guardrails, a ladder that climbs."""
+    loss(spec.metric, spec.task)
+    ladder.steps(spec.rollout)
+    for duration in (
+        spec.outcomes.horizon,
+        spec.gate.holdout,
+        spec.rollout.block,
+        spec.rollout.deadline,
+        spec.monitor.window,
+    ):
+        seconds(duration)
+    if spec.rollout.block != "1d":
+        raise ConfigError(
+            f"{file}: model.{name}.rollout.block is {spec.rollout.block!r}; only '1d' is calibrated so far."
+        )
+    if spec.outcomes.outcome_depends_on_prediction:
+        raise ConfigError(
+            f"{file}: model.{name}.outcomes says that outcomes depend on predictions.",
+            cure="Then pairs of answers prove nothing, and the randomised A/B that would is not there yet.",
+        )
+    for when in spec.retrain.when:
+        if when not in RETRAIN_WHEN:
+            raise ConfigError(
+                f"{file}: model.{name}.retrain.when names {when!r}; known so far: {', '.join(RETRAIN_WHEN)}."
+            )
+    for link in spec.fallback:
+        if isinstance(link, str) and link not in ("champion", "baseline"):
+            raise ConfigError(f"{file}: model.{name}.fallback names {link!r}; use 'champion', 'baseline' or a number.")
+
+
+def _refuse_unknown(found: Mapping[str, Any], kind: type[msgspec.Struct], place: str) -> None:
+    """Walk the file beside the records: msgspec names the unknown key, this adds where it is and what was meant."""
+    known = {field.name: field.type for field in msgspec.structs.fields(kind)}
+    for key, value in found.items():
+        if key not in known:
+            near = get_close_matches(key, known, n=1)
+            cure = f"Did you mean {near[0]!r}?" if near else f"Known here: {', '.join(sorted(known))}."
+            raise ConfigError(f"{place} has an unknown key {key!r}.", cure=cure, place=f"{place}: {key}")
+        for name, inner, deeper in _tables(known[key], key, value):
+            _refuse_unknown(inner, deeper, f"{place}: {name}")
+
+
+def _tables(kind: Any, key: str, value: Any) -> Iterator[tuple[str, Mapping[str, Any], type[msgspec.Struct]]]:
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and isinstance(value, dict):
+        yield key, value, kind
+    inner = get_args(kind)
+    if (
+        len(inner) == 2
+        and isinstance(inner[1], type)
+        and issubclass(inner[1], msgspec.Struct)
+        and isinstance(value, dict)
+    ):
+        for name, item in value.items():
+            if isinstance(item, dict):
+                yield f"{key}.{name}", item, inner[1]
+
+
+def _readable(message: str) -> str:
+    """msgspec's path `$.model[...].gate` as a person writes it."""
+    return message.replace("`$.", "`").replace("[...]", ".<name>")

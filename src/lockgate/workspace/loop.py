@@ -1,0 +1,151 @@
+"""The heartbeat: read the log, judge, move, alert. One leader at a time, by lease; all its state is in the store.
+
+Event time comes from the calls themselves, wall time from the wiring's clock; nothing here asks whether it is a replay.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import secrets
+import threading
+from dataclasses import dataclass, field
+
+from lockgate.monitor.blocks import pair_block
+from lockgate.monitor.fold import Fold
+from lockgate.monitor.watch import ChampionFacts, Watch
+from lockgate.metrics import loss
+from lockgate.records import Alarm, Block, Move, Rollout, Routing, Verdict, Version
+from lockgate.release.controller import Controller
+from lockgate.release.replay import replay
+from lockgate.store.ports import Cursor
+from lockgate.workspace.wire import Wiring
+
+LEASE = "loop"
+LEASE_S = 10.0
+READ_AT_ONCE = 20_000
+
+
+@dataclass
+class Ticked:
+    """What one tick did. is_leader: false when another loop holds the lease, and nothing was done."""
+
+    is_leader: bool = True
+    read: int = 0
+    verdicts: list[Verdict] = field(default_factory=list[Verdict])
+    moves: list[Move] = field(default_factory=list[Move])
+    alarms: list[Alarm] = field(default_factory=list[Alarm])
+
+
+class Loop:
+    """Every model's watch and controller, turned by `tick`."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._wiring = wiring
+        self._holder = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self._cursor: Cursor | None = None
+        self._watches: dict[str, Watch] = {}
+        self._facts: dict[str, ChampionFacts] = {}
+
+    def tick(self) -> Ticked:
+        """Do what is due. Safe to repeat, to interrupt, and to run beside another loop."""
+        now_s = self._wiring.clock()
+        if not self._wiring.lease.acquire(LEASE, self._holder, now_s=now_s, for_s=LEASE_S):
+            return Ticked(is_leader=False)
+        try:
+            return self._tick(now_s)
+        finally:
+            self._wiring.lease.release(LEASE, self._holder)
+
+    def run(self, stop: threading.Event, every_s: float = 0.25) -> None:
+        """Tick until told to stop."""
+        while not stop.wait(every_s):
+            self.tick()
+
+    def event_s(self, model: str) -> float:
+        """Event time of a model: its latest question, else wall time before the first."""
+        seen_s = self._watches[model].event_s if model in self._watches else -math.inf
+        return seen_s if math.isfinite(seen_s) else self._wiring.clock()
+
+    def _tick(self, now_s: float) -> Ticked:
+        done = Ticked()
+        models = {routing.model for routing in self._wiring.records.all(Routing)} & set(self._wiring.spec.model)
+        watches = {model: self._watch(model) for model in sorted(models)}
+        entries, self._cursor = self._wiring.log.read(self._cursor, limit=READ_AT_ONCE)
+        done.read = len(entries)
+        for model, watch in watches.items():
+            watch.feed(entries)
+            self._turn(model, done, now_s)
+        return done
+
+    def _watch(self, model: str) -> Watch:
+        if model not in self._watches:
+            self._watches[model] = Watch(model, self._wiring.spec.model[model], self._wiring.records)
+            # A new watch reads the log from its start: what is closed already is passed over.
+            self._cursor = None
+        self._watches[model].catch_up()
+        return self._watches[model]
+
+    def _turn(self, model: str, done: Ticked, now_s: float) -> None:
+        watch, controller = self._watches[model], Controller(model, self._wiring.records, self._wiring.board)
+        rollout = controller.running
+        if rollout is not None and rollout.step.kind == "replay" and not rollout.replayed:
+            self._replay(rollout, controller)
+            rollout = controller.running
+        routing = controller.routing
+        facts = self._champion_facts(routing)
+        done.verdicts += watch.look(routing, rollout, facts, now_s=now_s)
+        if math.isfinite(watch.event_s):
+            while (move := controller.tick(event_s=watch.event_s, now_s=now_s)) is not None:
+                done.moves.append(move)
+            done.alarms += watch.watch_champion(controller.routing, facts, now_s=now_s)
+        watch.write_health(now_s)
+
+    def _champion_facts(self, routing: Routing) -> ChampionFacts:
+        if routing.champion not in self._facts:
+            version = self._wiring.records.get(Version, routing.champion)
+            self._facts[routing.champion] = ChampionFacts(
+                contract=self._wiring.contract(routing.champion),
+                profile=self._wiring.profile(routing.champion),
+                skill=version.metrics.get("skill") if version else None,
+            )
+        return self._facts[routing.champion]
+
+    def _replay(self, rollout: Rollout, controller: Controller) -> None:
+        """Blocks of the days that had closed before the rollout began; written once, whoever writes them."""
+        wiring = self._wiring
+        spec = wiring.spec.model[rollout.model]
+        challenger = wiring.records.get(Version, rollout.challenger)
+        closed = [b.end_s for b in wiring.records.all(Block, rollout.model) if b.end_s <= rollout.started_s]
+        cut_off_s = challenger.lineage.trained_until_s if challenger else None
+        if closed and cut_off_s is not None and cut_off_s < max(closed):
+            days = replay(
+                rollout,
+                wiring.log.read()[0],
+                wiring.contract(rollout.champion),
+                wiring.predictor(rollout.champion),
+                wiring.predictor(rollout.challenger),
+                since_s=cut_off_s,
+                until_s=max(closed),
+            )
+            measure = loss(spec.metric, spec.task)
+            for day in days:
+                fold = Fold(rollout.model, horizon_s=0.0)
+                fold.feed(day.entries)
+                calls = list(fold.open_calls())
+                wiring.records.write(pair_block(day.day, calls, rollout=rollout, loss=measure, is_replayed=True))
+        controller.mark_replayed(rollout)
+
+
+@contextlib.contextmanager
+def running(loop: Loop):  # noqa: ANN201 - a context manager's own type
+    """The loop in a thread of its own, stopped at the end."""
+    stop = threading.Event()
+    thread = threading.Thread(target=loop.run, args=(stop,), name="loop", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()

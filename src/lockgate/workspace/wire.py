@@ -1,0 +1,69 @@
+"""Everything built once: the one place, with `dataplane`, that names adapters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lockgate.records import Contract, Profile, WorkspaceSpec, decode
+from lockgate.runtime import folder
+from lockgate.runtime.predictor import Predictor
+from lockgate.store.delta import DeltaTables
+from lockgate.store.folders import Folders
+from lockgate.store.mlflow_runs import MlflowRuns
+from lockgate.store.ports import Lease, PredictionLog, Records, RoutingBoard, Tables, Tracker, VersionFolders
+from lockgate.store.routing_file import RoutingFiles
+from lockgate.store.segments import SegmentLog
+from lockgate.store.sql import SqlLease, SqlRecords, connect_file
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wiring:
+    """The ports of one workspace. home: its `.lockgate` folder; clock: wall time in seconds since 1970."""
+
+    project: Path
+    home: Path
+    spec: WorkspaceSpec
+    clock: Clock
+    records: Records
+    lease: Lease
+    log: PredictionLog
+    board: RoutingBoard
+    folders: VersionFolders
+    tables: Tables
+    tracker: Tracker
+    loaded: dict[str, Predictor] = field(default_factory=dict[str, Predictor])
+
+    def predictor(self, version: str) -> Predictor:
+        """The version, loaded once per process; its digests are checked then."""
+        if version not in self.loaded:
+            self.loaded[version] = folder.load(self.folders.path(version), version)
+        return self.loaded[version]
+
+    def contract(self, version: str) -> Contract:
+        return folder.read_contract(self.folders.path(version))
+
+    def profile(self, version: str) -> Profile:
+        return decode(Profile, (self.folders.path(version) / folder.PROFILE).read_bytes())
+
+
+def wire(project: Path, spec: WorkspaceSpec, clock: Clock) -> Wiring:
+    """Embedded adapters under `<project>/.lockgate`. Raises StoreError where the folder cannot be used."""
+    home = project / spec.directory
+    engine = connect_file(home / "lockgate.db")
+    return Wiring(
+        project=project,
+        home=home,
+        spec=spec,
+        clock=clock,
+        records=SqlRecords(engine),
+        lease=SqlLease(engine),
+        log=SegmentLog(home / "log"),
+        board=RoutingFiles(home / "routing"),
+        folders=Folders(home / "versions"),
+        tables=DeltaTables(home / "tables"),
+        tracker=MlflowRuns(f"sqlite:///{home / 'mlflow.db'}", home / "artifacts"),
+    )
