@@ -32,8 +32,12 @@ class Controller:
         return found
 
     @property
+    def rollouts(self) -> list[Rollout]:
+        return self._records.all(Rollout, self._model)
+
+    @property
     def running(self) -> Rollout | None:
-        return next((r for r in self._records.all(Rollout, self._model) if r.is_running), None)
+        return next((rollout for rollout in self.rollouts if rollout.is_running), None)
 
     def tick(self, *, event_s: float, now_s: float) -> Move | None:
         """Make the move that is due, if any, and bring the board up to the records."""

@@ -10,26 +10,27 @@ from lockgate.records import ModelSpec, Rollout, RolloutState, Routing, Ruling, 
 from lockgate.records.duration import seconds
 
 
-def check_gates(version: Version, verdicts: Sequence[Verdict], champion: str | None) -> None:
-    """Raises SpecError unless the version has beaten its baseline offline and is not shown worse than the champion.
+def check_gates(version: Version, verdicts: Sequence[Verdict], champion: str | None) -> list[Verdict]:
+    """The standing offline verdicts. Raises SpecError where one is missing, or fails.
 
-    verdicts: the model's, oldest first; the latest of each gate stands.
+    Undecided may start: a shadow exposes nobody, and only proved worth promotes. verdicts: the model's, oldest first.
     """
     standing = {(v.gate.name, v.subject): v for v in verdicts if v.subject[:1] == (version.id,) and v.rollout is None}
-    needed = [("gate against baseline", (version.id, version.baseline or ""), (Ruling.PASS,))]
+    needed = [("gate against baseline", (version.id, version.baseline or ""))]
     if champion is not None:
-        needed.append(("gate against champion", (version.id, champion), (Ruling.PASS, Ruling.UNDECIDED)))
-    for name, subject, allowed in needed:
+        needed.append(("gate against champion", (version.id, champion)))
+    for name, subject in needed:
         found = standing.get((name, subject))
         if found is None:
             raise SpecError(
                 f"{version.short} has no verdict of the {name}.",
                 cure=f"Ask for it first: lockgate gate {version.short}",
             )
-        if found.ruling not in allowed:
+        if found.ruling is Ruling.FAIL:
             raise SpecError(
                 f"{version.short} may not take traffic: {found.sentence}", cure=f"See: lockgate why {found.id}"
             )
+    return [standing[key] for key in needed]
 
 
 def begin(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -112,6 +113,8 @@ class Inference:
         is_ready = bool(self._plane.models) and not self.is_draining
         body: dict[str, Any] = {
             "ready": is_ready,
+            "pid": os.getpid(),
+            "revisions": {name: served.routing.revision for name, served in self._plane.models.items()},
             "models": sorted(self._plane.models),
             "problems": self._plane.problems,
             "log": {"spilled": self._plane.log.spilled, "dropped": self._plane.log.dropped},

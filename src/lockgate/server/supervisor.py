@@ -21,10 +21,18 @@ ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POL
 
 
 class Supervisor:
-    """Workers on one socket. home: the workspace's `.lockgate` folder; companions: further processes, as their argv."""
+    """Workers on one socket. home: the workspace's `.lockgate` folder; companions: further processes, as their argv;
+    fds: sockets that they inherit."""
 
     def __init__(
-        self, home: Path, *, host: str, port: int, workers: int, companions: Sequence[Sequence[str]] = ()
+        self,
+        home: Path,
+        *,
+        host: str,
+        port: int,
+        workers: int,
+        companions: Sequence[Sequence[str]] = (),
+        fds: Sequence[int] = (),
     ) -> None:
         self._home = home
         self._host, self._port = host, port
@@ -32,6 +40,7 @@ class Supervisor:
         self._wanted: list[list[str]] = []
         self._worker_count = workers
         self._companions = [list(argv) for argv in companions]
+        self._fds = tuple(fds)
         self._running: list[subprocess.Popen[bytes]] = []
         self._is_stopping = False
 
@@ -43,19 +52,7 @@ class Supervisor:
 
     def bind(self) -> None:
         """Raises Conflict where the port is taken."""
-        listening = socket.socket(socket.AF_INET6 if ":" in self._host else socket.AF_INET, socket.SOCK_STREAM)
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind((self._host, self._port))
-        except OSError as error:
-            listening.close()
-            raise Conflict(
-                f"Port {self._port} on {self._host} cannot be listened on: {error.strerror}.",
-                cure="Stop whoever holds it, or choose another with --port.",
-            ) from error
-        listening.listen(2048)
-        listening.set_inheritable(True)
-        self._socket = listening
+        self._socket = bound(self._host, self._port, "--port")
 
     def start(self) -> None:
         """Every process, once."""
@@ -106,7 +103,9 @@ class Supervisor:
         assert self._socket is not None
         environment = os.environ | dict.fromkeys(ONE_THREAD, "1")
         # A Ctrl-C at the terminal reaches the parent alone, which then drains the children in order.
-        return subprocess.Popen(argv, pass_fds=(self._socket.fileno(),), env=environment, start_new_session=True)
+        return subprocess.Popen(
+            argv, pass_fds=(self._socket.fileno(), *self._fds), env=environment, start_new_session=True
+        )
 
     def _write_state(self) -> None:
         pids = [process.pid for process in self._running]
@@ -121,3 +120,20 @@ class Supervisor:
         fresh = self._home / f".{STATE}.{os.getpid()}"
         fresh.write_text(json.dumps(state))
         fresh.replace(self._home / STATE)
+
+
+def bound(host: str, port: int, option: str) -> socket.socket:
+    """A listening socket that children may inherit. Raises Conflict naming the port, and the option that moves it."""
+    listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise Conflict(
+            f"Port {port} on {host} cannot be listened on: {error.strerror}.",
+            cure=f"Stop whoever holds it, or choose another with {option}.",
+        ) from error
+    listening.listen(2048)
+    listening.set_inheritable(True)
+    return listening

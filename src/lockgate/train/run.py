@@ -178,6 +178,7 @@ class _Training:
         own = self._loss.of(values, self._y_held)
         by_day = self._loss.of(self._daily_mean(), self._y_held)
         found = {self._loss.name: float(own.mean()), "skill": skill(float(own.sum()), float(by_day.sum()))}
+        found["target_mean"] = float(self._y.mean())
         for metric in SUMMARIES.values():
             if self._q.spec.task in metric.tasks:
                 found[metric.name] = metric.of(values, self._y_held)

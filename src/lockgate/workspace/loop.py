@@ -5,11 +5,9 @@ Event time comes from the calls themselves, wall time from the wiring's clock; n
 
 from __future__ import annotations
 
-import contextlib
 import math
 import os
 import secrets
-import threading
 from dataclasses import dataclass, field
 
 from lockgate.monitor.blocks import pair_block
@@ -57,16 +55,6 @@ class Loop:
             return self._tick(now_s)
         finally:
             self._wiring.lease.release(LEASE, self._holder)
-
-    def run(self, stop: threading.Event, every_s: float = 0.25) -> None:
-        """Tick until told to stop."""
-        while not stop.wait(every_s):
-            self.tick()
-
-    def event_s(self, model: str) -> float:
-        """Event time of a model: its latest question, else wall time before the first."""
-        seen_s = self._watches[model].event_s if model in self._watches else -math.inf
-        return seen_s if math.isfinite(seen_s) else self._wiring.clock()
 
     def _tick(self, now_s: float) -> Ticked:
         done = Ticked()
@@ -136,16 +124,3 @@ class Loop:
                 calls = list(fold.open_calls())
                 wiring.records.write(pair_block(day.day, calls, rollout=rollout, loss=measure, is_replayed=True))
         controller.mark_replayed(rollout)
-
-
-@contextlib.contextmanager
-def running(loop: Loop):  # noqa: ANN201 - a context manager's own type
-    """The loop in a thread of its own, stopped at the end."""
-    stop = threading.Event()
-    thread = threading.Thread(target=loop.run, args=(stop,), name="loop", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()

@@ -1,0 +1,1 @@
+"""What people read: rows for status and pages, sentences for why. Reads only."""

@@ -1,0 +1,84 @@
+"""**Now**: a row per model with its traffic by version, state, last verdict and its age, and how calls are going."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lockgate.records import Alarm, Health, Record, Rollout, Routing, Verdict, Version
+from lockgate.store.ports import Records
+
+
+class Traffic(Record):
+    """share: of the traffic, in [0, 1]; a shadow is called on every call and answers none."""
+
+    version: str
+    role: str
+    share: float
+
+
+class Row(Record):
+    """One model now. Times are event time, seconds since 1970; None where there is nothing to say yet."""
+
+    model: str
+    traffic: tuple[Traffic, ...]
+    state: str
+    verdict: str | None
+    verdict_id: str | None
+    verdict_age_s: float | None
+    fallback_rate: float | None
+    p99_ms: float | None
+    outcome_lag_s: float | None
+    calls: int
+    until_s: float | None
+    alarms: tuple[str, ...]
+    next: str
+
+
+def rows(records: Records) -> list[Row]:
+    """Every model that has a routing, by name."""
+    return [_row(records, routing) for routing in sorted(records.all(Routing), key=lambda routing: routing.model)]
+
+
+def _row(records: Records, routing: Routing) -> Row:
+    model = routing.model
+    names = {version.id: version.short for version in records.all(Version, model)}
+    running = next((r for r in records.all(Rollout, model) if r.is_running), None)
+    health = records.get(Health, model)
+    verdicts = records.all(Verdict, model)
+    last = verdicts[-1] if verdicts else None
+    open_alarms = [a for a in records.all(Alarm, model) if a.severity != "note"]
+    return Row(
+        model=model,
+        traffic=_traffic(routing, names),
+        state=_state(running),
+        verdict=last.sentence if last else None,
+        verdict_id=last.id if last else None,
+        verdict_age_s=max(0.0, health.until_s - last.at_s) if last and health else None,
+        fallback_rate=health.fallback_rate if health else None,
+        p99_ms=health.p99_ms if health else None,
+        outcome_lag_s=health.outcome_lag_s if health else None,
+        calls=sum(health.calls.values()) if health else 0,
+        until_s=health.until_s if health else None,
+        alarms=tuple(alarm.sentence for alarm in open_alarms[-1:]),
+        next=_next(running, open_alarms, last, model),
+    )
+
+
+def _traffic(routing: Routing, names: dict[str, str]) -> tuple[Traffic, ...]:
+    champion = Traffic(version=names.get(routing.champion, "?"), role="champion", share=1 - routing.share)
+    if routing.challenger is None:
+        return (champion,)
+    role = "challenger" if routing.share else ("shadow" if routing.shadow else "replay")
+    return champion, Traffic(version=names.get(routing.challenger, "?"), role=role, share=routing.share)
+
+
+def _state(running: Rollout | None) -> str:
+    return "serving" if running is None else f"rollout {running.id}: {running.step.name}"
+
+
+def _next(running: Rollout | None, alarms: Sequence[Alarm], last: Verdict | None, model: str) -> str:
+    if running is None and alarms:
+        return alarms[-1].next
+    if last is not None:
+        return f"lockgate why {last.id}"
+    return f"lockgate train {model}"

@@ -1,0 +1,132 @@
+"""Why: the record behind an id, as sentences."""
+
+from __future__ import annotations
+
+import math
+
+from lockgate.errors import NotFound
+from lockgate.records import Alarm, Entry, Move, Record, Rollout, Verdict, Version
+from lockgate.records.entry import GENESIS, link
+from lockgate.report.words import sparkline, when
+from lockgate.store.ports import Records
+
+Found = Alarm | Move | Rollout | Verdict | Version
+
+
+class Why(Record):
+    """lines: what a person reads, the sentence first."""
+
+    id: str
+    kind: str
+    lines: tuple[str, ...]
+    next: str
+
+
+def find(records: Records, name: str) -> Found:
+    """The record of that id, or of the start of a version's. Raises NotFound."""
+    for kind in (Verdict, Move, Alarm, Rollout, Version):
+        found = records.get(kind, name)
+        if found is not None:
+            return found
+    for version in records.all(Version):
+        if version.short == name or (len(name) >= 6 and version.id.startswith(name)):
+            return version
+    raise NotFound(
+        f"Nothing is written down under {name!r}.", cure="Ids stand in: lockgate status, and lockgate rollout log"
+    )
+
+
+def why(records: Records, name: str) -> Why:
+    """The sentence, the evidence and where it leads."""
+    found = find(records, name)
+    names = {version.id: version.short for version in records.all(Version)}
+    if isinstance(found, Verdict):
+        return Why(id=name, kind="verdict", lines=_verdict(found, names), next=f"lockgate status --model {found.model}")
+    if isinstance(found, Move):
+        following = f"lockgate why {found.verdicts[0]}" if found.verdicts else "lockgate status"
+        return Why(id=name, kind="move", lines=_move(found, names), next=following)
+    if isinstance(found, Alarm):
+        lines = (found.sentence, f"{found.severity}, cause {found.cause}, {when(found.at_s)}")
+        return Why(id=name, kind="alarm", lines=lines, next=found.next)
+    if isinstance(found, Rollout):
+        return Why(id=name, kind="rollout", lines=_rollout(records, found, names), next="lockgate status")
+    return Why(id=name, kind="version", lines=_version(found, names), next=f"lockgate gate {found.short}")
+
+
+def verify(entries: list[Entry]) -> int | None:
+    """The number of the first entry that does not follow from the one before it; None where the whole chain holds."""
+    previous = GENESIS
+    for place, entry in enumerate(entries, start=1):
+        expected = link(previous, place, entry.kind, entry.subject, entry.body)
+        if (entry.number, entry.previous, entry.digest) != (place, previous, expected):
+            return place
+        previous = entry.digest
+    return None
+
+
+def _verdict(found: Verdict, names: dict[str, str]) -> tuple[str, ...]:
+    gate, seen = found.gate, found.evidence
+    about = " against ".join(names.get(name, name) for name in found.subject)
+    rate = "error rate not measured yet" if gate.alpha is None else f"alpha {gate.alpha:.2g}, {gate.guarantee}"
+    lines = [
+        found.sentence,
+        f"{found.ruling.upper()} of {gate.name!r}: {about}; {when(found.at_s)}",
+        f"claim: {gate.claim}, margin {gate.margin:g}; method: {gate.method} ({rate})",
+    ]
+    if seen.estimate is not None:
+        interval = "" if seen.low is None or seen.high is None else f" [{seen.low:+.5f}, {seen.high:+.5f}]"
+        lines.append(f"estimate {seen.estimate:+.5f}{interval}; {seen.blocks} blocks of {seen.block or '-'}")
+    if seen.n:
+        lines.append(f"calls {_counts(seen.n)}; events {_counts(seen.events)} (champion first)")
+    if seen.log_e is not None:
+        line = seen.detail.get("line")
+        bar = "" if line is None else f"; it decides at {math.exp(line):,.0f}"
+        lines.append(f"e-value {math.exp(min(seen.log_e, 700)):,.3g}{bar}")
+    if seen.design_effect is not None or seen.lag1 is not None:
+        effect = "-" if seen.design_effect is None else f"{seen.design_effect:.1f}"
+        lines.append(f"variance inflation by day {effect}; correlation of neighbouring days {seen.lag1 or 0:+.2f}")
+    if seen.path:
+        lines.append(f"evidence over time  {sparkline(seen.path)}")
+    if seen.values:
+        lines.append(f"day by day          {sparkline(seen.values)}")
+    return tuple(lines)
+
+
+def _move(found: Move, names: dict[str, str]) -> tuple[str, ...]:
+    return (
+        f"{found.kind.replace('_', ' ')} -> {names.get(found.to, found.to)} at {found.share:.0%}",
+        found.reason,
+        f"by {found.by}; {when(found.at_s)}; routing revision {found.revision}; verdicts: {', '.join(found.verdicts) or '-'}",
+    )
+
+
+def _rollout(records: Records, found: Rollout, names: dict[str, str]) -> tuple[str, ...]:
+    ladder = " > ".join(f"[{step.name}]" if step is found.step else step.name for step in found.steps)
+    lines = [
+        f"{names.get(found.challenger, '?')} against {names.get(found.champion, '?')}: {found.state}",
+        f"{ladder}; began {when(found.started_s)}, deadline {when(found.deadline_s)}",
+    ]
+    for move in records.all(Move, found.model):
+        if move.rollout == found.id:
+            lines.append(f"{when(move.at_s)}  {move.kind.replace('_', ' ')} ({move.id}): {move.reason}")
+    return tuple(lines)
+
+
+def _version(found: Version, names: dict[str, str]) -> tuple[str, ...]:
+    made = found.lineage
+    metrics = "  ".join(f"{name} {value:.4f}" for name, value in sorted(found.metrics.items()))
+    lines = [
+        f"{found.short} ({found.role}), made {when(found.made_s)} from {made.rows:,} rows of {made.dataset}",
+        f"held out: {metrics}",
+        f"features {made.features} ({made.features_hash[:8]}), train {made.train}, seed {made.seed}, run {made.run or '-'}",
+        f"commit {made.commit or '-'}{' with changes' if made.is_dirty else ''}, environment {made.environment[:8]}",
+    ]
+    if found.parity is not None:
+        lines.append(f"compiled path: {found.parity.reason}")
+    if found.baseline:
+        lines.append(f"its baseline: {names.get(found.baseline, found.baseline)}")
+    return tuple(lines)
+
+
+def _counts(numbers: tuple[int, ...]) -> str:
+    return ", ".join(f"{number:,}" for number in numbers) or "-"

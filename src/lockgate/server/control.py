@@ -1,0 +1,89 @@
+"""The control plane's process: the loop in a thread, and the pages."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import socket
+import threading
+from pathlib import Path
+
+import msgspec
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from lockgate.errors import LockgateError
+from lockgate.report import now, page
+from lockgate.workspace.workspace import Workspace
+
+TICK_S = 0.25
+PARENT_LOOK_S = 1.0
+_log = logging.getLogger("lockgate.control")
+
+
+def app(workspace: Workspace) -> Starlette:
+    """Pages that read the records and write nothing."""
+    records = workspace.wiring.records
+
+    def show(_request: Request) -> Response:
+        return HTMLResponse(page.page(now.rows(records)))
+
+    def table(_request: Request) -> Response:
+        return HTMLResponse(page.table(now.rows(records)))
+
+    def rows(_request: Request) -> Response:
+        return Response(msgspec.json.encode(now.rows(records)), media_type="application/json")
+
+    static = StaticFiles(directory=Path(__file__).parent / "static")
+    routes = [Route("/", show), Route("/now", table), Route("/api/now", rows), Mount("/static", static)]
+    return Starlette(routes=routes)
+
+
+def serve(project: Path, fd: int | None) -> None:
+    """Turn the loop, and answer pages on the inherited socket where there is one, until SIGTERM."""
+    workspace = Workspace.open(project)
+    stop = threading.Event()
+    loop = threading.Thread(target=_turn, args=(workspace, stop), name="loop", daemon=True)
+    loop.start()
+    threading.Thread(target=_stop_with_parent, args=(os.getppid(),), name="parent", daemon=True).start()
+    try:
+        if fd is None:
+            stop.wait()
+            return
+        config = uvicorn.Config(app(workspace), log_level="warning", access_log=False, timeout_graceful_shutdown=2)
+        with socket.socket(fileno=fd) as listening:
+            uvicorn.Server(config).run(sockets=[listening])
+    finally:
+        stop.set()
+        loop.join(timeout=5)
+        workspace.close()
+
+
+def _turn(workspace: Workspace, stop: threading.Event) -> None:
+    """A tick that fails is logged and tried again: traffic goes on by the last routing meanwhile."""
+    while not stop.wait(TICK_S):
+        try:
+            workspace.tick()
+        except LockgateError as error:
+            _log.error("The loop could not turn: %s", error)
+        except Exception:
+            _log.exception("The loop failed.")
+
+
+def _stop_with_parent(parent: int) -> None:
+    while os.getppid() == parent:
+        threading.Event().wait(PARENT_LOOK_S)
+    os._exit(0)  # the records are transactions: nothing is half-written
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--project", type=Path, required=True)
+    parser.add_argument("--fd", type=int)
+    arguments = parser.parse_args()
+    serve(arguments.project, arguments.fd)

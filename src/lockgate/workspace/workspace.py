@@ -1,0 +1,332 @@
+"""The workspace: one directory that holds it all; every command is a method with the same words, returning a record."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from lockgate.assess.gate import GateQuestion, gate
+from lockgate.errors import Conflict, ContractError, NotFound, SpecError, unknown
+from lockgate.features.contract import Checked, check, infer, to_columns
+from lockgate.records import (
+    Contract,
+    Dataset,
+    Health,
+    ModelSpec,
+    Move,
+    Outcome,
+    Prediction,
+    RolloutSpec,
+    Routing,
+    Verdict,
+    Version,
+    WorkspaceSpec,
+    digest,
+)
+from lockgate.release.controller import Controller
+from lockgate.release.start import begin, check_gates
+from lockgate.serve.batch import from_columns
+from lockgate.serve.outcomes import outcome
+from lockgate.train.run import Outside, Question, train
+from lockgate.workspace import config
+from lockgate.workspace.dataplane import DataPlane
+from lockgate.workspace.loop import Loop, Ticked
+from lockgate.workspace.wire import Clock, Wiring, wire
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Progress = Callable[[str], None]
+ROWS_AT_ONCE = 5_000
+
+
+class Workspace:
+    """Open one with `Workspace.open`. Not for several threads at once; several processes may share the directory."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self._wiring = wiring
+        self._loop = Loop(wiring)
+        self._plane: DataPlane | None = None
+
+    @classmethod
+    def open(cls, directory: str | Path = ".", *, clock: Clock = time.time) -> Workspace:
+        """The workspace of a project folder. Raises NotFound without a lockgate.toml, ConfigError where it is wrong."""
+        project = Path(directory).resolve()
+        spec = config.read(config.find(project))
+        _put_on_path(project)
+        return cls(wire(project, spec, clock))
+
+    @property
+    def wiring(self) -> Wiring:
+        return self._wiring
+
+    @property
+    def spec(self) -> WorkspaceSpec:
+        return self._wiring.spec
+
+    def model(self, name: str) -> ModelSpec:
+        found = self.spec.model.get(name)
+        if found is None:
+            raise NotFound(unknown("model", name, self.spec.model), cure=f"Add [model.{name}] to lockgate.toml.")
+        return found
+
+    def version(self, name: str) -> Version:
+        """A version by its id, the start of it, or its short name. Raises NotFound, or SpecError where several fit."""
+        versions = self._wiring.records.all(Version)
+        found = [v for v in versions if v.id == name or v.short == name or (len(name) >= 6 and v.id.startswith(name))]
+        if not found:
+            raise NotFound(unknown("version", name, [v.short for v in versions]))
+        if len(found) > 1:
+            raise SpecError(f"{name!r} fits {len(found)} versions.", cure="Write more of the id.")
+        return found[0]
+
+    def data(self, model: str, table: pl.DataFrame) -> Dataset:
+        """The table, held to its contract, as the model's next dataset version; breaking rows are set aside and counted.
+
+        The first table makes the contract; later ones are held to it.
+        """
+        spec = self.model(model)
+        datasets = self._wiring.records.all(Dataset, model)
+        contract = self.contract(model) if datasets else infer(model, spec, table)
+        checked = check(table, contract)
+        if not checked.kept.height:
+            raise ContractError(f"No row of the table keeps the contract of {model}: {_counts(checked)}.")
+        if checked.quarantined.height:
+            self._wiring.tables.write(f"{model}.quarantine", checked.quarantined)
+        asked = to_columns(checked.kept, contract.columns)[contract.time] if contract.time else None
+        made = Dataset(
+            ref=self._wiring.tables.write(model, checked.kept),
+            model=model,
+            rows=checked.kept.height,
+            quarantined=checked.counts,
+            contract=digest(contract),
+            since_s=None if asked is None else float(asked.min()),
+            until_s=None if asked is None else float(asked.max()),
+            written_s=self._wiring.clock(),
+        )
+        self._keep_contract(contract)
+        self._wiring.records.write(made)
+        return made
+
+    def contract(self, model: str) -> Contract:
+        path = self._wiring.home / "contracts" / f"{model}.json"
+        if not path.is_file():
+            raise NotFound(f"{model} has no data yet.", cure=f"Bring a table: lockgate data {model} TABLE")
+        return msgspec.json.decode(path.read_bytes(), type=Contract)
+
+    def train(
+        self,
+        model: str,
+        *,
+        features: str | None = None,
+        train_with: str | None = None,
+        name: str | None = None,
+        progress: Progress = lambda _: None,
+    ) -> Version:
+        """Baselines, then the candidate, on the newest dataset version. Returns the candidate."""
+        spec = self.model(model)
+        datasets = self._wiring.records.all(Dataset, model)
+        if not datasets:
+            raise NotFound(f"{model} has no data yet.", cure=f"Bring a table: lockgate data {model} TABLE")
+        functions = {"train": train_with or spec.train, "features": features or spec.features}
+        for key, value in functions.items():
+            if value is None:
+                raise SpecError(
+                    f"Nothing says how {model} is trained: `{key}` is not set.",
+                    cure=f'Write {key} = "module:function" under [model.{model}] in lockgate.toml.',
+                )
+        question = Question(
+            model=model,
+            spec=spec,
+            contract=self.contract(model),
+            dataset=datasets[-1],
+            table=self._wiring.tables.read(datasets[-1].ref),
+            train=functions["train"] or "",
+            features=functions["features"] or "",
+            name=name,
+            project=self._wiring.project,
+            now_s=self._wiring.clock(),
+        )
+        wiring = self._wiring
+        outside = Outside(records=wiring.records, folders=wiring.folders, tracker=wiring.tracker)
+        return train(question, outside, progress)[-1]
+
+    def gate(self, version: Version | str) -> list[Verdict]:
+        """The version against its baseline and the champion, on the rows held out when it was trained."""
+        asked = self.version(version) if isinstance(version, str) else version
+        routing = self._wiring.records.get(Routing, asked.model)
+        others = {"baseline": asked.baseline, "champion": routing.champion if routing else None}
+        named = {name: other for name, other in others.items() if other is not None and other != asked.id}
+        question = GateQuestion(
+            version=asked,
+            spec=self.model(asked.model),
+            contract=self._wiring.contract(asked.id),
+            table=self._wiring.tables.read(asked.lineage.dataset),
+            predictor=self._wiring.predictor(asked.id),
+            others={name: self._wiring.predictor(other) for name, other in named.items()},
+            now_s=self._wiring.clock(),
+        )
+        held = {v.id: v for v in self._wiring.records.all(Verdict, asked.model)}
+        # A gate that has spoken stands: asking again is no second look.
+        found = [held.get(v.id, v) for v in gate(question)]
+        self._wiring.records.write(*(v for v in found if v.id not in held))
+        return found
+
+    def rollout(self, version: Version | str, *, by: str | None = None, spec: RolloutSpec | None = None) -> Move:
+        """The first champion takes the traffic at once; any later version starts at the foot of the ladder."""
+        asked = self.version(version) if isinstance(version, str) else version
+        controller, now_s = self._controller(asked.model), self._wiring.clock()
+        verdicts = self._wiring.records.all(Verdict, asked.model)
+        if self._wiring.records.get(Routing, asked.model) is None:
+            standing = check_gates(asked, verdicts, None)
+            return controller.install(
+                self._first_routing(asked), standing, event_s=self.event_s(asked.model), now_s=now_s
+            )
+        model = self.model(asked.model)
+        if spec is not None:
+            model = msgspec.structs.replace(model, rollout=spec)
+        rollouts = controller.rollouts
+        started = begin(asked, model, controller.routing, rollouts, verdicts, event_s=self.event_s(asked.model))
+        self._wiring.predictor(asked.id)
+        return controller.start(started, event_s=started.started_s, now_s=now_s, by=by or _person())
+
+    def abort(self, model: str, *, reason: str, by: str | None = None) -> Move:
+        event_s, now_s = self.event_s(model), self._wiring.clock()
+        return self._controller(model).abort(by=by or _person(), reason=reason, event_s=event_s, now_s=now_s)
+
+    def rollback(self, model: str, *, to: str | None = None, reason: str, by: str | None = None) -> Move:
+        """All traffic back: from a running rollout to the champion, else to the champion before, or to a version."""
+        target = None if to is None else self.version(to).id
+        event_s, now_s = self.event_s(model), self._wiring.clock()
+        return self._controller(model).roll_back(
+            target, by=by or _person(), reason=reason, event_s=event_s, now_s=now_s
+        )
+
+    def retrain(self, model: str, *, progress: Progress = lambda _: None) -> Version:
+        """The champion's recipe on the newest dataset version, gated."""
+        champion = self.version(self._controller(model).routing.champion)
+        recipe = champion.lineage
+        made = self.train(
+            model, features=recipe.features, train_with=recipe.train, name=champion.name, progress=progress
+        )
+        self.gate(made)
+        return made
+
+    def score(self, model: str, table: pl.DataFrame, *, prefix: str) -> list[Prediction]:
+        """A table's rows as calls like any others: routed, answered, logged, shadowed. ids begin with `prefix`."""
+        plane = self.plane
+        plane.refresh()
+        served = plane.model(model)
+        found: list[Prediction] = []
+        for start in range(0, table.height, ROWS_AT_ONCE):
+            columns = to_columns(table.slice(start, ROWS_AT_ONCE), served.contract.asked)
+            batch = from_columns(columns, served.contract, prefix=prefix, now_s=self._wiring.clock())
+            found += served.caller.score(batch)
+        return found
+
+    def outcomes(self, model: str, told: list[tuple[str, float, float]]) -> int:
+        """Outcomes as (prediction id, value, seconds since 1970 when it came true). Returns how many were kept."""
+        task, now_s = self.model(model).task, self._wiring.clock()
+        found: list[Outcome] = [outcome(i, v, at_s, model=model, task=task, now_s=now_s) for i, v, at_s in told]
+        self.plane.log.append(found)
+        return len(found)
+
+    def tick(self) -> Ticked:
+        """One turn of the loop, as `lockgate watch --once` does it."""
+        return self._loop.tick()
+
+    @property
+    def loop(self) -> Loop:
+        return self._loop
+
+    @property
+    def plane(self) -> DataPlane:
+        if self._plane is None:
+            self._plane = DataPlane(self._wiring.home)
+        return self._plane
+
+    def event_s(self, model: str) -> float:
+        """Event time: the newest question the loop has seen, here or in another process; before the first the end of
+        the newest dataset, where it has a time."""
+        seen = self._wiring.records.get(Health, model)
+        if seen is not None:
+            return seen.until_s
+        datasets = self._wiring.records.all(Dataset, model)
+        until_s = datasets[-1].until_s if datasets else None
+        return self._wiring.clock() if until_s is None else until_s
+
+    def close(self) -> None:
+        if self._plane is not None:
+            self._plane.log.close()
+            self._plane = None
+
+    def _controller(self, model: str) -> Controller:
+        self.model(model)
+        return Controller(model, self._wiring.records, self._wiring.board)
+
+    def _keep_contract(self, contract: Contract) -> None:
+        folder = self._wiring.home / "contracts"
+        folder.mkdir(parents=True, exist_ok=True)
+        fresh = folder / f".{contract.model}.{os.getpid()}"
+        fresh.write_bytes(msgspec.json.encode(contract))
+        fresh.replace(folder / f"{contract.model}.json")
+
+    def _first_routing(self, version: Version) -> Routing:
+        spec = self.model(version.model)
+        numbers = [link for link in spec.fallback if not isinstance(link, str)]
+        links = [link for link in spec.fallback if link in ("champion", "baseline")]
+        return Routing(
+            model=version.model,
+            revision=1,
+            champion=version.id,
+            baseline=version.baseline,
+            constant=float(numbers[0]) if numbers else version.metrics["target_mean"],
+            unit=spec.unit,
+            time=spec.time,
+            chain=(*links, "constant"),  # pyright: ignore[reportArgumentType] # filtered just above
+            deadline_ms=spec.deadline_ms,
+            task=spec.task,
+        )
+
+
+def create(directory: Path, text: str, progress: Progress = lambda _: None) -> Path:
+    """A new workspace in `directory`: lockgate.toml and the databases, MLflow's among them.
+
+    Raises Conflict where there is one already; ConfigError before anything is written where the text is wrong.
+    """
+    from lockgate.store.mlflow_runs import prepare
+
+    file = directory / config.FILE
+    if file.exists():
+        raise Conflict(f"There is a workspace in {directory} already.", cure="Open it: lockgate status")
+    directory.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    try:
+        spec = config.read(file)
+        progress("the run tracker's database (the first time on a machine this takes half a minute)")
+        wiring = wire(directory.resolve(), spec, time.time)
+        prepare(wiring.home / "mlflow.db")
+    except BaseException:
+        file.unlink()
+        raise
+    return file
+
+
+def _put_on_path(project: Path) -> None:
+    """The user's own modules are importable, and stay so: feature steps are imported when they first run."""
+    if str(project) not in sys.path:
+        sys.path.insert(0, str(project))
+
+
+def _counts(checked: Checked) -> str:
+    return ", ".join(f"{rule} ({rows})" for rule, rows in checked.counts.items())
+
+
+def _person() -> str:
+    return os.environ.get("USER") or os.environ.get("LOGNAME") or "somebody"
