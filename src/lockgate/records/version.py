@@ -63,7 +63,7 @@ class Manifest(Record):
 class Version(Record):
     """A registered version. `id` is the digest of its manifest; `short` is what people type.
 
-    baseline: for a candidate, the best baseline that was trained beside it. held_out_from_s: rows asked from then on were
+    baseline: the best of the simpler versions trained beside it, None for the simplest. held_out_from_s: rows asked from then on were
     never trained on. metrics: on those rows.
     """
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,8 @@ from lockgate.records.prediction import Scalar
 @dataclass(frozen=True, kw_only=True)
 class Batch:
     """Rows that keep the contract. asked_s: shape (n,), seconds since 1970; flags: what a row broke without being
-    refused; inputs: what the log keeps of each row."""
+    refused; inputs: what the log keeps of each row.
+    """
 
     ids: list[str]
     units: list[str]
@@ -31,10 +33,24 @@ class Batch:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def parts(self, rows: int) -> Iterator[Batch]:
+        """Stretches of at most that many rows. Ids were given over the whole, so none is given twice."""
+        for start in range(0, len(self), rows):
+            stretch = slice(start, start + rows)
+            yield Batch(
+                ids=self.ids[stretch],
+                units=self.units[stretch],
+                asked_s=self.asked_s[stretch],
+                columns={name: values[stretch] for name, values in self.columns.items()},
+                flags=self.flags[stretch],
+                inputs=self.inputs[stretch],
+            )
+
 
 def from_request(rows: Rows, contract: Contract, *, now_s: float) -> Batch:
     """A request's rows, ids `<request id>-<place>`. A row's unit is the contract's column, else the request's, else the
-    row itself."""
+    row itself.
+    """
     request = rows.id or secrets.token_hex(8)
     ids = [f"{request}-{place}" for place in range(length(rows.columns))]
     return _batch(rows.columns, rows.flags, ids, contract, unit=rows.unit, now_s=now_s)
@@ -56,10 +72,10 @@ def from_columns(columns: Columns, contract: Contract, *, prefix: str, now_s: fl
             column=broken.column,
             row=row,
         )
-    named = [str(value) for value in columns[contract.unit]] if contract.unit else []
-    places = named if len(set(named)) == rows else [str(place) for place in range(rows)]
-    ids = [f"{prefix}-{place}" for place in places]
-    return _batch(columns, flags_by_row(found, rows), ids, contract, unit=None, now_s=now_s)
+    ids = [f"{prefix}-{place}" for place in range(rows)]
+    batch = _batch(columns, flags_by_row(found, rows), ids, contract, unit=None, now_s=now_s)
+    named = set(_named_units(batch.inputs, contract)) - {None}
+    return replace(batch, ids=[f"{prefix}-{unit}" for unit in batch.units]) if len(named) == rows else batch
 
 
 def _batch(
@@ -71,16 +87,29 @@ def _batch(
     unit: str | None,
     now_s: float,
 ) -> Batch:
-    if contract.unit:
-        units = [str(value) for value in columns[contract.unit]]
-    else:
-        units = ids if unit is None else [unit] * len(ids)
-    asked_s = columns[contract.time] if contract.time else np.full(len(ids), now_s)
+    inputs = row_tuples(columns, contract.asked)
     return Batch(
         ids=ids,
-        units=units,
-        asked_s=asked_s,
+        units=[own or unit or row for own, row in zip(_named_units(inputs, contract), ids, strict=True)],
+        asked_s=_asked(columns, contract, len(ids), now_s),
         columns=columns,
         flags=flags,
-        inputs=row_tuples(columns, contract.asked),
+        inputs=inputs,
     )
+
+
+def _named_units(inputs: list[tuple[Scalar, ...]], contract: Contract) -> list[str | None]:
+    """What the unit's column says of each row, as text: 7 and not 7.0, so that requests and tables name it alike."""
+    names = [column.name for column in contract.asked]
+    if contract.unit not in names:
+        return [None] * len(inputs)
+    place = names.index(contract.unit)
+    return [None if row[place] is None else str(row[place]) for row in inputs]
+
+
+def _asked(columns: Columns, contract: Contract, rows: int, now_s: float) -> NDArray[np.float64]:
+    """When each row was asked; now where the contract names no time, or the row has none."""
+    if contract.time not in columns:
+        return np.full(rows, now_s)
+    asked_s: NDArray[np.float64] = columns[contract.time]
+    return np.where(np.isnan(asked_s), now_s, asked_s)

@@ -6,12 +6,14 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lockgate.decide.assign import assign
+from lockgate.errors import Conflict
 from lockgate.features.columns import take
 from lockgate.records import Contract, Prediction, Routing, Shadow
 from lockgate.records.prediction import Arm, LogEntry
@@ -34,6 +36,14 @@ class Served:
     pools: Mapping[str, Pool] = field(default_factory=dict[str, Pool])
 
 
+@dataclass
+class _Asked:
+    """A request id that was seen: what it was answered with, once it is, and whether the other arm has scored it."""
+
+    answered: Future[list[Prediction]] = field(default_factory=Future[list[Prediction]])
+    is_shadowed: bool = False
+
+
 class Caller:
     """Answers calls of one model; safe to use from many threads."""
 
@@ -42,7 +52,7 @@ class Caller:
     ) -> None:
         self._append = append
         self._lock = threading.Lock()
-        self._recent: OrderedDict[str, list[Prediction]] = OrderedDict()
+        self._recent: OrderedDict[str, _Asked] = OrderedDict()
         self._served = Served(routing, contract, predictors)
         self.swap(contract, routing, predictors)
 
@@ -58,22 +68,38 @@ class Caller:
     def answer(self, batch: Batch, *, request: str | None = None, has_deadline: bool = True) -> list[Prediction]:
         """A prediction for every row, in order; logged before it is returned.
 
-        request: the caller's id; seen again, the same predictions come back and nothing is logged twice.
+        request: the caller's id; seen again, the same predictions come back and nothing is logged twice, also where the
+        first call is still being answered. Raises Conflict where the id came with other rows before.
         """
-        if request is not None and (known := self._recall(request)) is not None:
-            return known
-        served = self._served
-        predictions = self._predict(served, batch, has_deadline=has_deadline)
-        self._append(predictions)
-        if request is not None:
-            self._remember(request, predictions)
+        if request is None:
+            return self._answer(batch, has_deadline=has_deadline)
+        own = _Asked()
+        asked = self._claim(request, own)
+        if asked is not own:
+            return _same(asked.answered.result(), batch, request)
+        try:
+            predictions = self._answer(batch, has_deadline=has_deadline)
+        except BaseException as error:
+            self._forget(request)
+            own.answered.set_exception(error)
+            raise
+        own.answered.set_result(predictions)
         return predictions
 
-    def shadow(self, batch: Batch, predictions: Sequence[Prediction], *, has_deadline: bool = True) -> list[Shadow]:
-        """The arm that did not serve a call scores it too; its failures are recorded and hurt nobody."""
+    def shadow(
+        self,
+        batch: Batch,
+        predictions: Sequence[Prediction],
+        *,
+        request: str | None = None,
+        has_deadline: bool = True,
+    ) -> list[Shadow]:
+        """The arm that did not serve a call scores it too, once per request id; its failures are recorded and hurt
+        nobody.
+        """
         served = self._served
         routing = served.routing
-        if not routing.shadow or routing.challenger is None:
+        if not routing.shadow or routing.challenger is None or not self._claim_shadow(request):
             return []
         shadows: list[Shadow] = []
         for arm, other in (("champion", routing.challenger), ("challenger", routing.champion)):
@@ -90,10 +116,16 @@ class Caller:
         self.shadow(batch, predictions, has_deadline=False)
         return predictions
 
+    def _answer(self, batch: Batch, *, has_deadline: bool) -> list[Prediction]:
+        predictions = self._predict(self._served, batch, has_deadline=has_deadline)
+        self._append(predictions)
+        return predictions
+
     def _predict(self, served: Served, batch: Batch, *, has_deadline: bool) -> list[Prediction]:
         routing = served.routing
-        arms: list[Arm] = [assign(routing.salt, unit, routing.share) for unit in batch.units]
-        found: list[Prediction | None] = [None] * len(batch)
+        share = 0.0 if routing.challenger is None else routing.share
+        arms: list[Arm] = [assign(routing.salt, unit, share) for unit in batch.units]
+        found: dict[int, Prediction] = {}
         for arm, version in (("champion", routing.champion), ("challenger", routing.challenger)):
             rows = np.flatnonzero(np.array([own == arm for own in arms]))
             if not rows.size or version is None:
@@ -104,8 +136,10 @@ class Caller:
             answered = link(take(batch.columns, rows))
             latency_ms = (time.perf_counter() - began) * 1000 / (1 if has_deadline else rows.size)
             for place, row in enumerate(rows.tolist()):
-                found[row] = _prediction(routing, batch, row, arms[row], version, answered, place, latency_ms)
-        return [prediction for prediction in found if prediction is not None]
+                found[row] = _prediction(
+                    routing, batch, row, answered, place, arm=arms[row], version=version, latency_ms=latency_ms
+                )
+        return [found[row] for row in range(len(batch))]
 
     def _shadow(
         self, served: Served, batch: Batch, rows: NDArray[np.intp], version: str, *, has_deadline: bool
@@ -131,19 +165,45 @@ class Caller:
             for place, row in enumerate(rows.tolist())
         ]
 
-    def _recall(self, request: str) -> list[Prediction] | None:
+    def _claim(self, request: str, own: _Asked) -> _Asked:
+        """`own` for whoever comes first with this id; the first one's for the others."""
         with self._lock:
-            return self._recent.get(request)
-
-    def _remember(self, request: str, predictions: list[Prediction]) -> None:
-        with self._lock:
-            self._recent[request] = predictions
+            asked = self._recent.setdefault(request, own)
+            self._recent.move_to_end(request)
             while len(self._recent) > REMEMBERED:
                 self._recent.popitem(last=False)
+            return asked
+
+    def _claim_shadow(self, request: str | None) -> bool:
+        with self._lock:
+            asked = None if request is None else self._recent.get(request)
+            if asked is None:
+                return True
+            is_first, asked.is_shadowed = not asked.is_shadowed, True
+            return is_first
+
+    def _forget(self, request: str) -> None:
+        with self._lock:
+            self._recent.pop(request, None)
+
+
+def _same(known: list[Prediction], batch: Batch, request: str) -> list[Prediction]:
+    """An id that is used again for other rows must not be answered with the first rows' predictions."""
+    if [prediction.inputs for prediction in known] != batch.inputs:
+        raise Conflict(f"The request id {request!r} came with other rows before.", cure="Give each request its own id.")
+    return known
 
 
 def _prediction(
-    routing: Routing, batch: Batch, row: int, arm: Arm, version: str, answered: Answered, place: int, latency_ms: float
+    routing: Routing,
+    batch: Batch,
+    row: int,
+    answered: Answered,
+    place: int,
+    *,
+    arm: Arm,
+    version: str,
+    latency_ms: float,
 ) -> Prediction:
     return Prediction(
         id=batch.ids[row],

@@ -29,13 +29,13 @@ _decoder = msgspec.json.Decoder(_Body)
 def decode(body: bytes, *, model: str, task: Task, now_s: float) -> list[Outcome]:
     """`{"outcomes": [{"id": "r1-0", "value": 1, "at": "2013-04-02T10:00:00Z"}]}` as records; `at` left out is now.
 
-    Raises ContractError naming the place where a value cannot be an outcome of the task; msgspec.DecodeError for what is
-    no JSON at all.
+    Raises ContractError naming the place where a value cannot be an outcome of the task; msgspec.DecodeError for what
+    is no JSON at all.
     """
     try:
         told = _decoder.decode(body).outcomes
     except msgspec.ValidationError as error:
-        raise ContractError(str(error), column="outcomes") from error
+        raise ContractError(str(error), column=_field_in(str(error))) from error
     return [
         outcome(t.id, t.value, t.at.timestamp() if t.at else now_s, model=model, task=task, now_s=now_s) for t in told
     ]
@@ -47,3 +47,10 @@ def outcome(prediction: str, value: float, at_s: float, *, model: str, task: Tas
         wanted = "0 or 1" if task == "binary" else "a finite number"
         raise ContractError(f"The outcome of {prediction!r} is {value:g}, and must be {wanted}.", column="value")
     return Outcome(id=prediction, model=model, value=value, at_s=at_s, received_s=now_s)
+
+
+def _field_in(message: str) -> str:
+    """The field msgspec's error names: in backticks where it is missing or unknown, else at the end of the path."""
+    if "field `" in message:
+        return message.split("field `", 1)[1].split("`", 1)[0]
+    return message.rpartition("].")[2].rstrip("`") if "]." in message else "outcomes"

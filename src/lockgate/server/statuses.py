@@ -14,6 +14,7 @@ STATUS = {
     "not_found": 404,
     "conflict": 409,
     "malformed": 400,
+    "method": 405,
     "too_large": 413,
     "busy": 503,
     "store": 503,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from pathlib import Path
 from lockgate.errors import Conflict
 
 LOOK_S = 0.1
+SHORTEST_LIFE_S = 0.8  # what dies at once is not started again faster than this
 DRAIN_S = 12.0
 STATE = "server.json"
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
@@ -33,6 +35,7 @@ class Supervisor:
         workers: int,
         companions: Sequence[Sequence[str]] = (),
         fds: Sequence[int] = (),
+        pages_port: int | None = None,
     ) -> None:
         self._home = home
         self._host, self._port = host, port
@@ -41,7 +44,9 @@ class Supervisor:
         self._worker_count = workers
         self._companions = [list(argv) for argv in companions]
         self._fds = tuple(fds)
+        self._pages_port = pages_port
         self._running: list[subprocess.Popen[bytes]] = []
+        self._born: list[float] = []
         self._is_stopping = False
 
     @property
@@ -62,6 +67,7 @@ class Supervisor:
         worker = [sys.executable, "-m", "lockgate.server.worker", "--fd", str(self._socket.fileno())]
         self._wanted = [[*worker, "--home", str(self._home)]] * self._worker_count + self._companions
         self._running = [self._spawn(argv) for argv in self._wanted]
+        self._born = [time.monotonic()] * len(self._running)
         self._write_state()
 
     def run(self) -> None:
@@ -76,8 +82,9 @@ class Supervisor:
 
     def replace_dead(self) -> None:
         for place, process in enumerate(self._running):
-            if process.poll() is not None:
+            if process.poll() is not None and time.monotonic() - self._born[place] > SHORTEST_LIFE_S:
                 self._running[place] = self._spawn(self._wanted[place])
+                self._born[place] = time.monotonic()
                 self._write_state()
 
     def stop(self) -> None:
@@ -113,6 +120,7 @@ class Supervisor:
             "pid": os.getpid(),
             "host": self._host,
             "port": self.port,
+            "pages_port": self._pages_port,
             "workers": pids[: self._worker_count],
             "companions": pids[self._worker_count :],
         }
@@ -137,3 +145,13 @@ def bound(host: str, port: int, option: str) -> socket.socket:
     listening.listen(2048)
     listening.set_inheritable(True)
     return listening
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=1)
+    arguments = parser.parse_args()
+    Supervisor(arguments.home, host=arguments.host, port=arguments.port, workers=arguments.workers).run()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import signal
 import socket
@@ -34,7 +33,7 @@ def serve(home: Path, fd: int) -> None:
     server = _Server(config, inference)
     _die_with_parent()
     with socket.socket(fileno=fd) as listening:
-        asyncio.run(server.serve(sockets=[listening]))
+        server.run(sockets=[listening])
 
 
 class _Server(uvicorn.Server):

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 Floats = NDArray[np.float64]
 BINS = 24
 SMOOTHING = 20.0
-ONE_HOT_AT_MOST = 200
 
 
 def fit_rule(
@@ -40,7 +39,7 @@ def fit_rule(
 def fit_linear(
     matrix: Matrix, target: Floats, names: tuple[str, ...], text: frozenset[str], task: Task
 ) -> SklearnPipeline:
-    """Logistic or ridge regression: medians for missing numbers with a flag, levels one-hot, all scaled."""
+    """Logistic or ridge regression: medians for missing numbers, levels one-hot, all scaled."""
     from sklearn.compose import make_column_transformer
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression, Ridge
@@ -50,8 +49,9 @@ def fit_linear(
     present = [i for i in range(len(names)) if not np.isnan(matrix[:, i]).all()]
     levels = [i for i in present if names[i] in text]
     numbers = [i for i in present if names[i] not in text]
-    scaled = make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler())
-    hot = OneHotEncoder(handle_unknown="ignore", max_categories=ONE_HOT_AT_MOST)
+    # No missing indicator and no limit on categories: neither converts to ONNX, and a baseline is always kept loaded.
+    scaled = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
+    hot = make_pipeline(SimpleImputer(strategy="constant", fill_value=-1.0), OneHotEncoder(handle_unknown="ignore"))
     prepared = make_column_transformer((scaled, numbers), (hot, levels))
     last: Any = LogisticRegression(max_iter=300) if task == "binary" else Ridge()
     return make_pipeline(prepared, last).fit(matrix, target)

@@ -85,10 +85,10 @@ class _Training:
         self._commit, self._is_dirty = environment.commit(question.project)
 
     def run(self) -> list[Version]:
-        made = [self._majority(), self._rule(), self._linear()]
-        best = min(made, key=lambda version: version.metrics[self._loss.name])
-        self._progress(f"candidate {self._name}")
-        made.append(self._candidate(best.id))
+        made = [self._majority()]
+        for step in (self._rule, self._linear, self._candidate):
+            best = min(made, key=lambda version: version.metrics[self._loss.name])
+            made.append(step(best.id))
         return made
 
     def _majority(self) -> Version:
@@ -96,18 +96,21 @@ class _Training:
         value = float(self._y.mean())
         return self._make("majority", "baseline", lambda place: ("constant", engines.save_constant(place, value), None))
 
-    def _rule(self) -> Version:
+    def _rule(self, simpler: str) -> Version:
         self._progress("baseline rule")
         fitted = baselines.fit_rule(self._x, self._y, self._pipeline.names, self._q.spec.rule, self._text)
-        return self._make("rule", "baseline", lambda place: ("rule", engines.save_rule(place, fitted), None))
+        return self._make(
+            "rule", "baseline", lambda place: ("rule", engines.save_rule(place, fitted), None), baseline=simpler
+        )
 
-    def _linear(self) -> Version:
+    def _linear(self, simpler: str) -> Version:
         name = "logistic" if self._q.spec.task == "binary" else "ridge"
         self._progress(f"baseline {name}")
         fitted = baselines.fit_linear(self._x, self._y, self._pipeline.names, self._text, self._q.spec.task)
-        return self._make(name, "baseline", lambda place: self._saved(place, fitted))
+        return self._make(name, "baseline", lambda place: self._saved(place, fitted), baseline=simpler)
 
     def _candidate(self, baseline: str) -> Version:
+        self._progress(f"candidate {self._name}")
         features = Features(pipeline=self._pipeline, contract=self._q.contract)
         fitted = resolve(self._q.train)(self._q.table[self._split.train_rows], features)
         if not hasattr(fitted, "predict"):

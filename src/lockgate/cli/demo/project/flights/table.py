@@ -29,7 +29,7 @@ def calls(sources: Sources) -> pl.DataFrame:
         .with_columns(*_timetable())
         .join(_planes(sources.planes), on="tailnum", how="left", maintain_order="left")
         .pipe(_with_weather, sources.weather)
-        .select(columns.ID, columns.TIME, columns.OUTCOME_TIME, columns.TARGET, *_features())
+        .select(columns.ID, columns.TIME, columns.OUTCOME_TIME, columns.TARGET, pl.col("dep_delay"), *_features())
     )
 
 

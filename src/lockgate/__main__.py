@@ -1,0 +1,6 @@
+"""`python -m lockgate`."""
+
+from lockgate.cli.main import run
+
+if __name__ == "__main__":
+    run()

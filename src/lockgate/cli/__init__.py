@@ -1,0 +1,1 @@
+"""The command line: shell words into workspace calls, records into sentences."""

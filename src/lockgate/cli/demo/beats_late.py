@@ -1,0 +1,133 @@
+"""The rest of the year: an honest "not yet", a stale feed, a drift that does not matter and a decay that does."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import msgspec
+import polars as pl
+
+from lockgate.cli.demo.cast import Cast
+from lockgate.cli.demo.stage import Stage
+from lockgate.cli.demo.world import MODEL, at
+from lockgate.records import Alarm, Dataset, Routing, RolloutSpec, RolloutState, Verdict
+from lockgate.report import why
+from lockgate.workspace.workspace import Workspace
+
+YEAR_END = at(12, 31)
+
+
+class Late:
+    cast: Cast
+    stage: Stage
+    ws: Workspace
+
+    def weather_in_april(self) -> None:
+        self.stage.beat("The weather model, on April's calls: an honest verdict is 'not yet'")
+        weather = self.cast.versions["weather"]
+        for verdict in self.ws.gate(weather):
+            self.stage.say(f"{verdict.ruling.upper():<9} {verdict.sentence}  ({verdict.id})")
+        self.ws.rollout(weather, spec=self._spec(deadline="5d"))
+        with self.stage.doing("replaying the logged calls of April, then five days of shadow"):
+            self.cast.in_batches(self.cast.world.now + timedelta(days=8), lambda: not self.cast.rollout().is_running)
+        verdict = self.cast.last("worth")
+        rollout = self.cast.rollout()
+        if verdict is not None:
+            self.stage.say(verdict.sentence)
+            self.stage.look(f"lockgate why {verdict.id}")
+        self.stage.claim(
+            verdict is not None and verdict.ruling == "undecided" and rollout.state is RolloutState.UNDECIDED,
+            "neither promoted nor called worse: at its deadline the champion keeps the traffic",
+        )
+
+    def stale(self) -> None:
+        self.stage.beat("A challenger whose live features are a day old: ranges look fine, the shadow tells")
+        with self.stage.doing("its extract, filled for training, a day late ever since"):
+            self._nightly()
+        dataset = self.ws.data(MODEL, self.cast.world.known())
+        stale = self.cast.train("stale", "flights.features:live_from_nightly")
+        self.stage.say(f"trained on {dataset.ref}")
+        for verdict in self.ws.gate(stale):
+            self.stage.say(f"{verdict.ruling.upper():<9} {verdict.sentence}  ({verdict.id})")
+        self.ws.rollout(stale, spec=self._spec(ladder=("replay", "shadow", 0.25, 0.5, 1.0)))
+        began = self.cast.world.now
+        with self.stage.doing("shadow, day by day"):
+            self.cast.in_batches(began + timedelta(days=62), lambda: not self.cast.rollout().is_running)
+        self._say_end(began)
+        self.stage.claim(
+            self.cast.rollout().state is RolloutState.ROLLED_BACK, "the stale challenger was stopped by its outcomes"
+        )
+
+    def summer(self) -> None:
+        self.stage.beat("Summer: a drift that does not matter, a decay that does")
+        with self.stage.doing("on through the year until something must be told"):
+            self.cast.in_batches(at(11, 15), lambda: any(a.cause == "degradation" for a in self._alarms()))
+        for alarm in self._alarms():
+            self.stage.say(f"{alarm.severity:<6} {self._when(alarm.at_s)}  {alarm.sentence}")
+        notes = {v.subject[-1]: v for v in self.cast.records(Verdict) if v.gate.name.startswith("drift of")}
+        temperature = notes.get("temp")
+        self.stage.claim(
+            temperature is not None and temperature.evidence.detail["importance"] == 0 and temperature.ruling != "fail",
+            "temperature has drifted far, and is ranked low: the champion does not use it",
+        )
+        pages = [alarm for alarm in self._alarms() if alarm.severity == "page"]
+        self.stage.claim(bool(pages), "the loss of skill pages somebody, with the next command")
+        for alarm in pages:
+            self.stage.look(alarm.next)
+
+    def retrained(self) -> None:
+        self.stage.beat("Retraining: the same recipe on what is known by now, the same gate, the same ladder")
+        dataset: Dataset = self.ws.data(MODEL, self.cast.world.known())
+        with self.stage.doing(f"retraining on {dataset.rows:,} calls"):
+            made = self.ws.retrain(MODEL)
+        for verdict in self.ws.gate(made):
+            self.stage.say(f"{verdict.ruling.upper():<9} {verdict.sentence}  ({verdict.id})")
+        self.ws.rollout(made, spec=self._spec(prove="not worse", deadline="120d"))
+        began = self.cast.world.now
+        with self.stage.doing("shadow and ladder, day by day"):
+            self.cast.in_batches(YEAR_END, lambda: not self.cast.rollout().is_running)
+        self._say_end(began)
+        rollout = self.cast.rollout()
+        if rollout.is_running:
+            self.stage.not_yet("the year ended before the retrained version was proved")
+        routing = self.ws.wiring.records.get(Routing, MODEL)
+        self.stage.claim(routing is not None and routing.champion == made.id, "the retrained version is champion")
+
+    def ledger(self) -> None:
+        self.stage.beat("The ledger")
+        entries = self.ws.wiring.records.entries()
+        self.stage.claim(why.verify(entries) is None, f"{len(entries)} verdicts, moves and alarms, one chain, unbroken")
+        self.stage.look("lockgate why --verify")
+        self.stage.not_yet("the readiness score (`lockgate ready`); it comes with the checklist")
+
+    def _spec(self, **changes: object) -> RolloutSpec:
+        return msgspec.structs.replace(self.ws.model(MODEL).rollout, **changes)
+
+    def _nightly(self) -> None:
+        """Right for every flight asked about so far, a day old for every later one."""
+        extract, columns = self.cast.flights("extract"), self.cast.flights("columns")
+        calls, now = self.cast.world.calls, self.cast.world.now
+        late = (
+            self.cast.flights("stale").day_old(calls, self.cast.sources).rename({n: f"{n}_old" for n in columns.LIVE})
+        )
+        both = calls.join(late, on="flight_id", how="left", maintain_order="left")
+        is_new = pl.col("asked_at") >= now
+        chosen = both.select(
+            pl.when(is_new).then(pl.col(f"{n}_old")).otherwise(pl.col(n)).alias(n) for n in columns.LIVE
+        )
+        extract.write("nightly.npz", both["flight_id"].to_list(), chosen.to_numpy())
+
+    def _say_end(self, began: object) -> None:
+        days = (self.cast.world.now - began).days  # type: ignore[operator]
+        last = self.cast.moves()[-1]
+        self.stage.say(f"{last.kind.replace('_', ' ')} after {days} days: {last.reason}")
+        self.stage.look(f"lockgate why {self.cast.rollout().id}")
+
+    def _alarms(self) -> list[Alarm]:
+        return self.cast.records(Alarm)
+
+    @staticmethod
+    def _when(seconds: float) -> str:
+        from lockgate.report.words import day
+
+        return f"{day(seconds):<12}"

@@ -1,0 +1,115 @@
+"""The world outside the workspace: flights that are asked about, land, and are told; over HTTP and in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+import polars as pl
+
+from lockgate.workspace.workspace import Workspace
+
+MODEL = "late_arrival"
+KNOWN_LATER = ("landed_at", "late", "dep_delay")
+CALLERS = 4
+
+
+def at(month: int, day: int, hour: int = 0) -> datetime:
+    return datetime(2013, month, day, hour, tzinfo=UTC)
+
+
+class World:
+    """The year's calls in time order, and which outcomes have been told."""
+
+    def __init__(self, calls: pl.DataFrame) -> None:
+        self.calls = calls
+        self.now = at(4, 1)
+        self._ids: dict[str, str] = {}
+        self._untold = (
+            calls.filter(pl.col("late").is_not_null()).sort("landed_at").filter(pl.col("asked_at") >= self.now)
+        )
+
+    def known(self) -> pl.DataFrame:
+        """What a training table would hold now: flights asked about before, with the outcomes of those that have landed."""
+        has_landed = pl.col("landed_at") <= self.now
+        late = pl.when(has_landed).then("late").alias("late")
+        landed = pl.when(has_landed).then("landed_at").alias("landed_at")
+        return self.calls.filter(pl.col("asked_at") < self.now).with_columns(late, landed)
+
+    def asked(self, until: datetime) -> pl.DataFrame:
+        """The calls from now until then, as they are asked: without what is known later. Moves the clock."""
+        rows = self.calls.filter((pl.col("asked_at") >= self.now) & (pl.col("asked_at") < until))
+        self.now = until
+        return rows
+
+    def days(self, until: datetime) -> Iterator[pl.DataFrame]:
+        """Day by day until then."""
+        while self.now < until:
+            yield self.asked(min(until, self.now.replace(hour=0) + timedelta(days=1)))
+
+    def note(self, flights: list[str], predictions: list[str]) -> None:
+        """Remember which prediction each flight got."""
+        self._ids.update(zip(flights, predictions, strict=True))
+
+    def landed(self) -> list[tuple[str, float, float]]:
+        """Outcomes that came true since the last telling, of calls that got a prediction: (id, value, seconds)."""
+        due = self._untold.filter(pl.col("landed_at") <= self.now)
+        self._untold = self._untold.filter(pl.col("landed_at") > self.now)
+        rows = due.select("flight_id", pl.col("late").cast(pl.Float64), pl.col("landed_at").dt.epoch("us") / 1e6).rows()
+        return [(self._ids.pop(flight), value, when) for flight, value, when in rows if flight in self._ids]
+
+
+def batch(workspace: Workspace, world: World, rows: pl.DataFrame) -> None:
+    """A stretch of calls through the batch face, and the outcomes that have come in meanwhile."""
+    if rows.height:
+        found = workspace.score(MODEL, rows.drop(KNOWN_LATER), prefix="batch")
+        world.note(rows["flight_id"].to_list(), [prediction.id for prediction in found])
+    told = world.landed()
+    if told:
+        workspace.outcomes(MODEL, told)
+
+
+class Caller:
+    """A client over HTTP that tries again under the same request id: answered calls count once."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._client = httpx.Client(base_url=url, timeout=10.0, limits=httpx.Limits(max_keepalive_connections=CALLERS))
+        self.cut = 0
+        self.unanswered = 0
+        self.latest: dict[str, Any] = {}
+
+    def ask(self, rows: pl.DataFrame) -> list[dict[str, Any]]:
+        """One request per flight, from several threads; the answers in the rows' order."""
+        bodies = rows.drop(KNOWN_LATER).with_columns(pl.col("asked_at").dt.strftime("%Y-%m-%dT%H:%M:%SZ")).to_dicts()
+        with ThreadPoolExecutor(CALLERS) as pool:
+            return list(pool.map(self._one, bodies))
+
+    def tell(self, told: list[tuple[str, float, float]]) -> None:
+        outcomes = [{"id": i, "value": v, "at": datetime.fromtimestamp(s, UTC).isoformat()} for i, v, s in told]
+        if outcomes:
+            self._client.post(f"/outcomes/{MODEL}", json={"outcomes": outcomes}).raise_for_status()
+
+    def get(self, path: str) -> dict[str, Any]:
+        """A connection of its own, so that any worker may answer."""
+        return httpx.get(f"{self._url}{path}", timeout=10.0).json()
+
+    def close(self) -> None:
+        self._client.close()
+
+    def _one(self, body: dict[str, Any]) -> dict[str, Any]:
+        request = {"rows": [body], "id": f"http-{body['flight_id']}"}
+        for _ in range(5):
+            try:
+                answer = self._client.post(f"/predict/{MODEL}", json=request)
+            except httpx.TransportError:
+                self.cut += 1
+                continue
+            if answer.status_code == httpx.codes.OK:
+                return answer.json()["predictions"][0]
+            raise RuntimeError(f"{answer.status_code}: {answer.text}")
+        self.unanswered += 1
+        return {}

@@ -1,0 +1,73 @@
+"""How a command speaks: records as sentences or as JSON, the next command last."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from lockgate.records import Verdict, Version
+    from lockgate.report.now import Row
+
+EXIT = {"pass": 0, "fail": 1, "undecided": 2, "void": 2}
+ERROR = 3
+
+
+def as_json(record: Any) -> None:
+    sys.stdout.write(msgspec.json.format(msgspec.json.encode(record), indent=2).decode() + "\n")
+
+
+def say(*lines: str) -> None:
+    """Lines for a person, on standard output."""
+    sys.stdout.write("\n".join(lines) + "\n")
+
+
+def following(command: str) -> None:
+    say(f"next: {command}")
+
+
+def progress() -> Callable[[str], None]:
+    """What long work is doing, on standard error so that output can be piped."""
+
+    def tell(what: str) -> None:
+        sys.stderr.write(f"  {what} ...\n")
+        sys.stderr.flush()
+
+    return tell
+
+
+def version_lines(version: Version) -> list[str]:
+    figures = "  ".join(
+        f"{name} {value:.4f}" for name, value in sorted(version.metrics.items()) if name != "target_mean"
+    )
+    compiled = "" if version.parity is None else f" {version.parity.reason}"
+    return [f"{version.short}: {figures} on held-out rows.{compiled}"]
+
+
+def verdict_lines(verdicts: Sequence[Verdict]) -> list[str]:
+    return [f"{v.ruling.upper():<9} {v.sentence}  ({v.id})" for v in verdicts]
+
+
+def status_table(rows: Sequence[Row]) -> None:
+    """A row per model, as the page **Now** shows it."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from lockgate.report.words import age
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("model", "traffic", "state", "calls/day", "fallback", "p99", "outcome lag", "last verdict"):
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        arms = "\n".join(f"{arm.version} {arm.share:.0%}{'' if arm.share else ' ' + arm.role}" for arm in row.traffic)
+        fallback = "-" if row.fallback_rate is None else f"{row.fallback_rate:.2%}"
+        p99 = "-" if row.p99_ms is None else f"{row.p99_ms:.1f} ms"
+        verdict = f"{row.verdict or 'none yet'} ({age(row.verdict_age_s)} ago)"
+        table.add_row(row.model, arms, row.state, f"{row.calls:,}", fallback, p99, age(row.outcome_lag_s), verdict)
+    Console().print(table)
+    for row in rows:
+        for alarm in row.alarms:
+            say(f"alarm: {alarm}")
