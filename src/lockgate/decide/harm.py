@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lockgate.decide.judgement import Judgement
 from lockgate.errors import SpecError, unknown
 from lockgate.records import Cell, Evidence, Gate, RolloutSpec, Ruling
-from lockgate.stats import glst, label_bet
+from lockgate.stats import glst, label_bet, rate_bet
 
 Floats = NDArray[np.float64]
 
@@ -41,37 +41,50 @@ def _failures(spec: RolloutSpec, seen: HarmInput, alpha: float) -> Judgement:
         (label_bet.PAIRED, *cell.failed_only) if cell.share == 0 else (cell.share, *cell.failures)
         for cell in seen.cells
     ]
-    return _by_label_bet("failures", "failed", counts, _calls(seen.cells), alpha)
+    champion, challenger = sum(c[1] for c in counts), sum(c[2] for c in counts)
+    calls = _calls(seen.cells)
+    log_e = label_bet.log_e(counts)
+    sentence = (
+        f"So far the challenger failed on {challenger:,} of {calls[1]:,} calls, the champion on {champion:,} of "
+        f"{calls[0]:,}; {_strength(log_e, alpha)}."
+    )
+    evidence = Evidence(log_e=log_e, n=calls, events=(champion, challenger), detail={"line": math.log(1 / alpha)})
+    return _judged("failures", "label bet", 1.0, evidence, alpha, sentence)
 
 
 def _contract_breaks(spec: RolloutSpec, seen: HarmInput, alpha: float) -> Judgement:
-    counts = [(label_bet.PAIRED, *cell.broke_only) for cell in seen.cells]
+    """What the challenger alone broke: a row that breaks both versions' contracts says nothing about either."""
     pairs = sum(cell.pairs for cell in seen.cells)
-    return _by_label_bet("contract_breaks", "broke its contract", counts, (pairs, pairs), alpha)
+    champion, challenger = (sum(cell.broke_only[arm] for cell in seen.cells) for arm in (0, 1))
+    log_e = rate_bet.log_e_over(pairs, challenger, tolerance=spec.breaks_at)
+    sentence = (
+        f"So far the challenger alone broke its contract on {challenger:,} of {pairs:,} calls, and {spec.breaks_at:.0%} is "
+        f"what is put up with; {_strength(log_e, alpha)}."
+    )
+    evidence = Evidence(
+        log_e=log_e, n=(pairs, pairs), events=(champion, challenger), detail={"line": math.log(1 / alpha)}
+    )
+    return _judged("contract_breaks", "rate bet", spec.breaks_at, evidence, alpha, sentence)
 
 
-def _by_label_bet(
-    measure: str, verb: str, counts: list[tuple[float, int, int]], calls: tuple[int, int], alpha: float
-) -> Judgement:
-    log_e = label_bet.log_e(counts)
-    champion, challenger = sum(c[1] for c in counts), sum(c[2] for c in counts)
-    ruling = Ruling.FAIL if log_e >= math.log(1 / alpha) else Ruling.UNDECIDED
+def _judged(measure: str, method: str, margin: float, evidence: Evidence, alpha: float, sentence: str) -> Judgement:
     gate = Gate(
         name=f"guardrail {measure}",
         question="harm",
         claim="harmful",
         measure=measure,
-        method="label bet",
-        margin=1.0,
+        method=method,
+        margin=margin,
         alpha=alpha,
         guarantee="exact",
     )
-    evidence = Evidence(log_e=log_e, n=calls, events=(champion, challenger), detail={"line": math.log(1 / alpha)})
-    sentence = (
-        f"So far the challenger alone {verb} on {challenger:,} of {calls[1]:,} calls, the champion alone on "
-        f"{champion:,} of {calls[0]:,}; evidence {math.exp(min(log_e, 700)):,.3g} of the {1 / alpha:,.0f} that stop it."
-    )
+    is_harmful = (evidence.log_e or 0.0) >= math.log(1 / alpha)
+    ruling = Ruling.FAIL if is_harmful else Ruling.UNDECIDED
     return Judgement(ruling=ruling, gate=gate, evidence=evidence, sentence=sentence)
+
+
+def _strength(log_e: float, alpha: float) -> str:
+    return f"evidence {math.exp(min(log_e, 700)):,.3g} of the {1 / alpha:,.0f} that stop it"
 
 
 def _quality(spec: RolloutSpec, seen: HarmInput, alpha: float) -> Judgement:

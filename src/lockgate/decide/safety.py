@@ -23,7 +23,7 @@ def safety(spec: RolloutSpec, step: Step, cell: Cell, *, steps: int) -> Judgemen
     """
     calls, bad = (cell.pairs, cell.bad) if step.kind != "share" else (cell.calls[1], cell.failures[1])
     alpha = spec.alpha / steps
-    log_e = rate_bet.log_e(calls, bad, tolerance=step.tolerance)
+    log_e = rate_bet.log_e_under(calls, bad, tolerance=step.tolerance)
     is_safe = log_e >= math.log(1 / alpha)
     gate = Gate(
         name=f"safe at {step.name}",

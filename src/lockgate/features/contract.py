@@ -34,7 +34,7 @@ def infer(model: str, spec: ModelSpec, table: pl.DataFrame) -> Contract:
     Raises ContractError where a column the config names is missing, or one has a type no contract knows.
     """
     named = [spec.target, spec.unit, spec.time, spec.contract.known, *spec.contract.keys, *spec.contract.ranges]
-    for name in (*(n for n in named if n), *spec.contract.known_after):
+    for name in (*(n for n in named if n), *spec.contract.known_after, *spec.contract.nullable):
         if name not in table.columns:
             raise ContractError(
                 unknown("column", name, table.columns),
@@ -67,7 +67,7 @@ def _infer_column(series: pl.Series, spec: ModelSpec, *, is_known_before: bool) 
     return Column(
         name=series.name,
         type=kind,
-        is_nullable=series.null_count() > 0 or not is_known_before,
+        is_nullable=series.null_count() > 0 or series.name in spec.contract.nullable or not is_known_before,
         low=low,
         high=high,
         range_origin="declared" if declared else "inferred",

@@ -16,6 +16,7 @@ from lockgate.records.duration import UNITS_S
 from lockgate.records.prediction import LogEntry
 
 DAY_S = UNITS_S["d"]
+INPUT = "input "
 
 
 @dataclass(slots=True)
@@ -131,7 +132,9 @@ def count(call: Call) -> Cell:
     shadow = next((s for s in call.shadows.values() if s.rollout == prediction.rollout), None)
     if shadow is None:
         return Cell(share=prediction.share, calls=one, failures=failures)
-    served, other = (has_failed, breaks(prediction.flags)), (shadow.failure is not None, breaks(shadow.flags))
+    of_row = frozenset(flag for flag in prediction.flags if not flag.startswith(INPUT))
+    served = (has_failed, breaks(prediction.flags, of_row))
+    other = (shadow.failure is not None, breaks(shadow.flags, of_row))
     champion, challenger = (other, served) if is_challenger else (served, other)
     return Cell(
         share=prediction.share,
@@ -144,9 +147,10 @@ def count(call: Call) -> Cell:
     )
 
 
-def breaks(flags: tuple[str, ...]) -> bool:
-    """Whether the version's own inputs broke its contract; what the row itself broke concerns both arms alike."""
-    return any(flag.startswith("input ") for flag in flags)
+def breaks(flags: tuple[str, ...], of_row: frozenset[str]) -> bool:
+    """Whether the version's own inputs broke its contract where the row itself did not: a summer warmer than the training
+    winter concerns both arms alike, a feature step that sends zeros concerns its version."""
+    return any(flag.startswith(INPUT) and flag.removeprefix(INPUT) not in of_row for flag in flags)
 
 
 def _only(champion: bool, challenger: bool) -> tuple[int, int]:

@@ -31,7 +31,8 @@ class GateSpec(Record):
 
 class RolloutSpec(Record):
     """ladder: replay, shadow and shares, in order, ending at 1.0. prove: what promotes. guardrails: what may stop.
-    worse_by: quality as a guardrail, "at least this much worse", a share of the champion's loss."""
+    worse_by: quality as a guardrail, "at least this much worse", a share of the champion's loss. breaks_at: the share of
+    calls on which the challenger alone may break its contract: inferred ranges are left now and then."""
 
     ladder: tuple[str | float, ...] = ("replay", "shadow", 0.05, 0.25, 0.5, 1.0)
     prove: Literal["better", "not worse"] = "not worse"
@@ -39,6 +40,7 @@ class RolloutSpec(Record):
     alpha: float = 0.01
     worth_alpha: float = 0.05
     worse_by: float = 0.1
+    breaks_at: float = 0.05
     block: str = "1d"
     memory: Memory = "short"
     deadline: str = "60d"
@@ -59,11 +61,13 @@ class RetrainSpec(Record):
 
 class ContractSpec(Record):
     """known_after: columns learnt only after the question. known: the column that says when the outcome was known.
-    ranges: a person's [low, high] by column: rows outside are refused."""
+    nullable: columns that may be missing although the first table never lacks them. ranges: a person's [low, high] by
+    column: rows outside are refused."""
 
     known_after: tuple[str, ...] = ()
     known: str | None = None
     keys: tuple[str, ...] = ()
+    nullable: tuple[str, ...] = ()
     ranges: dict[str, tuple[float, float]] = {}
 
 

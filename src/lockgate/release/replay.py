@@ -91,7 +91,7 @@ def _as_champion(calls: list[Prediction], columns: Columns, champion: Predictor,
             share=0.0,
             rollout=rollout.id,
             failure=None,
-            flags=own,
+            flags=(*(flag for flag in call.flags if not flag.startswith("input ")), *own),
         )
         for call, value, own in zip(calls, values, flags, strict=True)
     ]
