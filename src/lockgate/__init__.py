@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from lockgate.workspace.workspace import Workspace as Workspace
 
 _PUBLIC = {"Workspace": "lockgate.workspace.workspace"}
-__all__ = ["Workspace"]  # noqa: PLE0604 - given by __getattr__, so that `import lockgate` stays cheap
+__all__ = ["Workspace"]
 
 
 def __getattr__(name: str) -> Any:

@@ -72,7 +72,7 @@ def _judge(question: GateQuestion, measure: Loss, against: str, difference: Floa
         metric=measure.name,
         against=against,
         better_by=question.spec.gate.better_by,
-        sums=np.bincount(index, weights=difference),
+        sums=np.bincount(index, weights=difference).astype(np.float64),
         counts=np.bincount(index).astype(np.float64),
         call_variance=float(difference.var()),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     help="From a training table to guarded production: every change of traffic is a verdict.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
@@ -31,7 +30,7 @@ Directory = Annotated[Path, typer.Option("--directory", "-C", help="The project'
 Json = Annotated[bool, typer.Option("--json", help="The record as JSON.")]
 HERE = Path()
 # Typer carries a Click of its own from 0.27 on: the class is found through what Typer itself exports.
-_UsageError = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "UsageError")
+_UsageError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "UsageError")
 
 
 @app.command()
@@ -283,9 +282,7 @@ def outcomes(model: str, table: Path, directory: Directory = HERE) -> None:
 @app.command()
 def status(directory: Directory = HERE, json: Json = False) -> None:
     """How every model is doing now."""
-    from lockgate.report import now
-
-    rows = now.rows(_open(directory).wiring.records)
+    rows = _open(directory).status()
     if json:
         show.as_json(rows)
         return
@@ -340,11 +337,10 @@ def _read_table(path: Path) -> pl.DataFrame:
 
     if not path.is_file():
         raise NotFound(f"There is no file {path}.")
-    readers = {".parquet": pl.read_parquet, ".csv": pl.read_csv}
-    if path.suffix not in readers:
+    if path.suffix not in (".parquet", ".csv"):
         raise SpecError(f"{path} is neither Parquet nor CSV.", cure="Save it as .parquet or .csv.")
     try:
-        return readers[path.suffix](path)
+        return pl.read_parquet(path) if path.suffix == ".parquet" else pl.read_csv(path, try_parse_dates=True)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise SpecError(f"{path} cannot be read: {error}.") from error
 
@@ -352,24 +348,28 @@ def _read_table(path: Path) -> pl.DataFrame:
 def run() -> None:
     """The command, with every error a sentence and exit code 3: usage errors too, which would be 2 otherwise."""
     try:
+        if len(sys.argv) == 1:
+            sys.argv.append("--help")
         app(standalone_mode=False)
     except typer.Exit as stop:
         sys.exit(stop.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(130)
-    except _UsageError as error:
-        if type(error).__name__ == "NoArgsIsHelpError":
-            show.say(error.format_message())
-            sys.exit(0)
-        error.show()
-        sys.exit(show.ERROR)
     except LockgateError as error:
         sys.stderr.write(f"lockgate: {error}\n")
         sys.exit(show.ERROR)
     except BrokenPipeError:
         sys.exit(show.ERROR)
-    except Exception as error:  # an uncaught exception would exit 1, which means "fail" here
+    except Exception as error:
         if os.environ.get("LOCKGATE_DEBUG"):
             raise
-        sys.stderr.write(f"lockgate: this is a bug of ours: {error!r}. Run again with LOCKGATE_DEBUG=1 to see where.\n")
+        _say_unexpected(error)
         sys.exit(show.ERROR)
+
+
+def _say_unexpected(error: Any) -> None:
+    """Usage errors in Typer's own words; anything else is ours."""
+    if isinstance(error, _UsageError):
+        error.show()
+        return
+    sys.stderr.write(f"lockgate: this is a bug of ours: {error!r}. Run again with LOCKGATE_DEBUG=1 to see where.\n")

@@ -9,7 +9,7 @@ from lockgate.records import Evidence, Gate, Profile, Record, Ruling
 from lockgate.stats.distance import total_variation
 
 
-class Shift(Record):
+class Shift(Record, frozen=True, kw_only=True):
     """One column: total variation to the reference in [0, 1], the model's importance in [0, 1], and their product."""
 
     column: str

@@ -35,7 +35,7 @@ def harm(name: str, spec: RolloutSpec, seen: HarmInput) -> Judgement:
     return judge(spec, seen, spec.alpha / len(spec.guardrails))
 
 
-def _failures(spec: RolloutSpec, seen: HarmInput, alpha: float) -> Judgement:
+def _failures(_spec: RolloutSpec, seen: HarmInput, alpha: float) -> Judgement:
     """In shadow both versions see each call, so failures are paired; on a share the arm was drawn by lot."""
     counts = [
         (label_bet.PAIRED, *cell.failed_only) if cell.share == 0 else (cell.share, *cell.failures)

@@ -9,7 +9,7 @@ from lockgate.records import Evidence, Gate, Record, Ruling
 SEVERITY = (Ruling.PASS, Ruling.UNDECIDED, Ruling.VOID, Ruling.FAIL)
 
 
-class Judgement(Record):
+class Judgement(Record, frozen=True, kw_only=True):
     ruling: Ruling
     gate: Gate
     evidence: Evidence

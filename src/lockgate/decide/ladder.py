@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from lockgate.decide.harm import GUARDRAILS
 from lockgate.decide.safety import tolerance
 from lockgate.errors import SpecError, unknown
@@ -15,7 +17,7 @@ def steps(spec: RolloutSpec) -> tuple[Step, ...]:
             raise SpecError(unknown("guardrail", name, GUARDRAILS))
     rungs = tuple(_step(rung) for rung in spec.ladder)
     shares = [rung.share for rung in rungs if rung.kind == "share"]
-    if not shares or shares[-1] != 1.0 or any(a >= b for a, b in zip(shares, shares[1:], strict=False)):
+    if not shares or shares[-1] != 1.0 or any(a >= b for a, b in pairwise(shares)):
         raise SpecError(
             f"The ladder {list(spec.ladder)} does not climb.", cure="Let its shares grow, and end it with 1.0."
         )

@@ -8,7 +8,7 @@ from lockgate.records import Move, Record, Rollout, Ruling, Verdict
 from lockgate.records.rollout import MoveKind
 
 
-class Decision(Record):
+class Decision(Record, frozen=True, kw_only=True):
     """A move that is due: its kind, the step it leads to, the verdicts it rests on, and the reason in words."""
 
     kind: MoveKind

@@ -42,13 +42,13 @@ def row_tuples(columns: Columns, order: Iterable[Column]) -> list[tuple[Scalar, 
 
 def from_tuples(order: Sequence[Column], rows: Sequence[tuple[Scalar, ...]]) -> Columns:
     """The reverse of `row_tuples`."""
-    by_column = zip(*rows, strict=True) if rows else ([] for _ in order)
-    return {column.name: array(column, values) for column, values in zip(order, by_column, strict=True)}
+    return {column.name: array(column, [row[place] for row in rows]) for place, column in enumerate(order)}
 
 
 def _scalars(column: Column, values: NDArray[Any]) -> list[Scalar]:
     if column.type == "text":
-        return values.tolist()
+        text: list[Scalar] = values.tolist()
+        return text
     plain: list[Scalar] = [None if value != value else value for value in values.tolist()]
     if column.type == "int":
         return [None if value is None else int(value) for value in plain]

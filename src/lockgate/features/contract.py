@@ -90,7 +90,7 @@ def column_type(name: str, dtype: pl.DataType) -> ColumnType:
         return "float"
     if dtype == pl.Boolean:
         return "bool"
-    if dtype in (pl.String, pl.Categorical, pl.Enum):
+    if isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
         return "text"
     if isinstance(dtype, pl.Datetime) and dtype.time_zone == "UTC":
         return "time"

@@ -17,7 +17,7 @@ Matrix = NDArray[np.float32]
 Floats = NDArray[np.float64]
 
 
-class NumericStep(Record, tag="numeric"):
+class NumericStep(Record, tag="numeric", frozen=True, kw_only=True):
     """Columns taken as they are; missing stays NaN."""
 
     columns: tuple[str, ...]
@@ -31,7 +31,7 @@ class NumericStep(Record, tag="numeric"):
         return self.columns
 
 
-class LevelsStep(Record, tag="levels"):
+class LevelsStep(Record, tag="levels", frozen=True, kw_only=True):
     """A text column as the number of its level; missing and unseen are NaN. `levels` is learnt on the training rows."""
 
     column: str
@@ -47,9 +47,10 @@ class LevelsStep(Record, tag="levels"):
         return (self.column,)
 
 
-class CustomStep(Record, tag="custom"):
+class CustomStep(Record, tag="custom", frozen=True, kw_only=True):
     """The user's own function `module:function`, called with the columns it needs and its parameters; it returns those
-    it gives, row by row."""
+    it gives, row by row.
+    """
 
     function: str
     needs: tuple[str, ...]
@@ -77,7 +78,7 @@ def custom(
     return CustomStep(function=function, needs=needs, gives=gives, parameters=parameters)
 
 
-class Pipeline(Record):
+class Pipeline(Record, frozen=True, kw_only=True):
     """Steps in order; a later step may replace a column that an earlier one gave."""
 
     steps: tuple[Step, ...]
@@ -159,7 +160,7 @@ def _run_custom(step: CustomStep, columns: Columns, rows: int) -> dict[str, NDAr
     call = resolve(step.function)
     try:
         given = call({name: columns[name] for name in step.needs}, **step.parameters)
-    except Exception as error:  # the user's own code: whatever it raises goes to the fallback, named
+    except Exception as error:
         raise PredictError(f"The feature step {step.function} raised {error!r}.", reason="raised") from error
     for name in step.gives:
         if name not in given or len(given[name]) != rows:
@@ -171,9 +172,10 @@ def resolve(name: str) -> Callable[..., Any]:
     """The object behind "module:function". Raises SpecError naming what is missing."""
     module, _, attribute = name.partition(":")
     try:
-        return getattr(import_module(module), attribute)
+        found: Callable[..., Any] = getattr(import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise SpecError(
             f"{name!r} cannot be imported: {error}.",
             cure='Write "module:function", importable from the project\'s folder.',
         ) from error
+    return found

@@ -36,7 +36,7 @@ class RequestType:
     def __init__(self, contract: Contract) -> None:
         self.asked = contract.asked
         self._fields = [f"f{number}" for number in range(len(self.asked))]
-        row = _struct("Row", self.asked)
+        row: Any = _struct("Row", self.asked)
         self._envelope = msgspec.defstruct(
             "Request",
             [("rows", list[row]), ("unit", str | None, None), ("id", str | None, None)],

@@ -53,7 +53,7 @@ def pair_block(
         and (champion := call.value_of(rollout.champion)) is not None
         and (challenger := call.value_of(rollout.challenger)) is not None
     ]
-    champion, challenger, outcomes = _arrays(known, width=3)
+    before, after, outcomes = _arrays(known, width=3)
     return PairBlock(
         model=rollout.model,
         rollout=rollout.id,
@@ -62,8 +62,8 @@ def pair_block(
         champion=rollout.champion,
         challenger=rollout.challenger,
         scored=len(known),
-        champion_loss=float(loss.of(champion, outcomes).sum()),
-        challenger_loss=float(loss.of(challenger, outcomes).sum()),
+        champion_loss=float(loss.of(before, outcomes).sum()),
+        challenger_loss=float(loss.of(after, outcomes).sum()),
         cells=tuple(cells(own, rollout.id).values()),
         is_replayed=is_replayed,
     )

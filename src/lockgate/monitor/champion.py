@@ -9,7 +9,8 @@ import numpy as np
 from lockgate.decide.decay import decay
 from lockgate.decide.drift import Shift, drift, shifts
 from lockgate.monitor.verdicts import verdict
-from lockgate.records import Alarm, Block, ModelSpec, Profile, Ruling, Verdict
+from lockgate.records import Alarm, Block, ColumnProfile, ModelSpec, Profile, Ruling, Verdict
+from lockgate.records.alarm import Severity
 from lockgate.records.duration import UNITS_S, seconds
 
 FEWEST_SCORED = 30
@@ -63,11 +64,11 @@ def merged(profiles: Sequence[Profile]) -> Profile | None:
     """Counts of several stretches over the same cells, added."""
     if not profiles:
         return None
-    columns = []
+    columns: list[ColumnProfile] = []
     for same in zip(*(profile.columns for profile in profiles), strict=True):
         counts = np.sum([column.counts for column in same], axis=0)
         columns.append(
-            type(same[0])(
+            ColumnProfile(
                 name=same[0].name,
                 edges=same[0].edges,
                 levels=same[0].levels,
@@ -79,9 +80,10 @@ def merged(profiles: Sequence[Profile]) -> Profile | None:
 
 def alarm(item: Verdict) -> Alarm:
     """What a person should see of a verdict about the champion: a page for decay, a ticket for drift that matters, a note
-    for drift that does not."""
+    for drift that does not.
+    """
     is_decay = item.gate.name == "degradation"
-    severity = "page" if is_decay else ("ticket" if item.ruling is Ruling.FAIL else "note")
+    severity: Severity = "page" if is_decay else ("ticket" if item.ruling is Ruling.FAIL else "note")
     following = f"lockgate retrain {item.model}" if is_decay else f"lockgate why {item.id}"
     return Alarm(
         id=f"a{item.id[1:]}",

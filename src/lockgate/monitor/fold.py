@@ -149,7 +149,8 @@ def count(call: Call) -> Cell:
 
 def breaks(flags: tuple[str, ...], of_row: frozenset[str]) -> bool:
     """Whether the version's own inputs broke its contract where the row itself did not: a summer warmer than the training
-    winter concerns both arms alike, a feature step that sends zeros concerns its version."""
+    winter concerns both arms alike, a feature step that sends zeros concerns its version.
+    """
     return any(flag.startswith(INPUT) and flag.removeprefix(INPUT) not in of_row for flag in flags)
 
 

@@ -12,7 +12,8 @@ def verdict(
     judgement: Judgement, *, model: str, subject: tuple[str, ...], rollout: str | None, at_s: float, now_s: float
 ) -> Verdict:
     """The verdict of a judgement. Its id follows from what was judged and how it came out, not from when it was written:
-    the same evidence judged again after a crash is the same verdict."""
+    the same evidence judged again after a crash is the same verdict.
+    """
     gate = judgement.gate
     seen = judgement.evidence
     named = "\x1f".join((model, rollout or "", *subject, gate.name, judgement.ruling, f"{at_s:.0f}", str(seen.n)))

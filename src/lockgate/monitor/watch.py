@@ -127,8 +127,9 @@ class Watch:
 
     def _since_promotion(self, routing: Routing) -> list[Block]:
         """The blocks of the standing champion, from the first whole day after it took over."""
-        moves = [m for m in self._records.all(Move, self._model) if m.kind in ("install", "promote", "roll_back")]
-        since_s = max((m.at_s for m in moves if m.to == routing.champion), default=-math.inf)
+        # A rollout that was rolled back left the champion where it was.
+        takeovers = [m for m in self._records.all(Move, self._model) if _is_takeover(m) and m.to == routing.champion]
+        since_s = max((m.at_s for m in takeovers), default=-math.inf)
         return [b for b in self._blocks if b.champion == routing.champion and b.start_s >= since_s]
 
     def _decay(self, own: Sequence[Block], facts: ChampionFacts, now_s: float) -> list[Verdict]:
@@ -148,3 +149,7 @@ class Watch:
     @staticmethod
     def _cause(item: Verdict) -> tuple[str, ...]:
         return (item.gate.name, *item.subject)
+
+
+def _is_takeover(move: Move) -> bool:
+    return move.kind in ("install", "promote") or (move.kind == "roll_back" and move.rollout is None)

@@ -6,14 +6,16 @@ from typing import Literal
 
 from lockgate.records.record import Record
 
+Severity = Literal["page", "ticket", "note"]
 
-class Alarm(Record):
+
+class Alarm(Record, frozen=True, kw_only=True):
     """`severity`: page wakes somebody, ticket waits for the day, note is only listed. `next`: the command to run."""
 
     id: str
     model: str
     cause: Literal["drift", "degradation", "contract", "fallback"]
-    severity: Literal["page", "ticket", "note"]
+    severity: Severity
     sentence: str
     next: str
     verdict: str

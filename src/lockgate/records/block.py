@@ -6,7 +6,7 @@ from lockgate.records.profile import Profile
 from lockgate.records.record import Record
 
 
-class Cell(Record):
+class Cell(Record, frozen=True, kw_only=True):
     """Exact counts of calls that were routed under one share; they merge in any order.
 
     Every pair is (champion, challenger). calls, failures: by the arm as assigned. pairs: calls both versions scored;
@@ -38,7 +38,7 @@ def _sum(a: tuple[int, int], b: tuple[int, int]) -> tuple[int, int]:
     return a[0] + b[0], a[1] + b[1]
 
 
-class Block(Record):
+class Block(Record, frozen=True, kw_only=True):
     """One block [start_s, end_s) of a model's matured calls, as the champion did on them.
 
     calls: asked in the block; scored: those that the champion gave a value for and whose outcome is known, over which the
@@ -61,7 +61,7 @@ class Block(Record):
     schema: int = 1
 
 
-class PairBlock(Record):
+class PairBlock(Record, frozen=True, kw_only=True):
     """One block of the calls that both arms of a rollout scored: live, or replayed over the log.
 
     scored: pairs whose outcome is known, over which the losses are summed. cells: the block's calls by share.

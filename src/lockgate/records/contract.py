@@ -11,7 +11,7 @@ OnBreak = Literal["refuse", "flag", "fall_back"]
 Origin = Literal["declared", "inferred"]
 
 
-class Column(Record):
+class Column(Record, frozen=True, kw_only=True):
     """One column of a contract.
 
     low, high: inclusive range of a number, None where unbounded. range_origin: a person's range refuses a row, an
@@ -30,7 +30,7 @@ class Column(Record):
     is_known_before: bool = True
 
 
-class Contract(Record):
+class Contract(Record, frozen=True, kw_only=True):
     """The columns of a model's table, and the roles some of them have.
 
     target: the outcome's column. unit, time, known: columns naming who is asked about, when it was asked, and when the

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lockgate.records.record import Record
 
 
-class DatasetRef(Record):
+class DatasetRef(Record, frozen=True, kw_only=True):
     """(table id, version, digest of its files): a version number alone is no identity."""
 
     table: str
@@ -16,7 +16,7 @@ class DatasetRef(Record):
         return f"{self.table}@{self.version}#{self.digest[:8]}"
 
 
-class Dataset(Record):
+class Dataset(Record, frozen=True, kw_only=True):
     """One immutable version of a model's table, and what was refused on the way in.
 
     rows: kept; quarantined: rule -> rows set aside because they broke it. Times are seconds since 1970, UTC.

@@ -11,7 +11,7 @@ EntryKind = Literal["verdict", "move", "alarm"]
 GENESIS = "0" * 64
 
 
-class Entry(Record):
+class Entry(Record, frozen=True, kw_only=True):
     """Entry `number` (from 1) of a workspace's ledger. digest = SHA-256 over (previous, number, kind, subject, body)."""
 
     number: int

@@ -20,7 +20,7 @@ Question = Literal["harm", "worth"]
 Guarantee = Literal["exact", "calibrated", "not measured"]
 
 
-class Gate(Record):
+class Gate(Record, frozen=True, kw_only=True):
     """A claim, its alpha, and what it is about.
 
     margin: the difference that does not matter, in the metric's own units, or as a ratio where `measure` counts
@@ -37,7 +37,7 @@ class Gate(Record):
     guarantee: Guarantee
 
 
-class Evidence(Record):
+class Evidence(Record, frozen=True, kw_only=True):
     """What a verdict rests on; enough to recompute it.
 
     estimate, low, high: the difference (challenger minus champion, positive is worse) and its interval where the method
@@ -64,7 +64,7 @@ class Evidence(Record):
     detail: dict[str, float] = {}
 
 
-class Verdict(Record):
+class Verdict(Record, frozen=True, kw_only=True):
     """A ruling with its gate, evidence, time and reason; written once.
 
     at_s: event time of the evidence; written_s: wall time. sentence: for a person. subject: what was judged, versions'

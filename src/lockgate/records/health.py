@@ -5,7 +5,7 @@ from __future__ import annotations
 from lockgate.records.record import Record
 
 
-class Health(Record):
+class Health(Record, frozen=True, kw_only=True):
     """Over the last day of event time up to `until_s`.
 
     calls: by the version assigned; fallback_rate: failures over calls; p99_ms: of the answers' latency; outcome_lag_s:

@@ -20,7 +20,7 @@ class RolloutState(StrEnum):
 MoveKind = Literal["start", "advance", "promote", "roll_back", "undecided", "abort", "install"]
 
 
-class Step(Record):
+class Step(Record, frozen=True, kw_only=True):
     """One rung: replay, shadow, or a share of traffic, and the canary's own failure rate that is tolerated there."""
 
     name: str
@@ -30,7 +30,7 @@ class Step(Record):
     margin_ratio: float = 0.0
 
 
-class Rollout(Record):
+class Rollout(Record, frozen=True, kw_only=True):
     """The state of one rollout. `at`: index into `steps`; times are event time, seconds since 1970, UTC.
 
     history: day differences of the same pair from before the test, oldest first; only its correlation and skewness
@@ -63,9 +63,10 @@ class Rollout(Record):
         return self.state is RolloutState.RUNNING
 
 
-class Move(Record):
+class Move(Record, frozen=True, kw_only=True):
     """A change of traffic, and the verdict it rests on. `verdict` is None only where a person moved: then `by` names
-    them and `reason` says why."""
+    them and `reason` says why.
+    """
 
     id: str
     model: str

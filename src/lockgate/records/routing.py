@@ -7,7 +7,7 @@ from typing import Literal
 from lockgate.records.record import Record
 
 
-class Routing(Record):
+class Routing(Record, frozen=True, kw_only=True):
     """All a worker needs to answer for one model.
 
     revision: grows by one with every change. salt: names the rollout in the assignment's hash. share: the challenger's

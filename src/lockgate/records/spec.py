@@ -10,7 +10,7 @@ Task = Literal["binary", "regression"]
 Memory = Literal["independent", "short", "long", "new"]
 
 
-class OutcomesSpec(Record):
+class OutcomesSpec(Record, frozen=True, kw_only=True):
     """horizon: how old a call must be before its outcome counts as missing; a missing outcome is excluded, reported."""
 
     horizon: str = "1d"
@@ -18,9 +18,10 @@ class OutcomesSpec(Record):
     missing: Literal["exclude"] = "exclude"
 
 
-class GateSpec(Record):
+class GateSpec(Record, frozen=True, kw_only=True):
     """better_by, not_worse_by: in the metric's units. holdout: the last stretch of the table, by time, never trained on.
-    slices: columns whose parts are reported."""
+    slices: columns whose parts are reported.
+    """
 
     better_by: float = 0.0
     not_worse_by: float = 0.002
@@ -29,10 +30,11 @@ class GateSpec(Record):
     slices: tuple[str, ...] = ()
 
 
-class RolloutSpec(Record):
+class RolloutSpec(Record, frozen=True, kw_only=True):
     """ladder: replay, shadow and shares, in order, ending at 1.0. prove: what promotes. guardrails: what may stop.
     worse_by: quality as a guardrail, "at least this much worse", a share of the champion's loss. breaks_at: the share of
-    calls on which the challenger alone may break its contract: inferred ranges are left now and then."""
+    calls on which the challenger alone may break its contract: inferred ranges are left now and then.
+    """
 
     ladder: tuple[str | float, ...] = ("replay", "shadow", 0.05, 0.25, 0.5, 1.0)
     prove: Literal["better", "not worse"] = "not worse"
@@ -46,7 +48,7 @@ class RolloutSpec(Record):
     deadline: str = "60d"
 
 
-class MonitorSpec(Record):
+class MonitorSpec(Record, frozen=True, kw_only=True):
     """tolerance: the loss of skill, in skill points, that does not matter. window: the stretch a drift is read from."""
 
     false_alarms_per_year: float = 4
@@ -55,14 +57,15 @@ class MonitorSpec(Record):
     drift_at: float = 0.2
 
 
-class RetrainSpec(Record):
+class RetrainSpec(Record, frozen=True, kw_only=True):
     when: tuple[str, ...] = ("degradation",)
 
 
-class ContractSpec(Record):
+class ContractSpec(Record, frozen=True, kw_only=True):
     """known_after: columns learnt only after the question. known: the column that says when the outcome was known.
     nullable: columns that may be missing although the first table never lacks them. ranges: a person's [low, high] by
-    column: rows outside are refused."""
+    column: rows outside are refused.
+    """
 
     known_after: tuple[str, ...] = ()
     known: str | None = None
@@ -71,9 +74,10 @@ class ContractSpec(Record):
     ranges: dict[str, tuple[float, float]] = {}
 
 
-class ModelSpec(Record):
+class ModelSpec(Record, frozen=True, kw_only=True):
     """One model's task. train, features: `module:function`; rule: the columns by which the rule baseline
-    groups, chosen where left out; fallback: the links behind the chosen version, in order."""
+    groups, chosen where left out; fallback: the links behind the chosen version, in order.
+    """
 
     target: str
     unit: str | None = None
@@ -94,14 +98,14 @@ class ModelSpec(Record):
     retrain: RetrainSpec = RetrainSpec()
 
 
-class ServerSpec(Record):
+class ServerSpec(Record, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
     port: int = 8080
     pages_port: int = 8081
     workers: int = 2
 
 
-class WorkspaceSpec(Record):
+class WorkspaceSpec(Record, frozen=True, kw_only=True):
     """The whole file."""
 
     model: dict[str, ModelSpec] = {}

@@ -12,7 +12,7 @@ Role = Literal["baseline", "candidate"]
 Format = Literal["constant", "rule", "lightgbm", "joblib"]
 
 
-class Lineage(Record):
+class Lineage(Record, frozen=True, kw_only=True):
     """Where a version comes from: enough to train it again."""
 
     dataset: DatasetRef
@@ -29,7 +29,7 @@ class Lineage(Record):
     rows: int
 
 
-class Parity(Record):
+class Parity(Record, frozen=True, kw_only=True):
     """Whether the compiled path may serve: measured against the native model on held-out rows.
 
     over_tolerance: share of rows whose answers differ by more than `tolerance`; worst: the largest difference;
@@ -45,9 +45,10 @@ class Parity(Record):
     reason: str
 
 
-class Manifest(Record):
+class Manifest(Record, frozen=True, kw_only=True):
     """What lies in a version's folder: `files` maps each file to its SHA-256; `inputs` are the columns the model sees,
-    with the ranges of the training rows."""
+    with the ranges of the training rows.
+    """
 
     model: str
     name: str
@@ -60,11 +61,11 @@ class Manifest(Record):
     schema: int = 1
 
 
-class Version(Record):
+class Version(Record, frozen=True, kw_only=True):
     """A registered version. `id` is the digest of its manifest; `short` is what people type.
 
-    baseline: the best of the simpler versions trained beside it, None for the simplest. held_out_from_s: rows asked from then on were
-    never trained on. metrics: on those rows.
+    baseline: the best of the simpler versions trained beside it, None for the simplest. held_out_from_s: rows asked
+    from then on were never trained on. metrics: on those rows.
     """
 
     id: str

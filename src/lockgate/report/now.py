@@ -8,7 +8,7 @@ from lockgate.records import Alarm, Health, Record, Rollout, Routing, Verdict, V
 from lockgate.store.ports import Records
 
 
-class Traffic(Record):
+class Traffic(Record, frozen=True, kw_only=True):
     """share: of the traffic, in [0, 1]; a shadow is called on every call and answers none."""
 
     version: str
@@ -16,7 +16,7 @@ class Traffic(Record):
     share: float
 
 
-class Row(Record):
+class Row(Record, frozen=True, kw_only=True):
     """One model now. Times are event time, seconds since 1970; None where there is nothing to say yet."""
 
     model: str

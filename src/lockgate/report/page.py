@@ -10,15 +10,19 @@ from lockgate.report.words import age, when
 
 STYLE = """
 :root { color-scheme: light dark; --line: #d8d8d4; --soft: #6b6b66; --a: #2f6f4f; --b: #c9822b; --bad: #b3362c; }
-@media (prefers-color-scheme: dark) { :root { --line: #3a3a38; --soft: #a3a39c; --a: #6dbb92; --b: #e0a458; --bad: #ef7d72; } }
+@media (prefers-color-scheme: dark) {
+  :root { --line: #3a3a38; --soft: #a3a39c; --a: #6dbb92; --b: #e0a458; --bad: #ef7d72; }
+}
 body { font: 15px/1.5 system-ui, sans-serif; margin: 2.5rem auto; max-width: 76rem; padding: 0 1.5rem; }
 h1 { font-size: 1.5rem; margin: 0; } .sub { color: var(--soft); margin: .2rem 0 1.6rem; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; width: 100%; }
-th { text-align: left; font-weight: 500; color: var(--soft); font-size: .85rem; padding: .3rem .9rem .3rem 0; white-space: nowrap; }
+th { text-align: left; font-weight: 500; color: var(--soft); font-size: .85rem; padding: .3rem .9rem .3rem 0; }
+th { white-space: nowrap; }
 td { border-top: 1px solid var(--line); padding: .8rem .9rem .8rem 0; vertical-align: top; }
 td.num, th.num { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .name { font-weight: 600; } .small { color: var(--soft); font-size: .85rem; } .bad { color: var(--bad); }
-.bar { display: flex; height: .55rem; width: 13rem; border-radius: 3px; overflow: hidden; background: var(--line); margin: .35rem 0; }
+.bar { display: flex; height: .55rem; width: 13rem; border-radius: 3px; overflow: hidden; margin: .35rem 0; }
+.bar { background: var(--line); }
 .bar i { background: var(--a); } .bar i.b { background: var(--b); }
 .arm::before { content: "■ "; color: var(--a); } .arm.b::before { color: var(--b); } .arm.ghost::before { content: "□ "; }
 code { font-size: .85rem; } .verdict { max-width: 24rem; } .alarm { margin-top: .5rem; }

@@ -13,7 +13,7 @@ from lockgate.store.ports import Records
 Found = Alarm | Move | Rollout | Verdict | Version
 
 
-class Why(Record):
+class Why(Record, frozen=True, kw_only=True):
     """lines: what a person reads, the sentence first."""
 
     id: str
@@ -24,10 +24,10 @@ class Why(Record):
 
 def find(records: Records, name: str) -> Found:
     """The record of that id, or of the start of a version's. Raises NotFound."""
-    for kind in (Verdict, Move, Alarm, Rollout, Version):
-        found = records.get(kind, name)
-        if found is not None:
-            return found
+    found: Found | None = records.get(Verdict, name) or records.get(Move, name) or records.get(Alarm, name)
+    found = found or records.get(Rollout, name) or records.get(Version, name)
+    if found is not None:
+        return found
     for version in records.all(Version):
         if version.short == name or (len(name) >= 6 and version.id.startswith(name)):
             return version
@@ -106,9 +106,8 @@ def _rollout(records: Records, found: Rollout, names: dict[str, str]) -> tuple[s
         f"{names.get(found.challenger, '?')} against {names.get(found.champion, '?')}: {found.state}",
         f"{ladder}; began {when(found.started_s)}, deadline {when(found.deadline_s)}",
     ]
-    for move in records.all(Move, found.model):
-        if move.rollout == found.id:
-            lines.append(f"{when(move.at_s)}  {move.kind.replace('_', ' ')} ({move.id}): {move.reason}")
+    moves = [move for move in records.all(Move, found.model) if move.rollout == found.id]
+    lines += [f"{when(move.at_s)}  {move.kind.replace('_', ' ')} ({move.id}): {move.reason}" for move in moves]
     return tuple(lines)
 
 

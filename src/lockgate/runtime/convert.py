@@ -10,7 +10,7 @@ import io
 import logging
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from importlib import import_module
 from pathlib import Path
@@ -50,7 +50,7 @@ def to_onnx(estimator: Any, columns: int, folder: Path) -> str | None:
     try:
         with _quiet():
             model = _convert(estimator, columns)
-    except Exception as error:  # converters raise anything at all: what matters is that native is served
+    except Exception as error:  # noqa: BLE001 - converters raise anything at all: what matters is that native is served
         lines = str(error).strip().splitlines()
         return f"The model could not be converted: {type(error).__name__}: {lines[0][:200] if lines else ''}."
     (folder / ONNX).write_bytes(model)
@@ -96,15 +96,18 @@ def boundary_rows(estimator: Any, matrix: Matrix, seed: int = 0) -> Matrix:
     booster = booster_of(estimator)
     if booster is None or not len(matrix):
         return matrix[:0]
-    splits = list(_splits(booster.dump_model()))
+    splits: list[tuple[int, float]] = list(_splits(booster.dump_model()))
     rng = np.random.default_rng(seed)
     if len(splits) > MAX_SPLITS:
-        splits = [splits[i] for i in rng.choice(len(splits), MAX_SPLITS, replace=False)]
+        chosen: list[int] = rng.choice(len(splits), MAX_SPLITS, replace=False).tolist()
+        splits = [splits[place] for place in chosen]
     rows: list[Matrix] = []
     for feature, threshold in splits:
         at = _floor32(threshold)
         row = matrix[rng.integers(len(matrix))]
-        for value in (at, np.nextafter(at, np.float32(np.inf)), np.nextafter(at, np.float32(-np.inf))):
+        with np.errstate(over="ignore"):
+            around = (at, np.nextafter(at, np.float32(np.inf)), np.nextafter(at, np.float32(-np.inf)))
+        for value in around:
             if np.isfinite(value):
                 moved = row.copy()
                 moved[feature] = value
@@ -115,7 +118,7 @@ def boundary_rows(estimator: Any, matrix: Matrix, seed: int = 0) -> Matrix:
 def _compared(native: Engine, path: Path, rows: Matrix, threshold: float | None) -> Parity:
     try:
         return parity(native, onnx(path), rows, threshold=threshold)
-    except Exception as error:  # a graph may convert, and still be refused or raise when it runs
+    except Exception as error:  # noqa: BLE001 - a graph may convert, and still be refused or raise when it runs
         return _failed(f"The compiled model does not run: {type(error).__name__}: {str(error)[:200]}.")
 
 
@@ -126,9 +129,8 @@ def _convert(estimator: Any, columns: int) -> bytes:
     types = import_module("skl2onnx.common.data_types")
     options = {id(estimator): {"zipmap": False}} if hasattr(estimator, "predict_proba") else None
     inputs = [("input", types.FloatTensorType([None, columns]))]
-    return (
-        import_module("skl2onnx").convert_sklearn(estimator, initial_types=inputs, options=options).SerializeToString()
-    )
+    made = import_module("skl2onnx").convert_sklearn(estimator, initial_types=inputs, options=options)
+    return bytes(made.SerializeToString())
 
 
 def _convert_lightgbm(booster: Any, columns: int) -> bytes:
@@ -136,7 +138,8 @@ def _convert_lightgbm(booster: Any, columns: int) -> bytes:
     inputs = [("input", types.FloatTensorType([None, columns]))]
     options = {"zipmap": False} if _is_classifier(booster) else {}
     convert = import_module("onnxmltools").convert_lightgbm
-    return convert(_with_float32_thresholds(booster), initial_types=inputs, **options).SerializeToString()
+    made = convert(_with_float32_thresholds(booster), initial_types=inputs, **options)
+    return bytes(made.SerializeToString())
 
 
 def _is_classifier(booster: Any) -> bool:
@@ -177,7 +180,7 @@ def _splits(dump: dict[str, Any]) -> Iterator[tuple[int, float]]:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> Generator[None]:
     """Converters print and warn about their own insides."""
     disabled = logging.root.manager.disable
     logging.disable(logging.CRITICAL)

@@ -27,13 +27,13 @@ ONNX = "model.onnx"
 F = TypeVar("F", bound=Record)
 
 
-class ConstantFile(Record):
+class ConstantFile(Record, frozen=True, kw_only=True):
     """The same answer to everything."""
 
     value: float
 
 
-class RuleFile(Record):
+class RuleFile(Record, frozen=True, kw_only=True):
     """Cells over a few inputs, and the mean outcome of each.
 
     columns: indices into the matrix. edges: per column, the inner edges e of its bins [e0, e1); a last bin is for
@@ -101,7 +101,8 @@ def booster_engine(booster: Any) -> Engine:
     """One thread: on a busy machine, all cores at once cost ten times as much."""
 
     def answer(matrix: Matrix) -> Floats:
-        return booster.predict(matrix, num_threads=1)
+        found: Floats = booster.predict(matrix, num_threads=1)
+        return found
 
     return answer
 
@@ -114,7 +115,8 @@ def estimator_engine(estimator: Any) -> Engine:
     """A fitted scikit-learn estimator: the chance of class 1 where it gives chances, else its value."""
     if hasattr(estimator, "predict_proba"):
         return lambda matrix: estimator.predict_proba(matrix)[:, 1]
-    return lambda matrix: estimator.predict(matrix)
+    values: Engine = estimator.predict
+    return values
 
 
 def onnx(path: Path) -> Engine:
@@ -131,7 +133,8 @@ def onnx(path: Path) -> Engine:
     def answer(matrix: Matrix) -> Floats:
         (given,) = session.run([wanted], {name: matrix})
         found = given[:, 1] if given.ndim == 2 and given.shape[1] == 2 else given.reshape(-1)
-        return found.astype(np.float64)
+        wide: Floats = found.astype(np.float64)
+        return wide
 
     return answer
 
@@ -146,7 +149,7 @@ def save_rule(folder: Path, file: RuleFile) -> Engine:
 
 def save_lightgbm(folder: Path, estimator: Any) -> Engine:
     """Save a fitted LightGBM estimator or Booster as text."""
-    booster = booster_of(estimator)
+    booster: Any = booster_of(estimator)
     booster.save_model(str(_place(folder, "lightgbm")))
     return booster_engine(booster)
 

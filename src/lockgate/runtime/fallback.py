@@ -22,7 +22,8 @@ CONSTANT = "constant"
 
 class Answered(NamedTuple):
     """values: shape (n,). By row: who answered (a version's id, or "constant"), why the first link gave no valid answer
-    of its own (None where it did), and the input flags of the first link (none where it did not answer)."""
+    of its own (None where it did), and the input flags of the first link (none where it did not answer).
+    """
 
     values: Floats
     served_by: list[str]
@@ -63,7 +64,7 @@ class Absent:
     def __init__(self, version: str) -> None:
         self.version = version
 
-    def predict(self, columns: Columns) -> Answer:
+    def predict(self, columns: Columns) -> Answer:  # noqa: ARG002 - the shape of a predictor
         raise PredictError(f"Version {self.version[:6]} is not loaded.", reason="not_loaded")
 
 
@@ -126,7 +127,8 @@ def chain(
     pools: Mapping[str, Pool] | None = None,
 ) -> Link:
     """The chosen version first, then the routing's chain behind it; links that are not loaded are left out, unless
-    chosen."""
+    chosen.
+    """
     named = {"champion": routing.champion, "baseline": routing.baseline}
     behind = [named[name] for name in routing.chain if name != CONSTANT]
     order = [version for version in dict.fromkeys((chosen, *behind)) if version is not None]

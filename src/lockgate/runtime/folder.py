@@ -69,7 +69,7 @@ def load(path: Path, version_id: str, *, prefer_onnx: bool = True) -> Predictor:
         return Predictor(version_id, manifest, pipeline, load_native(path, manifest.format), manifest.format)
     except StoreError:
         raise
-    except Exception as error:  # the digests are right, so the framework itself is missing or of another age
+    except Exception as error:
         raise StoreError(
             f"Version {version_id[:6]} in {path} cannot be loaded as {manifest.format}: {error!r}.",
             cure="Install the libraries it was trained with, or train it again.",

@@ -48,7 +48,7 @@ class Predictor:
             values = np.asarray(self.engine(matrix), dtype=np.float64)
         except PredictError:
             raise
-        except Exception as error:  # a framework's or a user's code: whatever it raises goes to the fallback, named
+        except Exception as error:
             raise PredictError(f"{self._name} raised {error!r}.", reason="raised") from error
         return Answer(self._checked(values, rows), self._flags(matrix))
 

@@ -150,6 +150,7 @@ class Caller:
         began = time.perf_counter()
         answered = alone(predictor, deadline_s=deadline_s, pool=served.pools.get(version))(take(batch.columns, rows))
         latency_ms = (time.perf_counter() - began) * 1000 / (1 if has_deadline else rows.size)
+        numbers: list[int] = rows.tolist()
         return [
             Shadow(
                 id=batch.ids[row],
@@ -162,7 +163,7 @@ class Caller:
                 failure=answered.failures[place],
                 flags=answered.flags[place],
             )
-            for place, row in enumerate(rows.tolist())
+            for place, row in enumerate(numbers)
         ]
 
     def _claim(self, request: str, own: _Asked) -> _Asked:

@@ -71,7 +71,7 @@ def _turn(workspace: Workspace, stop: threading.Event) -> None:
             workspace.tick()
         except LockgateError as error:
             _log.error("The loop could not turn: %s", error)
-        except Exception:
+        except Exception:  # noqa: BLE001 - logged, and the process goes on
             _log.exception("The loop failed.")
 
 

@@ -80,7 +80,7 @@ class Inference:
             await asyncio.sleep(REFRESH_S)
             try:
                 await asyncio.to_thread(self._plane.refresh)
-            except Exception:  # the last routing stays in force whatever the outside does
+            except Exception:  # noqa: BLE001 - the last routing stays in force whatever the outside does
                 _log.exception("The routing could not be refreshed.")
 
     async def _predict(self, request: Request) -> Response:
@@ -102,7 +102,7 @@ class Inference:
     def _shadow(self, served: Served, answered: _Answered) -> None:
         try:
             served.caller.shadow(answered.batch, answered.predictions, request=answered.request)
-        except Exception:  # nobody waits for a shadow, so nobody else would hear of it
+        except Exception:  # noqa: BLE001 - nobody waits for a shadow, so nobody else would hear of it
             _log.exception("A shadow call failed.")
         finally:
             self._shadow_room.release()
@@ -160,7 +160,7 @@ class Inference:
                 return refusal("malformed", f"The body is not JSON: {error}.")
             except ClientDisconnect:
                 return refusal("malformed", "The body ended before it was whole.")  # nobody is left to read this
-            except Exception:
+            except Exception:  # noqa: BLE001 - our own bug: said once in the log, and to the caller
                 _log.exception("A call failed.")
                 return refusal("bug", "Lockgate itself failed; the log of the server says where.")
             finally:

@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from lockgate.errors import Conflict
+from lockgate.errors import Conflict, InvariantBroken
 
 LOOK_S = 0.1
 SHORTEST_LIFE_S = 0.8  # what dies at once is not started again faster than this
@@ -24,7 +24,8 @@ ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POL
 
 class Supervisor:
     """Workers on one socket. home: the workspace's `.lockgate` folder; companions: further processes, as their argv;
-    fds: sockets that they inherit."""
+    fds: sockets that they inherit.
+    """
 
     def __init__(
         self,
@@ -52,8 +53,7 @@ class Supervisor:
     @property
     def port(self) -> int:
         """The port listened on; asked for as 0, the one that was given."""
-        assert self._socket is not None
-        return int(self._socket.getsockname()[1])
+        return int(self._listening.getsockname()[1])
 
     def bind(self) -> None:
         """Raises Conflict where the port is taken."""
@@ -63,8 +63,7 @@ class Supervisor:
         """Every process, once."""
         if self._socket is None:
             self.bind()
-        assert self._socket is not None
-        worker = [sys.executable, "-m", "lockgate.server.worker", "--fd", str(self._socket.fileno())]
+        worker = [sys.executable, "-m", "lockgate.server.worker", "--fd", str(self._listening.fileno())]
         self._wanted = [[*worker, "--home", str(self._home)]] * self._worker_count + self._companions
         self._running = [self._spawn(argv) for argv in self._wanted]
         self._born = [time.monotonic()] * len(self._running)
@@ -103,15 +102,20 @@ class Supervisor:
             self._socket.close()
         (self._home / STATE).unlink(missing_ok=True)
 
+    @property
+    def _listening(self) -> socket.socket:
+        if self._socket is None:
+            raise InvariantBroken("The supervisor has not bound its port yet.")
+        return self._socket
+
     def _ask_to_stop(self, _number: int, _frame: object) -> None:
         self._is_stopping = True
 
     def _spawn(self, argv: list[str]) -> subprocess.Popen[bytes]:
-        assert self._socket is not None
         environment = os.environ | dict.fromkeys(ONE_THREAD, "1")
         # A Ctrl-C at the terminal reaches the parent alone, which then drains the children in order.
         return subprocess.Popen(
-            argv, pass_fds=(self._socket.fileno(), *self._fds), env=environment, start_new_session=True
+            argv, pass_fds=(self._listening.fileno(), *self._fds), env=environment, start_new_session=True
         )
 
     def _write_state(self) -> None:

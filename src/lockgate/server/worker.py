@@ -43,7 +43,7 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._inference = inference
 
-    def handle_exit(self, sig: int, frame: object) -> None:
+    def handle_exit(self, sig: int, frame: object) -> None:  # noqa: ARG002 - uvicorn's own signature
         """Turn readiness off first, then let uvicorn finish."""
         if self._inference.is_draining:
             return

@@ -141,11 +141,14 @@ def _log_e_given(fit: _Fit, n: Floats, history_skew: Floats | float, m: float) -
     g = SCALE * fit.information
     q, q1 = 1 + t * t / nu, 1 + t * t / (nu * (1 + g))
     tail = _log_twice_cdf(n, t * np.sqrt(n * g / ((1 + g) * nu * q1)))
-    return -0.5 * np.log1p(g) + n / 2 * (np.log(q) - np.log(q1)) + tail
+    found: Floats = -0.5 * np.log1p(g) + n / 2 * (np.log(q) - np.log(q1)) + tail
+    return found
 
 
 def _log_twice_cdf(degrees: Floats, x: Floats) -> Floats:
     """log(2 T_n(x)), finite far out in the left tail where the Student CDF underflows."""
     chance = stdtr(degrees, x)
     with np.errstate(divide="ignore"):
-        return np.log(2.0) + np.where(chance > 0, np.log(chance), log_ndtr(x))
+        log_chance: Floats = np.where(chance > 0, np.log(chance), log_ndtr(x))
+    twice: Floats = np.log(2.0) + log_chance
+    return twice

@@ -46,7 +46,8 @@ def log_e(cells: Iterable[tuple[float, int, int]], *, margin: float = 1.0) -> fl
 
 def _log_factor(w: float, champion: int, challenger: int, margin: float) -> Floats:
     q, q_null = _chance(w, RATIOS * margin), _chance(w, np.array([margin]))
-    return challenger * np.log(q / q_null) + champion * np.log((1 - q) / (1 - q_null))
+    gained: Floats = challenger * np.log(q / q_null) + champion * np.log((1 - q) / (1 - q_null))
+    return gained
 
 
 def _chance(w: float, ratio: Floats) -> Floats:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lockgate.errors import NotFound, StoreError
 from lockgate.records import DatasetRef
@@ -27,7 +27,7 @@ class DeltaTables:
             path.parent.mkdir(parents=True, exist_ok=True)
             write_deltalake(path, rows, mode="overwrite", schema_mode="overwrite")
             written = DeltaTable(path)
-        except Exception as error:  # deltalake raises many kinds; each means that the disk or the table refused
+        except Exception as error:
             raise StoreError(f"The table {path} cannot be written: {error}.", cure="Free some room there.") from error
         return DatasetRef(table=table, version=written.version(), digest=_digest(written))
 
@@ -49,6 +49,8 @@ class DeltaTables:
 
 def _digest(table: DeltaTable) -> str:
     """SHA-256 over the names and sizes of the version's files; the names are unique to one write."""
-    actions = table.get_add_actions(flatten=True)
-    files = sorted(zip(actions["path"].to_pylist(), actions["size_bytes"].to_pylist(), strict=True))
+    actions: Any = table.get_add_actions(flatten=True)
+    paths: list[str] = actions["path"].to_pylist()
+    sizes: list[int] = actions["size_bytes"].to_pylist()
+    files = sorted(zip(paths, sizes, strict=True))
     return hashlib.sha256("\n".join(f"{path}:{size}" for path, size in files).encode()).hexdigest()

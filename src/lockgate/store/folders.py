@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -21,7 +20,7 @@ class Folders:
             if target.exists():
                 shutil.rmtree(folder)
             else:
-                os.replace(folder, target)
+                folder.replace(target)
         except OSError as error:
             raise StoreError(
                 f"The version cannot be kept in {self._directory}: {error.strerror}.", cure="Free some room there."

@@ -9,6 +9,10 @@ import sys
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
@@ -31,7 +35,7 @@ class MlflowRuns:
     ) -> str | None:
         try:
             return self._log_run(model, name, parameters, metrics, folder)
-        except Exception as error:  # whatever the tracker raises, the version is made all the same
+        except Exception as error:  # noqa: BLE001 - whatever the tracker raises, the version is made all the same
             self._problem = f"MLflow at {self._uri} could not be reached: {error}"
             return None
 
@@ -44,7 +48,7 @@ class MlflowRuns:
         experiment = client.get_experiment_by_name(model)
         place = self._artifacts.resolve().as_uri() if self._artifacts else None
         number = experiment.experiment_id if experiment else client.create_experiment(model, artifact_location=place)
-        run = client.create_run(number, run_name=name).info.run_id
+        run: str = client.create_run(number, run_name=name).info.run_id
         now_ms = 0
         client.log_batch(
             run,
@@ -57,7 +61,7 @@ class MlflowRuns:
         client.set_terminated(run)
         return run
 
-    def _client(self):  # noqa: ANN202 - mlflow's type, imported late
+    def _client(self) -> MlflowClient:
         from mlflow import MlflowClient
 
         logging.getLogger("mlflow").setLevel(logging.ERROR)
@@ -82,7 +86,7 @@ def prepare(database: Path) -> None:
         kept.parent.mkdir(parents=True, exist_ok=True)
         fresh = kept.with_suffix(f".{os.getpid()}")
         shutil.copyfile(database, fresh)
-        os.replace(fresh, kept)
+        fresh.replace(kept)
     except OSError:
         # A read-only installation: every new workspace then migrates for itself.
         return
@@ -93,7 +97,8 @@ def _migrate(database: Path) -> None:
 
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
-    SqlAlchemyStore(f"sqlite:///{database}", str(database.parent / "artifacts"))
+    make: Any = SqlAlchemyStore
+    make(f"sqlite:///{database}", str(database.parent / "artifacts"))
 
 
 if __name__ == "__main__":

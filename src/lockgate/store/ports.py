@@ -1,5 +1,6 @@
 """What the house asks of the outside. Services see these; adapters live in the files beside, and are named in
-`workspace.wire` alone. Every adapter of a port passes the same kit in tests/conformance."""
+`workspace.wire` alone. Every adapter of a port passes the same kit in tests/conformance.
+"""
 
 from __future__ import annotations
 
@@ -85,8 +86,8 @@ class Records(Protocol):
     def write(self, *records: Kept) -> None:
         """All of them in one transaction, or none.
 
-        Verdicts, moves and alarms go to the ledger as well. A rollout, a routing or a health replaces the one of its key; anything
-        else is written once: the same again is nothing, another under the same key is a Conflict.
+        Verdicts, moves and alarms go to the ledger as well. A rollout, a routing or a health replaces the one of its
+        key; anything else is written once: the same again is nothing, another under the same key is a Conflict.
         """
         ...
 

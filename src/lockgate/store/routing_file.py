@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from pathlib import Path
 
@@ -20,7 +19,7 @@ class RoutingFiles:
             self._directory.mkdir(parents=True, exist_ok=True)
             fresh = self._directory / f".{routing.model}.{secrets.token_hex(4)}"
             fresh.write_bytes(encode(routing))
-            os.replace(fresh, self._directory / f"{routing.model}.json")
+            fresh.replace(self._directory / f"{routing.model}.json")
         except OSError as error:
             raise StoreError(
                 f"The routing in {self._directory} cannot be written: {error.strerror}.", cure="Free some room there."

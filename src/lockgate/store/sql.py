@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import sqlalchemy as sa
+from sqlalchemy import event, exc
+from sqlalchemy.engine.interfaces import DBAPIConnection
 
 from lockgate.errors import Conflict, StoreError
 from lockgate.records import Entry, decode, encode
@@ -53,8 +56,8 @@ def connect(url: str) -> sa.Engine:
     """An engine whose write transactions begin as writers, so that two of them never read the same last link."""
     engine = sa.create_engine(url)
     if engine.dialect.name == "sqlite":
-        sa.event.listen(engine, "connect", _prepare_sqlite)
-        sa.event.listen(engine, "begin", _begin_immediate)
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_immediate)
     return engine
 
 
@@ -64,7 +67,7 @@ def connect_file(path: Path) -> sa.Engine:
         path.parent.mkdir(parents=True, exist_ok=True)
         engine = connect(f"sqlite:///{path}")
         create(engine)
-    except (OSError, sa.exc.SQLAlchemyError) as error:
+    except (OSError, exc.SQLAlchemyError) as error:
         reason = getattr(error, "orig", None) or error
         raise StoreError(
             f"The database {path} cannot be opened: {reason}.", cure="Free some room, or mend it."
@@ -86,9 +89,9 @@ def create(engine: sa.Engine) -> None:
         )
 
 
-def _prepare_sqlite(connection: object, _record: object) -> None:
-    connection.isolation_level = None  # pyright: ignore[reportAttributeAccessIssue] # the driver must not begin by itself
-    cursor = connection.cursor()  # pyright: ignore
+def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
+    connection.isolation_level = None  # the driver must not begin by itself
+    cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
@@ -136,7 +139,7 @@ class SqlRecords:
     def entries(self, after: int = 0) -> list[Entry]:
         query = sa.select(_ledger).where(_ledger.c.number > after).order_by(_ledger.c.number)
         with _named_errors(), self._reading.begin() as db:
-            return [Entry(**row._mapping) for row in db.execute(query)]  # pyright: ignore
+            return [msgspec.convert(dict(row), Entry) for row in db.execute(query).mappings()]
 
     def _keep(self, db: sa.Connection, record: Kept, body: str) -> bool:
         """Whether anything was written."""
@@ -182,10 +185,10 @@ class SqlLease:
 
 
 @contextmanager
-def _named_errors() -> Iterator[None]:
+def _named_errors() -> Generator[None]:
     try:
         yield
-    except sa.exc.DBAPIError as error:
+    except exc.DBAPIError as error:
         raise StoreError(
             f"The database refused: {error.orig}.", cure="Free some room, or wait for whoever holds it."
         ) from error

@@ -40,11 +40,13 @@ def fit_linear(
     matrix: Matrix, target: Floats, names: tuple[str, ...], text: frozenset[str], task: Task
 ) -> SklearnPipeline:
     """Logistic or ridge regression: medians for missing numbers, levels one-hot, all scaled."""
-    from sklearn.compose import make_column_transformer
+    from sklearn import compose, pipeline
     from sklearn.impute import SimpleImputer
     from sklearn.linear_model import LogisticRegression, Ridge
-    from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    make_pipeline: Any = vars(pipeline)["make_pipeline"]  # untyped in scikit-learn
+    make_column_transformer: Any = vars(compose)["make_column_transformer"]
 
     present = [i for i in range(len(names)) if not np.isnan(matrix[:, i]).all()]
     levels = [i for i in present if names[i] in text]
@@ -54,7 +56,8 @@ def fit_linear(
     hot = make_pipeline(SimpleImputer(strategy="constant", fill_value=-1.0), OneHotEncoder(handle_unknown="ignore"))
     prepared = make_column_transformer((scaled, numbers), (hot, levels))
     last: Any = LogisticRegression(max_iter=300) if task == "binary" else Ridge()
-    return make_pipeline(prepared, last).fit(matrix, target)
+    made: Any = make_pipeline(prepared, last)
+    return made.fit(matrix, target)
 
 
 def _edges(values: NDArray[np.float32], is_text: bool) -> tuple[float, ...]:
@@ -72,7 +75,9 @@ def _choose(matrix: Matrix, target: Floats, edges: list[tuple[float, ...]]) -> t
     held = len(matrix) - len(matrix) // 5
     chosen: tuple[int, ...] = ()
     for _ in range(2):
-        candidates = [(*chosen, i) for i in range(matrix.shape[1]) if i not in chosen and edges[i]]
+        candidates: list[tuple[int, ...]] = [
+            (*chosen, i) for i in range(matrix.shape[1]) if i not in chosen and edges[i]
+        ]
         if not candidates:
             return chosen
         rules = {columns: _rule(matrix[:held], target[:held], columns, edges) for columns in candidates}

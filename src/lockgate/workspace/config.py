@@ -96,17 +96,14 @@ def _tables(kind: Any, key: str, value: Any) -> Iterator[tuple[str, Mapping[str,
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and isinstance(value, dict):
         yield key, value, kind
     inner = get_args(kind)
-    if (
-        len(inner) == 2
-        and isinstance(inner[1], type)
-        and issubclass(inner[1], msgspec.Struct)
-        and isinstance(value, dict)
-    ):
-        for name, item in value.items():
+    is_table_of_records = len(inner) == 2 and isinstance(inner[1], type) and issubclass(inner[1], msgspec.Struct)
+    if is_table_of_records and isinstance(value, dict):
+        entries: dict[str, Any] = value  # pyright: ignore[reportUnknownVariableType] # TOML: any value, string keys
+        for name, item in entries.items():
             if isinstance(item, dict):
                 yield f"{key}.{name}", item, inner[1]
 
 
 def _readable(message: str) -> str:
-    """msgspec's path `$.model[...].gate` as a person writes it."""
+    """The path that msgspec gives, `$.model[...].gate` as a person writes it."""
     return message.replace("`$.", "`").replace("[...]", ".<name>")

@@ -10,10 +10,10 @@ import os
 import secrets
 from dataclasses import dataclass, field
 
+from lockgate.metrics import loss
 from lockgate.monitor.blocks import pair_block
 from lockgate.monitor.fold import Fold
 from lockgate.monitor.watch import ChampionFacts, Watch
-from lockgate.metrics import loss
 from lockgate.records import Alarm, Block, Move, Rollout, Routing, Verdict, Version
 from lockgate.release.controller import Controller
 from lockgate.release.replay import replay

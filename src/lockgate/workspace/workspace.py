@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -31,6 +31,8 @@ from lockgate.records import (
 )
 from lockgate.release.controller import Controller
 from lockgate.release.start import begin, check_gates
+from lockgate.report import now
+from lockgate.report import why as reasons
 from lockgate.serve.batch import from_columns
 from lockgate.serve.outcomes import outcome
 from lockgate.train.run import Outside, Question, train
@@ -44,6 +46,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str], None]
 ROWS_AT_ONCE = 5_000
+_LINKS: dict[str, Literal["champion", "baseline"]] = {"champion": "champion", "baseline": "baseline"}
 
 
 class Workspace:
@@ -79,7 +82,7 @@ class Workspace:
     def version(self, name: str) -> Version:
         """A version by its id, the start of it, or its short name. Raises NotFound, or SpecError where several fit."""
         versions = self._wiring.records.all(Version)
-        found = [v for v in versions if v.id == name or v.short == name or (len(name) >= 6 and v.id.startswith(name))]
+        found = [v for v in versions if name in (v.id, v.short) or (len(name) >= 6 and v.id.startswith(name))]
         if not found:
             raise NotFound(unknown("version", name, [v.short for v in versions]))
         if len(found) > 1:
@@ -241,9 +244,13 @@ class Workspace:
         """One turn of the loop, as `lockgate watch --once` does it."""
         return self._loop.tick()
 
-    @property
-    def loop(self) -> Loop:
-        return self._loop
+    def status(self) -> list[now.Row]:
+        """How every model that serves is doing, as the page **Now** shows it."""
+        return now.rows(self._wiring.records)
+
+    def why(self, name: str) -> reasons.Why:
+        """The sentence and the evidence behind a verdict, move, alarm, rollout or version. Raises NotFound."""
+        return reasons.why(self._wiring.records, name)
 
     @property
     def plane(self) -> DataPlane:
@@ -253,7 +260,8 @@ class Workspace:
 
     def event_s(self, model: str) -> float:
         """Event time: the newest question the loop has seen, here or in another process; before the first the end of
-        the newest dataset, where it has a time."""
+        the newest dataset, where it has a time.
+        """
         seen = self._wiring.records.get(Health, model)
         if seen is not None:
             return seen.until_s
@@ -280,7 +288,7 @@ class Workspace:
     def _first_routing(self, version: Version) -> Routing:
         spec = self.model(version.model)
         numbers = [link for link in spec.fallback if not isinstance(link, str)]
-        links = [link for link in spec.fallback if link in ("champion", "baseline")]
+        links: list[Literal["champion", "baseline"]] = [_LINKS[link] for link in spec.fallback if isinstance(link, str)]
         return Routing(
             model=version.model,
             revision=1,
@@ -289,7 +297,7 @@ class Workspace:
             constant=float(numbers[0]) if numbers else version.metrics["target_mean"],
             unit=spec.unit,
             time=spec.time,
-            chain=(*links, "constant"),  # pyright: ignore[reportArgumentType] # filtered just above
+            chain=(*links, "constant"),
             deadline_ms=spec.deadline_ms,
             task=spec.task,
         )

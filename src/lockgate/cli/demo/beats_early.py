@@ -38,7 +38,7 @@ class Early:
         self._extracts()
         for name in ("schedule", "live", "weather"):
             self.cast.train(name)
-        shown = [v for v in self.cast.records(Version)]
+        shown = list(self.cast.records(Version))
         self.stage.say(f"held out 18-31 March       {'AUC':>6} {'log loss':>9} {'Brier':>7}   compiled")
         for version in shown:
             m = version.metrics
@@ -67,9 +67,8 @@ class Early:
         with self.stage.doing("starting two workers and the control plane"):
             self.cast.server  # noqa: B018 - starts when first asked for
         answers = self.cast.over_http(at(4, 1, 10))
-        self.stage.say(
-            f"{first.short}, on the schedule alone, serves at {self.cast.server.url}/predict/{MODEL}; pages at {self.cast.server.pages}"
-        )
+        self.stage.say(f"{first.short}, on the schedule alone, serves at {self.cast.server.url}/predict/{MODEL}")
+        self.stage.say(f"pages at {self.cast.server.pages}")
         self.stage.claim(
             bool(answers) and all(a["value"] >= 0 for a in answers), f"{len(answers)} calls answered over HTTP"
         )

@@ -10,7 +10,7 @@ import polars as pl
 from lockgate.cli.demo.cast import Cast
 from lockgate.cli.demo.stage import Stage
 from lockgate.cli.demo.world import MODEL, at
-from lockgate.records import Alarm, Dataset, Routing, RolloutSpec, RolloutState, Verdict
+from lockgate.records import Alarm, Dataset, RolloutSpec, RolloutState, Routing, Verdict
 from lockgate.report import why
 from lockgate.workspace.workspace import Workspace
 
@@ -30,13 +30,13 @@ class Late:
         self.ws.rollout(weather, spec=self._spec(deadline="5d"))
         with self.stage.doing("replaying the logged calls of April, then five days of shadow"):
             self.cast.in_batches(self.cast.world.now + timedelta(days=8), lambda: not self.cast.rollout().is_running)
-        verdict = self.cast.last("worth")
+        worth = self.cast.last("worth")
         rollout = self.cast.rollout()
-        if verdict is not None:
-            self.stage.say(verdict.sentence)
-            self.stage.look(f"lockgate why {verdict.id}")
+        if worth is not None:
+            self.stage.say(worth.sentence)
+            self.stage.look(f"lockgate why {worth.id}")
         self.stage.claim(
-            verdict is not None and verdict.ruling == "undecided" and rollout.state is RolloutState.UNDECIDED,
+            worth is not None and worth.ruling == "undecided" and rollout.state is RolloutState.UNDECIDED,
             "neither promoted nor called worse: at its deadline the champion keeps the traffic",
         )
 

@@ -72,7 +72,8 @@ class Cast:
 
     def rollout(self) -> Rollout:
         """The newest rollout."""
-        return self.records(Rollout)[-1]
+        newest: Rollout = self.records(Rollout)[-1]
+        return newest
 
     def last(self, gate: str) -> Verdict | None:
         """The newest rollout's last verdict of that gate."""

@@ -31,7 +31,8 @@ class Server:
 
     @property
     def state(self) -> dict[str, Any]:
-        return json.loads((self._home / "server.json").read_text())
+        state: dict[str, Any] = json.loads((self._home / "server.json").read_text())
+        return state
 
     @property
     def url(self) -> str:
@@ -66,7 +67,7 @@ class Server:
         give_up = time.monotonic() + READY_S
         while time.monotonic() < give_up:
             try:
-                if httpx.get(f"{self.url}/readyz", timeout=2.0).status_code == httpx.codes.OK:
+                if httpx.get(f"{self.url}/readyz", timeout=2.0).status_code == 200:
                     httpx.get(self.pages, timeout=2.0)
                     return
             except (OSError, ValueError, httpx.TransportError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -41,7 +41,7 @@ class Stage:
         self._console.print(f"    [yellow]not yet:[/yellow] {text}")
 
     @contextmanager
-    def doing(self, what: str) -> Iterator[None]:
+    def doing(self, what: str) -> Generator[None]:
         """Long work, with a spinner under a terminal and a line elsewhere."""
         if self._console.is_terminal:
             with self._console.status(what):

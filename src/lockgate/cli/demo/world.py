@@ -95,7 +95,8 @@ class Caller:
 
     def get(self, path: str) -> dict[str, Any]:
         """A connection of its own, so that any worker may answer."""
-        return httpx.get(f"{self._url}{path}", timeout=10.0).json()
+        said: dict[str, Any] = httpx.get(f"{self._url}{path}", timeout=10.0).json()
+        return said
 
     def close(self) -> None:
         self._client.close()
@@ -108,8 +109,9 @@ class Caller:
             except httpx.TransportError:
                 self.cut += 1
                 continue
-            if answer.status_code == httpx.codes.OK:
-                return answer.json()["predictions"][0]
+            if answer.status_code == 200:
+                found: dict[str, Any] = answer.json()["predictions"][0]
+                return found
             raise RuntimeError(f"{answer.status_code}: {answer.text}")
         self.unanswered += 1
         return {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from flights.columns import CATEGORIES, LIVE, SCHEDULE, WEATHER
-
 from lockgate.features import Pipeline, custom, levels, numeric
 
 TIMETABLE = tuple(name for name in SCHEDULE if name not in CATEGORIES)

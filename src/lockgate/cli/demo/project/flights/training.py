@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,7 +22,9 @@ def fit(table: pl.DataFrame, features: Features) -> LGBMClassifier:
     """
     from lightgbm import LGBMClassifier
 
-    model = LGBMClassifier(
+    model: Any = LGBMClassifier(
         n_estimators=TREES, random_state=SEED, deterministic=True, force_row_wise=True, n_jobs=THREADS, verbose=-1
     )
-    return model.fit(features.matrix(table), features.target(table))
+    model.fit(features.matrix(table), features.target(table))
+    fitted: LGBMClassifier = model
+    return fitted
