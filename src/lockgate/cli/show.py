@@ -59,15 +59,16 @@ def status_table(rows: Sequence[Row]) -> None:
     from lockgate.report.words import age
 
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("model", "traffic", "state", "calls/day", "fallback", "p99", "outcome lag", "last verdict"):
+    for name in ("model", "traffic", "state", "calls/day", "fallback", "p99", "outcome lag"):
         table.add_column(name, overflow="fold")
     for row in rows:
         arms = "\n".join(f"{arm.version} {arm.share:.0%}{'' if arm.share else ' ' + arm.role}" for arm in row.traffic)
         fallback = "-" if row.fallback_rate is None else f"{row.fallback_rate:.2%}"
         p99 = "-" if row.p99_ms is None else f"{row.p99_ms:.1f} ms"
-        verdict = f"{row.verdict or 'none yet'} ({age(row.verdict_age_s)} ago)"
-        table.add_row(row.model, arms, row.state, f"{row.calls:,}", fallback, p99, age(row.outcome_lag_s), verdict)
+        table.add_row(row.model, arms, row.state, f"{row.calls:,}", fallback, p99, age(row.outcome_lag_s))
     Console().print(table)
     for row in rows:
+        if row.verdict:
+            say(f"{row.model}: {row.verdict} ({row.verdict_id}, {age(row.verdict_age_s)} ago)")
         for alarm in row.alarms:
-            say(f"alarm: {alarm}")
+            say(f"{row.model}: ALARM {alarm}")

@@ -50,8 +50,9 @@ def decay(*, reference_skill: float, tolerance: float, loss: Floats, base_loss: 
         detail={"skill": now, "reference_skill": reference_skill, "line": LINE},
     )
     word = "has fallen" if has_decayed else "is not shown to have fallen"
+    margin = f" by more than {tolerance:.3f}" if tolerance else ""
     sentence = (
-        f"Skill {word} by more than {tolerance:.3f}: {now:.3f} over the last {excess.size} days against "
+        f"Skill {word}{margin}: {now:.3f} over the last {excess.size} days against "
         f"{reference_skill:.3f} when it was made; evidence {math.exp(min(log_e, 700)):,.3g} of 20."
     )
     return Judgement(

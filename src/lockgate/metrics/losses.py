@@ -28,8 +28,8 @@ class Loss:
 def _log_loss(value: Floats, outcome: Floats) -> Floats:
     """Minus the log of the chance given to what happened; chances clipped to [1e-6, 1 - 1e-6]."""
     p = np.clip(value, CLIP, 1 - CLIP)
-    likelihood: Floats = outcome * np.log(p) + (1 - outcome) * np.log1p(-p)
-    return 0.0 - likelihood
+    surprise: Floats = outcome * -np.log(p) + (1 - outcome) * -np.log1p(-p)
+    return surprise
 
 
 def _brier(value: Floats, outcome: Floats) -> Floats:

@@ -46,7 +46,7 @@ def _row(records: Records, routing: Routing) -> Row:
     health = records.get(Health, model)
     verdicts = records.all(Verdict, model)
     last = verdicts[-1] if verdicts else None
-    open_alarms = [a for a in records.all(Alarm, model) if a.severity != "note"]
+    open_alarms = _open_alarms(records, routing, verdicts)
     return Row(
         model=model,
         traffic=_traffic(routing, names),
@@ -62,6 +62,13 @@ def _row(records: Records, routing: Routing) -> Row:
         alarms=tuple(alarm.sentence for alarm in open_alarms[-1:]),
         next=_next(running, open_alarms, last, model),
     )
+
+
+def _open_alarms(records: Records, routing: Routing, verdicts: Sequence[Verdict]) -> list[Alarm]:
+    """Those about the standing champion: what was told of an earlier one ended with it. Notes wake nobody."""
+    about = {verdict.id: verdict.subject[0] for verdict in verdicts}
+    told = records.all(Alarm, routing.model)
+    return [a for a in told if a.severity != "note" and about.get(a.verdict) == routing.champion]
 
 
 def _traffic(routing: Routing, names: dict[str, str]) -> tuple[Traffic, ...]:

@@ -53,9 +53,10 @@ def table(rows: Sequence[Row]) -> str:
 
 def _row(row: Row) -> str:
     calls = f"{row.calls:,} calls in the day to {when(row.until_s)}" if row.until_s else "no call yet"
-    alarms = "".join(f'<div class="alarm bad">⚠ {escape(alarm)}</div>' for alarm in row.alarms)
+    fresh = [alarm for alarm in row.alarms if alarm != row.verdict]
+    alarms = "".join(f'<div class="alarm bad">⚠ {escape(alarm)}</div>' for alarm in fresh)
     fallback = "-" if row.fallback_rate is None else f"{row.fallback_rate:.2%}"
-    p99 = "-" if row.p99_ms is None else f"{row.p99_ms:.1f} ms"
+    p99 = "-" if row.p99_ms is None else escape(_milliseconds(row.p99_ms))
     cells = (
         f'<td><span class="name">{escape(row.model)}</span><div class="small">{escape(calls)}</div></td>'
         f"<td>{_traffic(row.traffic)}</td>"
@@ -67,12 +68,16 @@ def _row(row: Row) -> str:
     return f"<tr>{cells}</tr>"
 
 
+def _milliseconds(value: float) -> str:
+    return f"{value:.1f} ms" if value >= 0.1 else "<0.1 ms"
+
+
 def _verdict(row: Row) -> str:
     if row.verdict is None:
         return '<span class="small">none yet</span>'
-    return (
-        f'{escape(row.verdict)}<div class="small">{age(row.verdict_age_s)} ago · {escape(row.verdict_id or "")}</div>'
-    )
+    is_alarm = row.verdict in row.alarms
+    sentence = f'<div class="bad">⚠ {escape(row.verdict)}</div>' if is_alarm else escape(row.verdict)
+    return f'{sentence}<div class="small">{age(row.verdict_age_s)} ago · {escape(row.verdict_id or "")}</div>'
 
 
 def _traffic(arms: Sequence[Traffic]) -> str:

@@ -41,7 +41,7 @@ def why(records: Records, name: str) -> Why:
     found = find(records, name)
     names = {version.id: version.short for version in records.all(Version)}
     if isinstance(found, Verdict):
-        return Why(id=name, kind="verdict", lines=_verdict(found, names), next=f"lockgate status --model {found.model}")
+        return Why(id=name, kind="verdict", lines=_verdict(found, names), next="lockgate status")
     if isinstance(found, Move):
         following = f"lockgate why {found.verdicts[0]}" if found.verdicts else "lockgate status"
         return Why(id=name, kind="move", lines=_move(found, names), next=following)

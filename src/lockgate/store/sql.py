@@ -6,7 +6,6 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-import msgspec
 import sqlalchemy as sa
 from sqlalchemy import event, exc
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -139,7 +138,7 @@ class SqlRecords:
     def entries(self, after: int = 0) -> list[Entry]:
         query = sa.select(_ledger).where(_ledger.c.number > after).order_by(_ledger.c.number)
         with _named_errors(), self._reading.begin() as db:
-            return [msgspec.convert(dict(row), Entry) for row in db.execute(query).mappings()]
+            return [Entry(**{str(name): value for name, value in row.items()}) for row in db.execute(query).mappings()]
 
     def _keep(self, db: sa.Connection, record: Kept, body: str) -> bool:
         """Whether anything was written."""

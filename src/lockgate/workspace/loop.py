@@ -15,6 +15,7 @@ from lockgate.monitor.blocks import pair_block
 from lockgate.monitor.fold import Fold
 from lockgate.monitor.watch import ChampionFacts, Watch
 from lockgate.records import Alarm, Block, Move, Rollout, Routing, Verdict, Version
+from lockgate.records.prediction import LogEntry
 from lockgate.release.controller import Controller
 from lockgate.release.replay import replay
 from lockgate.store.ports import Cursor
@@ -60,12 +61,20 @@ class Loop:
         done = Ticked()
         models = {routing.model for routing in self._wiring.records.all(Routing)} & set(self._wiring.spec.model)
         watches = {model: self._watch(model) for model in sorted(models)}
-        entries, self._cursor = self._wiring.log.read(self._cursor, limit=READ_AT_ONCE)
-        done.read = len(entries)
-        for model, watch in watches.items():
-            watch.feed(entries)
+        # All that is there is read before anything is judged: half of the log could close a day that it knows half of.
+        while entries := self._read():
+            done.read += len(entries)
+            for watch in watches.values():
+                watch.feed(entries)
+        for model in watches:
             self._turn(model, done, now_s)
         return done
+
+    def _read(self) -> list[LogEntry]:
+        """The next stretch of the log; a first reading can take longer than a lease, so each stretch renews it."""
+        self._wiring.lease.acquire(LEASE, self._holder, now_s=self._wiring.clock(), for_s=LEASE_S)
+        entries, self._cursor = self._wiring.log.read(self._cursor, limit=READ_AT_ONCE)
+        return entries
 
     def _watch(self, model: str) -> Watch:
         if model not in self._watches:

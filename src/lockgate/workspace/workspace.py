@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import sys
 import time
@@ -337,4 +338,7 @@ def _counts(checked: Checked) -> str:
 
 
 def _person() -> str:
-    return os.environ.get("USER") or os.environ.get("LOGNAME") or "somebody"
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "somebody"

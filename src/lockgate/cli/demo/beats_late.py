@@ -15,6 +15,7 @@ from lockgate.report import why
 from lockgate.workspace.workspace import Workspace
 
 YEAR_END = at(12, 31)
+SHADOW_ONLY = ("replay", "shadow", 1.0)  # nobody is exposed until worth is proved
 
 
 class Late:
@@ -27,7 +28,7 @@ class Late:
         weather = self.cast.versions["weather"]
         for verdict in self.ws.gate(weather):
             self.stage.say(f"{verdict.ruling.upper():<9} {verdict.sentence}  ({verdict.id})")
-        self.ws.rollout(weather, spec=self._spec(deadline="5d"))
+        self.ws.rollout(weather, spec=self._spec(ladder=SHADOW_ONLY, deadline="5d"))
         with self.stage.doing("replaying the logged calls of April, then five days of shadow"):
             self.cast.in_batches(self.cast.world.now + timedelta(days=8), lambda: not self.cast.rollout().is_running)
         worth = self.cast.last("worth")
@@ -49,13 +50,14 @@ class Late:
         self.stage.say(f"trained on {dataset.ref}")
         for verdict in self.ws.gate(stale):
             self.stage.say(f"{verdict.ruling.upper():<9} {verdict.sentence}  ({verdict.id})")
-        self.ws.rollout(stale, spec=self._spec(ladder=("replay", "shadow", 0.25, 0.5, 1.0)))
+        self.ws.rollout(stale, spec=self._spec(ladder=SHADOW_ONLY))
         began = self.cast.world.now
         with self.stage.doing("shadow, day by day"):
             self.cast.in_batches(began + timedelta(days=62), lambda: not self.cast.rollout().is_running)
         self._say_end(began)
         self.stage.claim(
-            self.cast.rollout().state is RolloutState.ROLLED_BACK, "the stale challenger was stopped by its outcomes"
+            self.cast.rollout().state is RolloutState.ROLLED_BACK and self.cast.rollout().step.kind == "shadow",
+            "the stale challenger was stopped in shadow: nobody got its answers",
         )
 
     def summer(self) -> None:
