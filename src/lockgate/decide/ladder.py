@@ -11,7 +11,8 @@ from lockgate.records import RolloutSpec, Step
 
 
 def steps(spec: RolloutSpec) -> tuple[Step, ...]:
-    """The rungs in order. Raises SpecError for an unknown rung or guardrail, shares that do not grow, or no end at 1.0."""
+    """The rungs in order. Raises SpecError for an unknown rung or guardrail, shares that do not grow, no end at 1.0,
+    or nothing before it that sees calls."""
     for name in spec.guardrails:
         if name not in GUARDRAILS:
             raise SpecError(unknown("guardrail", name, GUARDRAILS))
@@ -22,12 +23,16 @@ def steps(spec: RolloutSpec) -> tuple[Step, ...]:
             f"The ladder {list(spec.ladder)} does not climb.", cure="Let its shares grow, and end it with 1.0."
         )
     kinds = [rung.kind for rung in rungs]
-    if (
-        kinds != sorted(kinds, key=("replay", "shadow", "share").index)
-        or kinds.count("replay") + kinds.count("shadow") > 2
-    ):
+    is_repeated = kinds.count("replay") > 1 or kinds.count("shadow") > 1
+    if kinds != sorted(kinds, key=("replay", "shadow", "share").index) or is_repeated:
         raise SpecError(
             f"The ladder {list(spec.ladder)} is out of order.", cure='Write "replay", "shadow", then the shares.'
+        )
+    # The last rung is reached by proof alone, and proof is asked for on a rung that sees calls.
+    if "shadow" not in kinds and len(shares) == 1:
+        raise SpecError(
+            f"The ladder {list(spec.ladder)} gives the challenger all traffic unseen.",
+            cure='Put "shadow" or a share under 1.0 before the last step.',
         )
     return rungs
 
@@ -41,4 +46,5 @@ def _step(rung: str | float) -> Step:
         raise SpecError(unknown("step", rung, ("replay", "shadow")))
     if not 0 < rung <= 1:
         raise SpecError(f"A step of {rung} is no share of traffic.", cure="Give a share above 0 and at most 1.")
-    return Step(name=f"{rung:.0%}", kind="share", share=float(rung), tolerance=tolerance(float(rung)))
+    # Ten digits: a name is what its safety verdict goes by, so two shares may never share one.
+    return Step(name=f"{100 * rung:.10g}%", kind="share", share=float(rung), tolerance=tolerance(float(rung)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from lockgate.assess.gate import GateQuestion, gate
-from lockgate.errors import Conflict, ContractError, NotFound, SpecError, unknown
+from lockgate.errors import Conflict, ContractError, NotFound, SpecError, StoreError, unknown
 from lockgate.features.contract import Checked, check, infer, to_columns
 from lockgate.records import (
     Contract,
@@ -314,15 +315,20 @@ def create(directory: Path, text: str, progress: Progress = lambda _: None) -> P
     file = directory / config.FILE
     if file.exists():
         raise Conflict(f"There is a workspace in {directory} already.", cure="Open it: lockgate status")
-    directory.mkdir(parents=True, exist_ok=True)
-    file.write_text(text)
     try:
+        directory.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
         spec = config.read(file)
         progress("the run tracker's database (the first time on a machine this takes half a minute)")
         wiring = wire(directory.resolve(), spec, time.time)
         prepare(wiring.home / "mlflow.db")
-    except BaseException:
-        file.unlink()
+    except BaseException as error:
+        file.unlink(missing_ok=True)
+        shutil.rmtree(directory / WorkspaceSpec().directory, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise StoreError(
+                f"No workspace can be made in {directory}: {error}.", cure="Free some room there."
+            ) from error
         raise
     return file
 
