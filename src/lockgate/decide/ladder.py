@@ -12,7 +12,8 @@ from lockgate.records import RolloutSpec, Step
 
 def steps(spec: RolloutSpec) -> tuple[Step, ...]:
     """The rungs in order. Raises SpecError for an unknown rung or guardrail, shares that do not grow, no end at 1.0,
-    or nothing before it that sees calls."""
+    or nothing before it that sees calls.
+    """
     for name in spec.guardrails:
         if name not in GUARDRAILS:
             raise SpecError(unknown("guardrail", name, GUARDRAILS))

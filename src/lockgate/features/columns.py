@@ -51,7 +51,8 @@ def _scalars(column: Column, values: NDArray[Any]) -> list[Scalar]:
         return text
     plain: list[Scalar] = [None if value != value else value for value in values.tolist()]
     if column.type == "int":
-        return [None if value is None else int(value) for value in plain]
+        # A whole number beyond 64 bits stays a float: the log has no integer that long.
+        return [value if value is None or abs(value) >= 2**63 else int(value) for value in plain]
     if column.type == "bool":
         return [None if value is None else bool(value) for value in plain]
     return plain

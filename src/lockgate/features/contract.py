@@ -116,8 +116,10 @@ def check(table: pl.DataFrame, contract: Contract) -> Checked:
         if item.is_refused:
             rule[item.rows] = item.flag
     if contract.keys:
-        repeated = table.select(pl.struct(contract.keys).is_first_distinct().not_()).to_series().to_numpy()
-        rule[repeated & (rule == None)] = f"{', '.join(contract.keys)}: duplicate key"  # noqa: E711 - elementwise
+        # Among the rows that are otherwise whole: a broken row must not push out the good one sent in its place.
+        is_whole = np.array([broken is None for broken in rule], dtype=bool)
+        repeated = table.filter(is_whole).select(pl.struct(contract.keys).is_first_distinct().not_()).to_series()
+        rule[np.flatnonzero(is_whole)[repeated.to_numpy()]] = f"{', '.join(contract.keys)}: duplicate key"
     broken = pl.Series("broken_rule", rule.tolist(), dtype=pl.String)
     marked = table.with_columns(broken)
     quarantined = marked.filter(pl.col("broken_rule").is_not_null())

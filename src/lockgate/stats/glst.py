@@ -115,8 +115,9 @@ class _Fit:
         xx, xy, yy = np.cumsum(x * x, axis=-1), np.cumsum(x * y, axis=-1), np.cumsum(y * y, axis=-1)
         self.information = xx
         self.mean = mu = xy / xx
-        # A constant stretch leaves nothing to scale by; the tiny floor keeps its logs finite and its t bounded.
-        self.rest = np.maximum(yy - mu * xy, 1e-12 * yy + 1e-300)
+        # A constant stretch leaves nothing to scale by; the tiny floor keeps its logs finite and its t bounded, and the
+        # third power of its root is no underflow: blocks of nought alike are no evidence, not a division by nought.
+        self.rest = np.maximum(yy - mu * xy, 1e-12 * yy + 1e-200)
         xxx, xxy = np.cumsum(x**3, axis=-1), np.cumsum(x * x * y, axis=-1)
         xyy, yyy = np.cumsum(x * y * y, axis=-1), np.cumsum(y**3, axis=-1)
         self.third = (yyy - 3 * mu * xyy + 3 * mu**2 * xxy - mu**3 * xxx) / n

@@ -51,7 +51,13 @@ class MemoryRecords:
         self._ledger: list[Entry] = []
 
     def write(self, *records: Kept) -> None:
-        fresh = [record for record in records if self._is_fresh(record)]
+        fresh: list[Kept] = []
+        seen: dict[tuple[type, str], Kept] = {}
+        for record in records:
+            place = type(record), key(record)
+            if _is_fresh(record, seen.get(place, self._kept.get(place))):
+                fresh.append(record)
+                seen[place] = record
         for record in fresh:
             # A replaced record keeps its place in the order.
             self._kept[type(record), key(record)] = record
@@ -71,14 +77,6 @@ class MemoryRecords:
     def entries(self, after: int = 0) -> list[Entry]:
         return self._ledger[after:]
 
-    def _is_fresh(self, record: Kept) -> bool:
-        held = self._kept.get((type(record), key(record)))
-        if held is None or isinstance(record, REPLACED):
-            return True
-        if held != record:
-            raise Conflict(f"Another {type(record).__name__} is kept under {key(record)}; records are written once.")
-        return False
-
     def _chain(self, record: Kept) -> None:
         previous = self._ledger[-1].digest if self._ledger else GENESIS
         number, kind, body = len(self._ledger) + 1, CHAINED[type(record)], encode(record).decode()
@@ -94,6 +92,14 @@ class MemoryRecords:
                 written_s=at_s(record),
             )
         )
+
+
+def _is_fresh(record: Kept, held: Kept | None) -> bool:
+    if held is None or isinstance(record, REPLACED):
+        return True
+    if held != record:
+        raise Conflict(f"Another {type(record).__name__} is kept under {key(record)}; records are written once.")
+    return False
 
 
 class MemoryLease:
