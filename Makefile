@@ -85,6 +85,8 @@ $(VENV)/.demo: requirements/build.txt requirements/demo.txt pyproject.toml | $(V
 	@$(PIP) $(PINNED) -r requirements/build.txt
 	@$(PIP) $(PINNED) -r requirements/demo.txt
 	@$(PIP) install --no-build-isolation --no-deps -e .
+	@echo "Migrating the run tracker's first database, kept for every workspace to come ..."
+	@$(BIN)/python -W ignore -m lockgate.store.mlflow_runs
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt $(VENV)/.demo

@@ -49,10 +49,11 @@ def _scalars(column: Column, values: NDArray[Any]) -> list[Scalar]:
     if column.type == "text":
         text: list[Scalar] = values.tolist()
         return text
-    plain: list[Scalar] = [None if value != value else value for value in values.tolist()]
+    numbers: list[float] = values.tolist()
+    plain = [None if value != value else value for value in numbers]
     if column.type == "int":
         # A whole number beyond 64 bits stays a float: the log has no integer that long.
         return [value if value is None or abs(value) >= 2**63 else int(value) for value in plain]
     if column.type == "bool":
         return [None if value is None else bool(value) for value in plain]
-    return plain
+    return list(plain)

@@ -27,17 +27,18 @@ class Loss:
 
 def _log_loss(value: Floats, outcome: Floats) -> Floats:
     """Minus the log of the chance given to what happened; chances clipped to [1e-6, 1 - 1e-6]."""
-    p = np.clip(value, CLIP, 1 - CLIP)
-    surprise: Floats = outcome * -np.log(p) + (1 - outcome) * -np.log1p(-p)
-    return surprise
+    p: Floats = np.clip(value, CLIP, 1 - CLIP)
+    return np.asarray(-(outcome * np.log(p) + (1 - outcome) * np.log1p(-p)), dtype=np.float64)
 
 
 def _brier(value: Floats, outcome: Floats) -> Floats:
-    return (value - outcome) ** 2
+    error: Floats = value - outcome
+    return error * error
 
 
 def _zero_one(value: Floats, outcome: Floats) -> Floats:
-    return ((value >= 0.5) != (outcome >= 0.5)).astype(np.float64)
+    is_wrong: NDArray[np.bool_] = (value >= 0.5) != (outcome >= 0.5)
+    return is_wrong.astype(np.float64)
 
 
 def _absolute_error(value: Floats, outcome: Floats) -> Floats:
@@ -45,7 +46,8 @@ def _absolute_error(value: Floats, outcome: Floats) -> Floats:
 
 
 def _squared_error(value: Floats, outcome: Floats) -> Floats:
-    return (value - outcome) ** 2
+    error: Floats = value - outcome
+    return error * error
 
 
 LOSSES = {

@@ -48,7 +48,7 @@ class Predictor:
             values = np.asarray(self.engine(matrix), dtype=np.float64)
         except PredictError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a user's step that calls sys.exit ends its call, not the worker
             raise PredictError(f"{self._name} raised {error!r}.", reason="raised") from error
         return Answer(self._checked(values, rows), self._flags(matrix))
 

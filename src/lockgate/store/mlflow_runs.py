@@ -76,20 +76,25 @@ def template() -> Path:
 
 def prepare(database: Path) -> None:
     """A migrated database at `database`, copied from the template; the first time ever, the template is made."""
-    kept = template()
     database.parent.mkdir(parents=True, exist_ok=True)
-    if kept.exists():
-        shutil.copyfile(kept, database)
+    if not template().exists() and not make_template():
+        _migrate(database)
         return
-    _migrate(database)
+    shutil.copyfile(template(), database)
+
+
+def make_template() -> bool:
+    """Migrate once for every workspace to come; false where the installation cannot be written to."""
+    kept = template()
+    fresh = kept.with_suffix(f".{os.getpid()}")
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        fresh = kept.with_suffix(f".{os.getpid()}")
-        shutil.copyfile(database, fresh)
-        fresh.replace(kept)
+        fresh.touch()
     except OSError:
-        # A read-only installation: every new workspace then migrates for itself.
-        return
+        return False
+    _migrate(fresh)
+    fresh.replace(kept)
+    return True
 
 
 def _migrate(database: Path) -> None:
@@ -102,4 +107,5 @@ def _migrate(database: Path) -> None:
 
 
 if __name__ == "__main__":
-    prepare(Path(sys.argv[1]))
+    if not template().exists():
+        make_template()

@@ -13,7 +13,7 @@ import msgspec
 from lockgate.decide import ladder
 from lockgate.errors import ConfigError, NotFound
 from lockgate.metrics import loss
-from lockgate.records import ModelSpec, WorkspaceSpec
+from lockgate.records import ModelSpec, MonitorSpec, WorkspaceSpec
 from lockgate.records.duration import seconds
 
 FILE = "lockgate.toml"
@@ -69,6 +69,12 @@ def _check(name: str, spec: ModelSpec, file: str) -> None:
         raise ConfigError(
             f"{file}: model.{name}.outcomes says that outcomes depend on predictions.",
             cure="Then pairs of answers prove nothing, and the randomised A/B that would is not there yet.",
+        )
+    if spec.gate.slices:
+        raise ConfigError(f"{file}: model.{name}.gate.slices is not acted on yet.", cure="Leave it out for now.")
+    if spec.monitor.false_alarms_per_year != MonitorSpec().false_alarms_per_year:
+        raise ConfigError(
+            f"{file}: model.{name}.monitor.false_alarms_per_year is not acted on yet.", cure="Leave it out for now."
         )
     for when in spec.retrain.when:
         if when not in RETRAIN_WHEN:

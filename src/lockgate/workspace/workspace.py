@@ -35,6 +35,7 @@ from lockgate.release.controller import Controller
 from lockgate.release.start import begin, check_gates
 from lockgate.report import now
 from lockgate.report import why as reasons
+from lockgate.report.card import card
 from lockgate.serve.batch import from_columns
 from lockgate.serve.outcomes import outcome
 from lockgate.train.run import Outside, Question, train
@@ -181,6 +182,7 @@ class Workspace:
         # A gate that has spoken stands: asking again is no second look.
         found = [held.get(v.id, v) for v in gate(question)]
         self._wiring.records.write(*(v for v in found if v.id not in held))
+        self._put_evidence(asked, found)
         return found
 
     def rollout(self, version: Version | str, *, by: str | None = None, spec: RolloutSpec | None = None) -> Move:
@@ -279,6 +281,12 @@ class Workspace:
     def _controller(self, model: str) -> Controller:
         self.model(model)
         return Controller(model, self._wiring.records, self._wiring.board)
+
+    def _put_evidence(self, version: Version, verdicts: list[Verdict]) -> None:
+        """gate.json and card.md: evidence that comes after the seal, for people; nothing reads it to answer a call."""
+        folder = self._wiring.folders.path(version.id)
+        (folder / "gate.json").write_bytes(msgspec.json.encode(verdicts))
+        (folder / "card.md").write_text(card(version, self._wiring.contract(version.id), verdicts))
 
     def _keep_contract(self, contract: Contract) -> None:
         folder = self._wiring.home / "contracts"

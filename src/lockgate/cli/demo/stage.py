@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 
 from rich.console import Console
 
@@ -13,7 +14,8 @@ from rich.console import Console
 class Stage:
     """Prints beats, and remembers the claims that did not hold."""
 
-    def __init__(self) -> None:
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
         self._console = Console(highlight=False, soft_wrap=True)
         self._began = time.monotonic()
         self._beat = 0
@@ -27,7 +29,7 @@ class Stage:
         self._console.print(f"    {text}", markup=False)
 
     def look(self, command: str) -> None:
-        self._console.print(f"    [dim]look closer:[/dim] {command}")
+        self._console.print(f"    [dim]look closer:[/dim] {command} -C {self._directory}")
 
     def claim(self, holds: bool, text: str) -> None:
         """A figure that must be so: printed either way, and the demo fails at the end where it is not."""

@@ -19,11 +19,11 @@ PROJECT = Path(__file__).parent / "project"
 
 def tell(directory: Path, *, stay: bool) -> int:
     """Run every beat; 0 when every claim held. stay: leave the pages up until Ctrl-C."""
-    stage = Stage()
+    stage = Stage(directory)
     cast = Cast(stage, _set_up(stage, directory))
     try:
         _Story(cast).run()
-        _curtain(stage, cast, directory, stay=stay)
+        _curtain(stage, cast, stay=stay)
     finally:
         cast.close()
     return 1 if stage.broken else 0
@@ -69,10 +69,11 @@ def _set_up(stage: Stage, directory: Path) -> Workspace:
     return workspace
 
 
-def _curtain(stage: Stage, cast: Cast, directory: Path, *, stay: bool) -> None:
+def _curtain(stage: Stage, cast: Cast, *, stay: bool) -> None:
     stage.beat("The pages")
     stage.say(f"Now: {cast.server.pages}")
-    stage.look(f"lockgate status -C {directory}; lockgate rollout log late_arrival -C {directory}")
+    stage.look("lockgate status")
+    stage.look("lockgate rollout log late_arrival")
     for claim in stage.broken:
         stage.say(f"did not hold: {claim}")
     stage.say(f"{'All claims held' if not stage.broken else 'Some claims did not hold'}; {stage.elapsed_s:.0f} s.")

@@ -1,0 +1,134 @@
+"""The kit of the prediction log: every adapter keeps what it was given, in order, and gives each entry once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from lockgate.records import Outcome, Prediction, Shadow
+from lockgate.records.prediction import LogEntry
+from lockgate.store.memory import MemoryLog
+from lockgate.store.ports import PredictionLog
+from lockgate.store.segments import SegmentLog
+
+ADAPTERS: dict[str, Callable[[Path], PredictionLog]] = {"memory": lambda _: MemoryLog(), "segments": SegmentLog}
+
+
+@pytest.fixture(params=ADAPTERS)
+def log(request: pytest.FixtureRequest, tmp_path: Path) -> PredictionLog:
+    return ADAPTERS[request.param](tmp_path / "log")
+
+
+def outcome(number: int, of: str = "p") -> Outcome:
+    return Outcome(id=f"{of}{number}", model="m", value=0.5, at_s=number, received_s=number)
+
+
+EVERY_KIND: list[LogEntry] = [
+    Prediction(
+        id="ü ✈",
+        model="m",
+        unit="",
+        asked_s=0.1,
+        answered_s=0.2,
+        arm="challenger",
+        version="v",
+        served_by="w",
+        value=-0.0,
+        latency_ms=1e-9,
+        flags=("a", "b"),
+        inputs=(None, True, 3, 2.5, "x"),
+    ),
+    Shadow(id="ü ✈", model="m", version="w", rollout=None, asked_s=0.1, value=None, latency_ms=2, failure="late"),
+    outcome(1),
+]
+
+
+def test_a_new_log_is_empty(log: PredictionLog) -> None:
+    assert log.read()[0] == []
+
+
+def test_every_kind_of_entry_comes_back_as_it_was(log: PredictionLog) -> None:
+    log.writer().append(EVERY_KIND)
+    found = log.read()[0]
+    assert found == EVERY_KIND
+    assert [type(value) for value in found[0].inputs] == [type(None), bool, int, float, str]  # type: ignore[union-attr]
+
+
+def test_what_is_appended_can_be_read_at_once_before_the_writer_is_closed(log: PredictionLog) -> None:
+    writer = log.writer()
+    writer.append([outcome(1)])
+    assert log.read()[0] == [outcome(1)]
+    writer.append([outcome(2)])
+    assert log.read()[0] == [outcome(1), outcome(2)]
+
+
+def test_a_cursor_goes_on_where_the_last_reading_ended(log: PredictionLog) -> None:
+    writer = log.writer()
+    writer.append([outcome(1)])
+    _, cursor = log.read()
+    assert log.read(cursor)[0] == []
+    writer.append([outcome(2), outcome(3)])
+    found, cursor = log.read(cursor)
+    assert found == [outcome(2), outcome(3)]
+    assert log.read(cursor)[0] == []
+
+
+@pytest.mark.parametrize("limit", [1, 3, 100])
+def test_a_limit_never_loses_or_repeats_an_entry(log: PredictionLog, limit: int) -> None:
+    writers = [log.writer() for _ in range(3)]
+    for number in range(10):
+        for name, writer in zip("abc", writers, strict=True):
+            writer.append([outcome(number, name), outcome(number, f"{name}'")])
+    found: list[LogEntry] = []
+    part, cursor = log.read(limit=limit)
+    while part:
+        assert len(part) < limit + 2
+        found += part
+        part, cursor = log.read(cursor, limit)
+    assert len(found) == len({entry.id for entry in found}) == 60
+
+
+def test_a_writers_own_entries_keep_their_order_beside_others(log: PredictionLog) -> None:
+    writers = {name: log.writer() for name in "abc"}
+
+    def write(name: str) -> None:
+        for number in range(50):
+            writers[name].append([outcome(number, name)])
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(write, writers))
+    found = log.read()[0]
+    assert len(found) == 150
+    for name in writers:
+        assert [e for e in found if e.id.startswith(name)] == [outcome(number, name) for number in range(50)]
+
+
+def test_a_closed_writer_leaves_its_entries_and_a_new_one_goes_on(log: PredictionLog) -> None:
+    first = log.writer()
+    first.append([outcome(1)])
+    first.close()
+    _, cursor = log.read()
+    second = log.writer()
+    second.append([outcome(2)])
+    second.close()
+    assert log.read(cursor)[0] == [outcome(2)]
+
+
+def test_nothing_appended_is_nothing_read(log: PredictionLog) -> None:
+    writer = log.writer()
+    writer.append([])
+    writer.close()
+    assert log.read()[0] == []
+
+
+def test_the_cursor_given_is_left_as_it_was(log: PredictionLog) -> None:
+    writer = log.writer()
+    writer.append([outcome(1)])
+    _, cursor = log.read()
+    kept = dict(cursor)
+    writer.append([outcome(2)])
+    log.read(cursor)
+    assert dict(cursor) == kept

@@ -1,0 +1,109 @@
+"""A disk that refuses: calls are answered, lines wait in memory up to a bound, and are written when there is room."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import time
+
+import pytest
+
+from lockgate.errors import StoreError
+from lockgate.records import Outcome
+from lockgate.serve.logbook import Logbook
+from lockgate.store.segments import SegmentLog
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A real file system with room for 256 KiB."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a tmpfs")
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(place)], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.strip()}")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def told(*names: str) -> list[Outcome]:
+    return [Outcome(id=name, model="tide", value=1.0, at_s=1.0, received_s=2.0) for name in names]
+
+
+def fill(place) -> None:
+    with (place / "ballast").open("wb") as file, pytest.raises(OSError, match="No space left"):
+        while True:
+            file.write(b"0" * 4096)
+            file.flush()
+
+
+def ids(place) -> list[str]:
+    return [entry.id for entry in SegmentLog(place).read()[0]]
+
+
+def test_a_full_disk_is_a_store_error_that_names_the_place_and_the_cure(small_disk):
+    writer = SegmentLog(small_disk / "log").writer()
+    fill(small_disk)
+    with pytest.raises(StoreError, match=r"disk/log cannot be written: No space left on device\. Free some room there"):
+        writer.append(told("a"))
+    writer.close()
+
+
+def test_on_a_full_disk_lines_wait_and_are_written_once_in_order_when_room_is_back(small_disk):
+    log = small_disk / "log"
+    book = Logbook(SegmentLog(log).writer(), retry_s=0.0)
+    book.append(told("before"))
+    fill(small_disk)
+    names = [f"line-{n:03}-{'x' * 200}" for n in range(60)]  # more than the page that was begun still has room for
+    for name in names:
+        book.append(told(name))
+    assert book.spilled > 0
+    assert book.dropped == 0
+    (small_disk / "ballast").unlink()
+    book.append(told("after"))
+    assert book.spilled == 0
+    book.close()
+    assert ids(log) == ["before", *names, "after"]
+
+
+def test_beyond_the_bound_lines_are_dropped_and_counted(small_disk):
+    log = small_disk / "log"
+    fill(small_disk)
+    book = Logbook(SegmentLog(log).writer(), bound=5, retry_s=0.0)
+    for number in range(8):
+        book.append(told(f"n{number}"))
+    assert (book.spilled, book.dropped) == (5, 3)
+    (small_disk / "ballast").unlink()
+    book.close()
+    assert (book.spilled, book.dropped) == (0, 3)
+    assert ids(log) == ["n0", "n1", "n2", "n3", "n4"]
+
+
+def test_a_file_where_the_folder_should_be_refuses_too(tmp_path):
+    (tmp_path / "log").write_text("in the way")
+    book = Logbook(SegmentLog(tmp_path / "log").writer(), retry_s=0.0)
+    book.append(told("a"))
+    assert book.spilled == 1
+    (tmp_path / "log").unlink()
+    book.close()
+    assert ids(tmp_path / "log") == ["a"]
+
+
+def test_a_worker_answers_while_its_disk_is_full_and_logs_every_call_afterwards(workshop, small_disk):
+    shutil.rmtree(workshop.home / "log", ignore_errors=True)
+    (workshop.home / "log").symlink_to(small_disk)
+    fill(small_disk)
+    with workshop.serving() as server:
+        answers = [server.predict(workshop.row(boat=f"b{n}"), id=f"full{n}") for n in range(30)]
+        assert [answer.status_code for answer in answers] == [200] * 30
+        assert server.client.get(f"{server.url}/readyz").json()["log"] == {"spilled": 30, "dropped": 0}
+        (small_disk / "ballast").unlink()
+        time.sleep(0.3)  # a disk that refused is left alone that long
+        assert server.predict(workshop.row(), id="room").status_code == 200
+        assert server.client.get(f"{server.url}/readyz").json()["log"] == {"spilled": 0, "dropped": 0}
+    assert ids(small_disk) == [*(f"full{n}-0" for n in range(30)), "room-0"]
