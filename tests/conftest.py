@@ -435,9 +435,11 @@ def tide_table(first_day: int = 0, days: int = 40, *, per_day: int = 75, seed: i
 
     rng = np.random.default_rng((seed, first_day))
     n = days * per_day
-    asked = TIDE_DAY + 86400 * (first_day + np.arange(n) // per_day) + np.sort(
-        rng.integers(0, 86400, (days, per_day)), axis=1
-    ).reshape(-1)
+    asked = (
+        TIDE_DAY
+        + 86400 * (first_day + np.arange(n) // per_day)
+        + np.sort(rng.integers(0, 86400, (days, per_day)), axis=1).reshape(-1)
+    )
     x1, x2 = rng.normal(size=n), rng.normal(1, 1, size=n)
     colour = rng.choice(["red", "green", "blue"], n)
     chance = 1 / (1 + np.exp(-(1.8 * (x1**2 - 1) + 0.6 * x2 + (colour == "red"))))

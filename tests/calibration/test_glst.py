@@ -98,3 +98,14 @@ def test_half_a_standard_deviation_is_decided_within_a_fifth_of_the_promised_blo
     blocks = np.where(crossed.any(axis=1), crossed.argmax(axis=1) + 1, crossed.shape[1] + 1)
     print(f"{memory}: median {np.median(blocks):.0f} blocks, {promised} promised")
     assert 0.8 * promised <= np.median(blocks) <= 1.2 * promised
+
+
+@pytest.mark.xfail(reason="Johnson's correction turns down for a large t: METHODS 3 needs its t held at the peak")
+def test_a_larger_effect_is_never_decided_later() -> None:
+    """Measured on *new*: a median of 26 blocks at .9, 17 at 2, 30 at 5 and 112 at 30 standard deviations."""
+    noise = np.random.default_rng(9).standard_normal((100, 150))
+    medians = []
+    for effect in (0.5, 2.0, 10.0):
+        crossed = glst.log_e(noise + effect, memory="new") >= LINE
+        medians.append(np.median(np.where(crossed.any(axis=1), crossed.argmax(axis=1) + 1, 151)))
+    assert medians == sorted(medians, reverse=True)

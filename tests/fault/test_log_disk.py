@@ -36,10 +36,9 @@ def told(*names: str) -> list[Outcome]:
 
 
 def fill(place) -> None:
-    with (place / "ballast").open("wb") as file, pytest.raises(OSError, match="No space left"):
+    with (place / "ballast").open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
         while True:
             file.write(b"0" * 4096)
-            file.flush()
 
 
 def ids(place) -> list[str]:

@@ -114,9 +114,8 @@ def joblib(path: Path) -> Engine:
 def estimator_engine(estimator: Any) -> Engine:
     """A fitted scikit-learn estimator: the chance of class 1 where it gives chances, else its value."""
     if hasattr(estimator, "predict_proba"):
-        return lambda matrix: estimator.predict_proba(matrix)[:, 1]
-    values: Engine = estimator.predict
-    return values
+        return lambda matrix: np.asarray(estimator.predict_proba(matrix)[:, 1], dtype=np.float64)
+    return lambda matrix: np.asarray(estimator.predict(matrix), dtype=np.float64)
 
 
 def onnx(path: Path) -> Engine:

@@ -19,6 +19,7 @@ from starlette.staticfiles import StaticFiles
 
 from lockgate.errors import LockgateError
 from lockgate.report import now, page
+from lockgate.server.supervisor import PARENT
 from lockgate.workspace.workspace import Workspace
 
 TICK_S = 0.25
@@ -50,7 +51,8 @@ def serve(project: Path, fd: int | None) -> None:
     stop = threading.Event()
     loop = threading.Thread(target=_turn, args=(workspace, stop), name="loop", daemon=True)
     loop.start()
-    threading.Thread(target=_stop_with_parent, args=(os.getppid(),), name="parent", daemon=True).start()
+    parent = int(os.environ.get(PARENT, os.getppid()))
+    threading.Thread(target=_stop_with_parent, args=(parent,), name="parent", daemon=True).start()
     try:
         if fd is None:
             stop.wait()

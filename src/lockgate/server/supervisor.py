@@ -19,6 +19,7 @@ LOOK_S = 0.1
 SHORTEST_LIFE_S = 0.8  # what dies at once is not started again faster than this
 DRAIN_S = 12.0
 STATE = "server.json"
+PARENT = "LOCKGATE_SUPERVISOR"  # a child that starts slowly may ask for its parent when that is gone already
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
 
 
@@ -112,7 +113,7 @@ class Supervisor:
         self._is_stopping = True
 
     def _spawn(self, argv: list[str]) -> subprocess.Popen[bytes]:
-        environment = os.environ | dict.fromkeys(ONE_THREAD, "1")
+        environment = os.environ | dict.fromkeys(ONE_THREAD, "1") | {PARENT: str(os.getpid())}
         # A Ctrl-C at the terminal reaches the parent alone, which then drains the children in order.
         return subprocess.Popen(
             argv, pass_fds=(self._listening.fileno(), *self._fds), env=environment, start_new_session=True

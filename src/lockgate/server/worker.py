@@ -12,6 +12,7 @@ from pathlib import Path
 import uvicorn
 
 from lockgate.server.inference import Inference
+from lockgate.server.supervisor import PARENT
 from lockgate.workspace.dataplane import DataPlane
 
 DRAIN_S = 10
@@ -53,7 +54,7 @@ class _Server(uvicorn.Server):
 
 def _die_with_parent() -> None:
     """A worker whose supervisor was killed must not hold the port against the next one."""
-    parent = os.getppid()
+    parent = int(os.environ.get(PARENT, os.getppid()))
 
     def look() -> None:
         while os.getppid() == parent:

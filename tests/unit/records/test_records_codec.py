@@ -87,7 +87,7 @@ def test_a_duration_is_a_number_and_a_unit(text: str, expected: float) -> None:
     assert seconds(text) == expected
 
 
-@pytest.mark.parametrize("text", ["", "1", "d", "-1d", "0s", "1 d", "1y", "1d12h", "1e3s", "١d "[1:], "nan s"])
+@pytest.mark.parametrize("text", ["", "1", "d", "-1d", "0s", "1 d", "1y", "1d12h", "1e3s", "nan s"])
 def test_anything_else_is_no_duration_and_the_error_shows_how(text: str) -> None:
     with pytest.raises(ConfigError, match=r"is not a duration\. Write a number and a unit"):
         seconds(text)

@@ -150,7 +150,7 @@ def test_a_memory_that_needs_history_is_new_until_it_has_twenty_blocks() -> None
 def test_the_interval_of_even_days_is_students_own() -> None:
     means = np.random.default_rng(8).standard_normal(14)
     found = block_t.interval(means * 50, np.full(14, 50.0), alpha=0.05)
-    low, high = stats.t(13).interval(0.95, loc=means.mean(), scale=stats.sem(means))
+    low, high = stats.t.interval(0.95, 13, loc=means.mean(), scale=stats.sem(means))
     assert (found.mean, found.low, found.high) == pytest.approx((means.mean(), low, high))
     assert found.blocks == 14
 

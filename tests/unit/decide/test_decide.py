@@ -1,0 +1,292 @@
+"""Decisions: ladders refused, gates ruled, and sentences that a person can read."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from lockgate.decide import ladder
+from lockgate.decide.decay import decay
+from lockgate.decide.drift import drift, shifts
+from lockgate.decide.harm import GUARDRAILS, HarmInput, harm
+from lockgate.decide.judgement import worst
+from lockgate.decide.offline import offline_gate
+from lockgate.decide.safety import safety, tolerance
+from lockgate.decide.worth import first_crossing, worth
+from lockgate.errors import SpecError
+from lockgate.records import Cell, ColumnProfile, GateSpec, Profile, RolloutSpec, Ruling
+
+NONE = np.array([])
+
+
+def test_the_default_ladder_gives_its_rungs_in_order() -> None:
+    found = ladder.steps(RolloutSpec())
+    assert [step.name for step in found] == ["replay", "shadow", "5%", "25%", "50%", "100%"]
+    assert [step.kind for step in found] == ["replay", "shadow", "share", "share", "share", "share"]
+    assert [step.share for step in found] == [0, 0, 0.05, 0.25, 0.5, 1]
+
+
+@pytest.mark.parametrize(
+    ("rungs", "sentence"),
+    [
+        ((), "does not climb"),
+        (("shadow",), "does not climb"),
+        ((0.5,), "does not climb"),
+        ((0.5, 0.25, 1.0), "does not climb"),
+        ((0.5, 0.5, 1.0), "does not climb"),
+        ((0.5, 1.0, 0.9), "does not climb"),
+        (("shadow", "replay", 1.0), "out of order"),
+        ((0.5, "shadow", 1.0), "out of order"),
+        (("replay", "replay", 0.5, 1.0), "out of order"),
+        (("shadow", "shadow", 0.5, 1.0), "out of order"),
+        ((1.0,), "all traffic unseen"),
+        (("replay", 1.0), "all traffic unseen"),
+        ((0.0, 1.0), "no share of traffic"),
+        ((0.5, 1.5), "no share of traffic"),
+        ((math.nan, 1.0), "no share of traffic"),
+        (("canary", 1.0), "There is no step 'canary'"),
+    ],
+)
+def test_a_ladder_that_cannot_be_climbed_is_refused(rungs: tuple[str | float, ...], sentence: str) -> None:
+    with pytest.raises(SpecError, match=sentence):
+        ladder.steps(RolloutSpec(ladder=rungs))
+
+
+def test_an_unknown_guardrail_is_refused_before_anything_moves() -> None:
+    with pytest.raises(SpecError, match=r"no guardrail 'failure'.*Did you mean 'failures'"):
+        ladder.steps(RolloutSpec(guardrails=("failure",)))
+
+
+def test_steps_of_nearly_one_share_have_names_of_their_own() -> None:
+    """A safety verdict goes by its step's name: rounded to one name, the first step's would unlock the second."""
+    found = ladder.steps(RolloutSpec(ladder=(0.001, 0.004, 0.05, 0.0512, 0.07, 1.0)))
+    assert [step.name for step in found] == ["0.1%", "0.4%", "5%", "5.12%", "7%", "100%"]
+
+
+def test_a_larger_share_puts_up_with_fewer_bad_calls() -> None:
+    assert [tolerance(share) for share in (0.0, 0.01, 0.05, 0.25, 1.0)] == [0.02, 0.02, 0.01, 0.005, 0.005]
+
+
+def gate_of(means: np.ndarray, better_by: float = 0.0) -> tuple[Ruling, str]:
+    counts = np.full(means.size, 200.0)
+    item = offline_gate(
+        GateSpec(),
+        metric="log_loss",
+        against="champion",
+        better_by=better_by,
+        sums=means * counts,
+        counts=counts,
+        call_variance=0.1,
+    )
+    return item.ruling, item.sentence
+
+
+NOISE = np.random.default_rng(51).standard_normal(14) * 0.01
+
+
+@pytest.mark.parametrize(
+    ("shift", "better_by", "ruling", "words"),
+    [
+        (-0.05, 0.0, Ruling.PASS, "lower than"),
+        (0.05, 0.0, Ruling.FAIL, "not low enough against"),
+        (0.0, 0.0, Ruling.UNDECIDED, "not yet told from"),
+        (-0.05, 0.05, Ruling.UNDECIDED, "not yet told from"),
+        (-0.05, 0.2, Ruling.FAIL, "not low enough against"),
+    ],
+)
+def test_the_offline_gate_rules_by_where_its_interval_lies(
+    shift: float, better_by: float, ruling: Ruling, words: str
+) -> None:
+    found, sentence = gate_of(NOISE - NOISE.mean() + shift, better_by)
+    assert found is ruling
+    assert sentence.startswith(f"On 14 held-out days its log_loss is {words} that of champion: {shift:+.4f} [")
+
+
+def test_the_offline_gate_needs_three_days() -> None:
+    with pytest.raises(SpecError, match="2 blocks"):
+        gate_of(NOISE[:2])
+
+
+def judged_worth(differences: np.ndarray, history: np.ndarray = NONE, prove: str = "not worse") -> Ruling:
+    spec = RolloutSpec(prove=prove)  # type: ignore[arg-type]
+    return worth(spec, metric="log_loss", not_worse_by=0.02, differences=differences, history=history).ruling
+
+
+DAYS = np.random.default_rng(52).standard_normal(120) * 0.02
+
+
+def test_worth_passes_the_better_fails_the_worse_and_leaves_the_equal_undecided() -> None:
+    assert judged_worth(DAYS - 0.02, prove="better") is Ruling.PASS
+    assert judged_worth(DAYS + 0.05, prove="better") is Ruling.FAIL
+    assert judged_worth(DAYS - DAYS.mean(), prove="better") is Ruling.UNDECIDED
+
+
+def test_an_equal_challenger_is_proved_not_worse_but_not_better() -> None:
+    assert judged_worth(DAYS - DAYS.mean()) is Ruling.PASS
+    assert judged_worth(DAYS - DAYS.mean() + 0.05) is Ruling.FAIL
+
+
+def test_no_day_is_undecided_and_says_so() -> None:
+    item = worth(RolloutSpec(), metric="log_loss", not_worse_by=0.002, differences=NONE, history=NONE)
+    assert item.ruling is Ruling.UNDECIDED
+    assert item.sentence == "No day has matured yet, so nothing is known of its log_loss."
+
+
+def test_worth_says_which_memory_it_judged_by() -> None:
+    spec = RolloutSpec()
+    short, new = (
+        worth(spec, metric="m", not_worse_by=0.0, differences=DAYS, history=DAYS[:blocks]) for blocks in (30, 19)
+    )
+    assert short.gate.method == "GLS-t by 1d, memory short"
+    assert new.gate.method == "GLS-t by 1d, memory new"
+
+
+def test_a_verdict_is_not_taken_back_by_what_comes_later() -> None:
+    up, down = np.array([0.0, 3.1, 0.0, 0.0]), np.array([0.0, 0.0, 0.0, 9.0])
+    assert first_crossing(up, down, 3.0) is Ruling.PASS
+    assert first_crossing(down, up, 3.0) is Ruling.FAIL
+    assert first_crossing(np.zeros(4), np.zeros(4), 3.0) is Ruling.UNDECIDED
+
+
+def seen(*cells: Cell, champion: np.ndarray = NONE, challenger: np.ndarray = NONE) -> HarmInput:
+    return HarmInput(cells=cells, champion_loss=champion, challenger_loss=challenger, history=NONE)
+
+
+@pytest.mark.parametrize("name", GUARDRAILS)
+def test_no_evidence_is_no_harm(name: str) -> None:
+    assert harm(name, RolloutSpec(), seen()).ruling is Ruling.UNDECIDED
+
+
+def test_a_failing_canary_is_stopped_and_the_sentence_counts_its_failures() -> None:
+    item = harm("failures", RolloutSpec(), seen(Cell(share=0.05, calls=(950, 50), failures=(9, 25))))
+    assert item.ruling is Ruling.FAIL
+    assert item.sentence.startswith("So far the challenger failed on 25 of 50 calls, the champion on 9 of 950;")
+
+
+def test_failures_both_arms_share_stop_nobody() -> None:
+    item = harm("failures", RolloutSpec(), seen(Cell(share=0.05, calls=(9500, 500), failures=(950, 50))))
+    assert item.ruling is Ruling.UNDECIDED
+
+
+def test_in_shadow_failures_are_paired() -> None:
+    shadow = Cell(share=0.0, calls=(100, 0), failures=(2, 0), pairs=100, failed_only=(1, 20))
+    item = harm("failures", RolloutSpec(), seen(shadow))
+    assert item.ruling is Ruling.FAIL
+    assert item.evidence.events == (1, 20)
+
+
+def test_contract_breaks_count_what_the_challenger_alone_broke() -> None:
+    spec = RolloutSpec()
+    many, few = (Cell(share=0.0, pairs=400, broke_only=(0, broken)) for broken in (80, 20))
+    assert harm("contract_breaks", spec, seen(many)).ruling is Ruling.FAIL
+    assert harm("contract_breaks", spec, seen(few)).ruling is Ruling.UNDECIDED
+
+
+def test_quality_stops_a_challenger_much_worse_but_not_one_a_little_worse() -> None:
+    champion = 0.5 + DAYS[:60] / 4
+    noise = np.random.default_rng(53).standard_normal(60) * 0.01
+    much, little = (
+        harm("quality", RolloutSpec(), seen(champion=champion, challenger=champion * ratio + noise))
+        for ratio in (1.16, 1.006)
+    )
+    assert much.ruling is Ruling.FAIL
+    assert little.ruling is Ruling.UNDECIDED
+    assert "so far" in much.sentence.lower()
+
+
+def test_an_unknown_guardrail_has_no_judge() -> None:
+    with pytest.raises(SpecError, match="no guardrail"):
+        harm("speed", RolloutSpec(), seen())
+
+
+def test_guardrails_share_one_alpha() -> None:
+    item = harm("failures", RolloutSpec(alpha=0.03), seen())
+    assert item.gate.alpha == pytest.approx(0.01)
+    assert item.evidence.detail["line"] == pytest.approx(math.log(100))
+
+
+def test_safety_unlocks_on_clean_calls_alone_and_never_on_none() -> None:
+    step = ladder.steps(RolloutSpec())[3]
+    found = {
+        calls: safety(RolloutSpec(), step, Cell(share=0.25, calls=(0, calls)), steps=4).ruling
+        for calls in (0, 100, 2000)
+    }
+    assert found == {0: Ruling.UNDECIDED, 100: Ruling.UNDECIDED, 2000: Ruling.PASS}
+
+
+def test_safety_counts_the_canarys_failures_on_a_share_and_bad_pairs_in_shadow() -> None:
+    _, shadow, share, *_ = ladder.steps(RolloutSpec())
+    of_share = safety(RolloutSpec(), share, Cell(share=0.05, calls=(9, 200), failures=(1, 7)), steps=4)
+    of_shadow = safety(RolloutSpec(), shadow, Cell(share=0.0, calls=(300, 0), pairs=250, bad=3), steps=4)
+    assert of_share.sentence == "At 5% 7 of 200 of its calls were bad: not yet shown under 1.0%."
+    assert of_shadow.sentence == "At shadow 3 of 250 of its calls were bad: not yet shown under 2.0%."
+
+
+def test_the_gravest_ruling_rules_and_none_is_undecided() -> None:
+    assert worst([Ruling.PASS, Ruling.FAIL, Ruling.VOID]) is Ruling.FAIL
+    assert worst([Ruling.PASS, Ruling.UNDECIDED]) is Ruling.UNDECIDED
+    assert worst([]) is Ruling.UNDECIDED
+
+
+def test_decay_is_told_once_skill_has_fallen_beyond_the_tolerance() -> None:
+    base = 0.6 + np.random.default_rng(54).standard_normal(60) * 0.05
+    noise = np.random.default_rng(55).standard_normal(60) * 0.02
+    fallen = decay(reference_skill=0.30, tolerance=0.02, loss=0.80 * base + noise, base_loss=base)
+    held = decay(reference_skill=0.30, tolerance=0.02, loss=0.70 * base + noise, base_loss=base)
+    assert fallen.ruling is Ruling.FAIL
+    assert fallen.sentence.startswith("Skill has fallen by more than 0.020: 0.1")
+    assert "over the last 60 days against 0.300 when it was made" in fallen.sentence
+    assert held.ruling is Ruling.UNDECIDED
+    assert held.sentence.startswith("Skill is not shown to have fallen by more than 0.020")
+
+
+def test_a_quiet_season_hides_no_decay() -> None:
+    """The raw loss falls under what it was when the champion was made, and its skill against each day's base rate fell."""
+    base = np.linspace(0.6, 0.3, 60)
+    loss = 0.85 * base + np.random.default_rng(57).standard_normal(60) * 0.01
+    assert loss[40:].mean() < 0.70 * 0.6
+    assert decay(reference_skill=0.30, tolerance=0.02, loss=loss, base_loss=base).ruling is Ruling.FAIL
+
+
+def test_no_block_is_no_decay() -> None:
+    assert decay(reference_skill=0.3, tolerance=0.02, loss=NONE, base_loss=NONE).ruling is Ruling.UNDECIDED
+
+
+def column(name: str, *counts: int) -> ColumnProfile:
+    return ColumnProfile(name=name, edges=(0.0,), counts=counts)
+
+
+def profile(*columns: ColumnProfile, **importance: float) -> Profile:
+    return Profile(rows=100, columns=columns, importance=importance)
+
+
+def test_a_column_is_ranked_by_what_the_champion_makes_of_it() -> None:
+    reference = profile(column("temp", 90, 10, 0), column("wind", 50, 50, 0), temp=0.0, wind=0.6)
+    window = profile(column("temp", 0, 100, 0), column("wind", 90, 10, 0))
+    temp_last = shifts(reference, window)
+    assert [shift.column for shift in temp_last] == ["wind", "temp"]
+    assert [shift.distance for shift in temp_last] == pytest.approx([0.4, 0.9])
+    assert temp_last[0].weight == pytest.approx(0.24)
+
+
+@pytest.mark.parametrize(
+    ("importance", "ruling", "words"),
+    [
+        (0.6, Ruling.FAIL, "look at the calls"),
+        (0.0, Ruling.UNDECIDED, "does not use it, so nobody is called"),
+        (0.1, Ruling.UNDECIDED, "too little for the champion to matter"),
+    ],
+)
+def test_a_drift_calls_somebody_only_where_the_champion_leans_on_the_column(
+    importance: float, ruling: Ruling, words: str
+) -> None:
+    reference = profile(column("wind", 50, 50, 0), wind=importance)
+    (shift,) = shifts(reference, profile(column("wind", 90, 10, 0)))
+    item = drift(shift, bar=0.2)
+    assert item.ruling is ruling
+    assert item.sentence.startswith(
+        f"wind moved by 0.40 of 1 from its reference; the champion's use of it is {importance:.1%}"
+    )
+    assert words in item.sentence

@@ -1,0 +1,193 @@
+"""The fold: late, early, double and shuffled facts give the counts they would have given in order."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from lockgate.monitor.fold import DAY_S, Fold
+from lockgate.records import Cell, Outcome, Prediction, Shadow
+from lockgate.records.prediction import LogEntry
+
+HOUR_S = 3600.0
+HORIZON_S = 12 * HOUR_S
+
+
+def call(name: str, asked_s: float, *, arm: str = "champion", share: float = 0.25, **more: object) -> Prediction:
+    version = "new" if arm == "challenger" else "old"
+    return Prediction(
+        id=name,
+        model="m",
+        unit=name,
+        asked_s=asked_s,
+        answered_s=asked_s,
+        arm=arm,  # type: ignore[arg-type]
+        version=version,
+        served_by=version,
+        value=0.5,
+        latency_ms=1,
+        share=share,
+        rollout="r1",
+        **more,  # type: ignore[arg-type]
+    )
+
+
+def shadow(of: Prediction, *, failure: str | None = None, flags: tuple[str, ...] = ()) -> Shadow:
+    version = "old" if of.arm == "challenger" else "new"
+    value = None if failure else 0.4
+    return Shadow(
+        id=of.id,
+        model="m",
+        version=version,
+        rollout="r1",
+        asked_s=of.asked_s,
+        value=value,
+        latency_ms=1,
+        failure=failure,
+        flags=flags,
+    )
+
+
+def outcome(name: str, value: float = 1.0, *, at_s: float = HOUR_S, received_s: float = HOUR_S) -> Outcome:
+    return Outcome(id=name, model="m", value=value, at_s=at_s, received_s=received_s)
+
+
+def day_of_calls() -> list[LogEntry]:
+    """Two days, both arms, some failures, shadows and outcomes, one outcome corrected."""
+    found: list[LogEntry] = []
+    for number in range(60):
+        failure = "late" if number % 7 == 0 else None
+        arm = "challenger" if number % 3 == 0 else "champion"
+        asked = call(f"p{number}", number * 0.8 * HOUR_S, arm=arm, failure=failure, share=0.05 if number < 20 else 0.25)
+        found += [asked, shadow(asked, failure="raised" if number % 11 == 0 else None)]
+        found.append(outcome(asked.id, float(number % 2), at_s=asked.asked_s + HOUR_S, received_s=1e6 + number))
+    found.append(outcome("p5", 0.25, received_s=2e6))
+    return found
+
+
+def folded(entries: list[LogEntry], pieces: int = 1) -> Fold:
+    fold = Fold("m", horizon_s=HORIZON_S)
+    for piece in range(pieces):
+        fold.feed(entries[piece::pieces])
+    return fold
+
+
+def state(fold: Fold) -> tuple[object, ...]:
+    calls = {c.prediction.id: (c.prediction, c.shadows, c.outcome) for c in fold.open_calls()}
+    closable = {day: {c.prediction.id for c in found} for day, found in fold.closable()}
+    return calls, closable, fold.open_cells("r1"), fold.watermark_s
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_any_order_any_pieces_and_any_repeats_give_the_same_calls_and_counts(seed: int) -> None:
+    entries = day_of_calls()
+    chance = random.Random(seed)
+    shuffled = entries + chance.sample(entries, 40)
+    chance.shuffle(shuffled)
+    assert state(folded(shuffled, pieces=1 + seed)) == state(folded(entries))
+
+
+def test_the_counts_are_those_made_by_hand() -> None:
+    cells = folded(day_of_calls()).open_cells("r1")
+    assert list(cells) == [0.05, 0.25]
+    assert sum((cell.calls[0] for cell in cells.values()), 0) == 40
+    assert sum((cell.calls[1] for cell in cells.values()), 0) == 20
+    assert sum(sum(cell.failures) for cell in cells.values()) == len(range(0, 60, 7))
+    assert sum(cell.pairs for cell in cells.values()) == 60
+
+
+def test_the_latest_received_outcome_wins_whichever_comes_first() -> None:
+    asked = call("p", 0)
+    early, late = outcome("p", 0.0, received_s=10), outcome("p", 1.0, received_s=20)
+    for entries in ([asked, early, late], [asked, late, early], [late, early, asked], [early, asked, late]):
+        (found,) = folded(list(entries)).open_calls()
+        assert found.outcome == late
+
+
+def test_entries_of_another_model_or_rollout_are_passed_over() -> None:
+    other = Prediction(
+        id="q",
+        model="other",
+        unit="",
+        asked_s=9e9,
+        answered_s=0,
+        arm="champion",
+        version="v",
+        served_by="v",
+        value=0,
+        latency_ms=0,
+    )
+    fold = folded([other, call("p", 0)])
+    assert fold.watermark_s == 0
+    assert fold.open_cells("r2") == {}
+    assert len(list(fold.open_calls())) == 1
+
+
+def test_a_day_closes_only_once_it_is_over_and_older_than_the_horizon() -> None:
+    fold = folded([call("p", HOUR_S)])
+    fold.feed([call("q", DAY_S + HORIZON_S - 1)])
+    assert list(fold.closable()) == []
+    fold.feed([call("r", DAY_S + HORIZON_S)])
+    assert [(day, [c.prediction.id for c in found]) for day, found in fold.closable()] == [(0, ["p"])]
+
+
+def test_a_closed_day_is_forgotten_and_nothing_of_it_comes_back() -> None:
+    asked = call("p", HOUR_S)
+    fold = folded([asked, call("q", DAY_S + HOUR_S)])
+    fold.close(0)
+    fold.feed([asked, shadow(asked), outcome("p")])
+    assert [c.prediction.id for c in fold.open_calls()] == ["q"]
+    assert fold.open_cells("r1") == {0.25: Cell(share=0.25, calls=(1, 0))}
+
+
+def test_a_fold_made_again_from_the_log_after_a_restart_is_the_one_that_was() -> None:
+    entries = day_of_calls()
+    first = folded(entries)
+    first.close(0)
+    again = Fold("m", horizon_s=HORIZON_S, closed_until_s=DAY_S)
+    again.feed(entries)
+    assert state(again) == state(first)
+
+
+def test_an_outcome_whose_call_never_came_is_counted_once_its_day_has_closed() -> None:
+    fold = folded([outcome("nobody"), call("p", HOUR_S)])
+    assert fold.unknown_outcomes == 0
+    fold.close(0)
+    assert fold.unknown_outcomes == 1
+    fold.close(DAY_S)
+    assert fold.unknown_outcomes == 1
+
+
+def test_a_call_that_failed_says_nothing_but_its_shadow_does() -> None:
+    asked = call("p", 0, failure="late")
+    (found,) = folded([asked, shadow(asked)]).open_calls()
+    assert found.value_of("old") is None
+    assert found.value_of("new") == 0.4
+    assert found.value_of("other") is None
+
+
+@pytest.mark.parametrize(
+    ("served", "other", "failed_only", "bad"),
+    [(None, None, (0, 0), 0), ("late", None, (1, 0), 0), (None, "late", (0, 1), 1), ("late", "late", (0, 0), 1)],
+)
+def test_a_pair_counts_where_one_version_alone_failed(
+    served: str | None, other: str | None, failed_only: tuple[int, int], bad: int
+) -> None:
+    asked = call("p", 0, failure=served)
+    cell = folded([asked, shadow(asked, failure=other)]).open_cells("r1")[0.25]
+    assert (cell.pairs, cell.failed_only, cell.bad) == (1, failed_only, bad)
+
+
+def test_a_pair_is_told_by_version_also_where_the_challenger_served() -> None:
+    asked = call("p", 0, arm="challenger", failure="late")
+    cell = folded([asked, shadow(asked)]).open_cells("r1")[0.25]
+    assert (cell.calls, cell.failures, cell.failed_only, cell.bad) == ((0, 1), (0, 1), (0, 1), 1)
+
+
+def test_what_the_row_itself_broke_is_no_versions_break() -> None:
+    asked = call("p", 0, flags=("temp: above range",))
+    both = shadow(asked, flags=("input temp: above range",))
+    own = shadow(asked, flags=("input speed: below range",))
+    assert folded([asked, both]).open_cells("r1")[0.25].broke_only == (0, 0)
+    assert folded([asked, own]).open_cells("r1")[0.25].broke_only == (0, 1)
