@@ -181,7 +181,7 @@ class Project:
         Folders(self.home / "versions").add(version, self.root / "copy")
         return version
 
-    def add_constant(self, name: str, value: float, step: str | None = None, *, native: bool = False) -> str:
+    def add_constant(self, name: str, value: float, step: str | None = None) -> str:
         """A version that answers one number, behind one of STEPS where asked."""
         folder = self.root / "new"
         engines.save_constant(folder, value)
@@ -218,7 +218,7 @@ class Project:
         process = subprocess.Popen(argv, env=os.environ | {"PYTHONWARNINGS": "ignore"}, start_new_session=True)
         server = Server(process, self.home, "")
         try:
-            until(lambda: (self.home / "server.json").exists(), "the supervisor's state")
+            until((self.home / "server.json").exists, "the supervisor's state")
             server.url = f"http://127.0.0.1:{server.state()['port']}"
             # the socket listens before a worker accepts: the first question waits for it
             until(lambda: server.get("/readyz").status_code == 200, "readiness")

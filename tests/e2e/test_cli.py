@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -13,7 +14,27 @@ from pathlib import Path
 
 import pytest
 
-NO_WORKSPACE = ("demo", "init")
+from lockgate.cli.main import app, run
+from lockgate.records import Dataset, Version
+
+
+@pytest.fixture
+def cli(workshop, monkeypatch, capsys):
+    """`lockgate ... -C FOLDER` through the command's own entry, in this process: what it says, and its exit code."""
+
+    def call(*argv: object, root: Path | None = None) -> subprocess.CompletedProcess[str]:
+        words = ["lockgate", *map(str, argv), "-C", str(root or workshop.root)]
+        monkeypatch.setattr(sys, "argv", words)
+        capsys.readouterr()
+        code = 0
+        try:
+            run()
+        except SystemExit as stop:
+            code = int(stop.code or 0)
+        said = capsys.readouterr()
+        return subprocess.CompletedProcess(words, code, said.out, said.err)
+
+    return call
 
 
 def lockgate(*argv: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -36,22 +57,28 @@ def refused(ran: subprocess.CompletedProcess[str], *words: str) -> None:
 
 
 def files(root: Path) -> dict[str, int]:
-    """Every file of the project but for SQLite's own side files, which every reader makes."""
+    """Every file of the project but for the database, which SQLite itself tidies: `datasets` reads that."""
     found = (path for path in root.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    return {str(f.relative_to(root)): f.stat().st_size for f in found if not f.name.endswith(("-wal", "-shm"))}
+    return {
+        str(f.relative_to(root)): f.stat().st_size
+        for f in found
+        if not f.name.endswith(("-wal", "-shm", "lockgate.db"))
+    }
 
 
 def records(shop) -> list[tuple[int, str]]:
     return [(entry.number, entry.digest) for entry in shop.open().wiring.records.entries()]
 
 
-@pytest.mark.parametrize(("name", "code", "ruling"), [("trees", 0, "pass"), ("noise", 1, "fail"), ("rival", 2, "undecided")])
-def test_the_gate_exits_by_its_ruling(workshop, name, code, ruling):
-    ran = workshop.run("gate", workshop.versions[name], "--json")
+@pytest.mark.parametrize(
+    ("name", "code", "ruling"), [("trees", 0, "pass"), ("noise", 1, "fail"), ("rival", 2, "undecided")]
+)
+def test_the_gate_exits_by_its_ruling(workshop, name, code, ruling, cli):
+    ran = cli("gate", workshop.versions[name], "--json")
     told = json.loads(ran.stdout)
     assert ran.returncode == code, [v["sentence"] for v in told]
     assert ruling in [v["ruling"] for v in told]
-    again = workshop.run("gate", workshop.versions[name])
+    again = cli("gate", workshop.versions[name])
     assert again.returncode == code
     assert ruling.upper() in again.stdout
 
@@ -79,60 +106,66 @@ def test_a_taken_port_is_named_with_the_option_that_moves_it(workshop, option):
     assert not (workshop.home / "server.json").exists()
 
 
-def test_a_second_workspace_in_the_same_folder_is_refused_and_changes_nothing(workshop):
+def test_a_second_workspace_in_the_same_folder_is_refused_and_changes_nothing(workshop, cli):
     before = files(workshop.root)
-    refused(workshop.run("init", "other"), str(workshop.root), "lockgate status")
+    refused(cli("init", "other"), str(workshop.root), "lockgate status")
     assert files(workshop.root) == before
 
 
-def test_a_table_without_a_column_of_the_contract_is_refused_by_name(workshop, tmp_path):
+def test_a_table_without_a_column_of_the_contract_is_refused_by_name(workshop, tmp_path, cli):
     workshop.table(days=2).drop("x1").write_parquet(tmp_path / "t.parquet")
-    before = files(workshop.root)
-    refused(workshop.run("data", "tide", str(tmp_path / "t.parquet")), "'x1'", "Add it as float")
-    assert files(workshop.root) == before
+    before = files(workshop.root), datasets(workshop)
+    refused(cli("data", "tide", str(tmp_path / "t.parquet")), "'x1'", "Add it as float")
+    assert (files(workshop.root), datasets(workshop)) == before
 
 
-def test_a_table_with_a_column_of_another_type_is_refused_by_name(workshop, tmp_path):
+def test_a_table_with_a_column_of_another_type_is_refused_by_name(workshop, tmp_path, cli):
     import polars as pl
 
     workshop.table(days=2).with_columns(pl.col("x1").cast(pl.String)).write_parquet(tmp_path / "t.parquet")
-    before = files(workshop.root)
-    refused(workshop.run("data", "tide", str(tmp_path / "t.parquet")), "'x1' is text", "says float", "Cast it")
-    assert files(workshop.root) == before
+    before = files(workshop.root), datasets(workshop)
+    refused(cli("data", "tide", str(tmp_path / "t.parquet")), "'x1' is text", "says float", "Cast it")
+    assert (files(workshop.root), datasets(workshop)) == before
 
 
-def test_a_first_table_without_the_target_is_refused_before_anything_is_kept(tmp_path, tide_project):
+def test_a_first_table_without_the_target_is_refused_before_anything_is_kept(tmp_path, tide_project, cli):
     root = tmp_path / "new"
-    assert lockgate("init", "tide", "--target", "y", "-C", root).returncode == 0
+    assert cli("init", "tide", "--target", "y", root=root).returncode == 0
     (root / "lockgate.toml").write_text(tide_project[0])
     (tmp_path / "t.csv").write_text("boat,x1\nb,1.5\n")
     before = files(root)
-    refused(lockgate("data", "tide", tmp_path / "t.csv", "-C", root), "'y'", "[model.tide] in lockgate.toml")
+    refused(cli("data", "tide", tmp_path / "t.csv", root=root), "'y'", "[model.tide] in lockgate.toml")
     assert files(root) == before
 
 
 @pytest.mark.parametrize(
     ("name", "content", "word"),
-    [("t.parquet", b"PAR1 and nothing", "cannot be read"), ("t.txt", b"a", "neither Parquet nor CSV"), ("t", None, "no file")],
+    [
+        ("t.parquet", b"PAR1 and nothing", "cannot be read"),
+        ("t.txt", b"a", "neither Parquet nor CSV"),
+        ("t", None, "no file"),
+    ],
 )
-def test_what_is_no_table_is_refused_naming_the_file(workshop, tmp_path, name, content, word):
+def test_what_is_no_table_is_refused_naming_the_file(workshop, tmp_path, name, content, word, cli):
     if content is not None:
         (tmp_path / name).write_bytes(content)
-    ran = workshop.run("data", "tide", str(tmp_path / name))
+    ran = cli("data", "tide", str(tmp_path / name))
     assert ran.returncode == 3
     assert word in ran.stderr
     assert str(tmp_path / name) in ran.stderr
 
 
-def test_an_unknown_key_is_named_with_the_one_that_was_meant(workshop):
+def test_an_unknown_key_is_named_with_the_one_that_was_meant(workshop, cli):
     toml = workshop.root / "lockgate.toml"
     toml.write_text(toml.read_text().replace('target = "y"', 'taget = "y"\ntarget = "y"'))
-    refused(workshop.run("status"), "lockgate.toml: model.tide", "'taget'", "Did you mean 'target'?")
+    refused(cli("status"), "lockgate.toml: model.tide", "'taget'", "Did you mean 'target'?")
 
 
-def test_a_folder_without_a_workspace_says_how_to_make_one(tmp_path):
-    refused(lockgate("status", "-C", tmp_path), str(tmp_path), "lockgate init")
-    assert list(tmp_path.iterdir()) == []
+def test_a_folder_without_a_workspace_says_how_to_make_one(tmp_path, cli):
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    refused(cli("status", root=empty), str(empty), "lockgate init")
+    assert list(empty.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -145,95 +178,93 @@ def test_a_folder_without_a_workspace_says_how_to_make_one(tmp_path):
         (("why", "v00000000"), "lockgate status"),
     ],
 )
-def test_unknown_names_are_refused_with_what_is_known(workshop, argv, word):
+def test_unknown_names_are_refused_with_what_is_known(workshop, argv, word, cli):
     before = records(workshop)
-    refused(workshop.run(*argv), word)
+    refused(cli(*argv), word)
     assert records(workshop) == before
 
 
-def test_a_version_without_a_gate_may_not_take_traffic_and_says_what_to_ask(workshop):
-    ran = workshop.run("rollout", "start", workshop.versions["rival"])
+def test_a_version_without_a_gate_may_not_take_traffic_and_says_what_to_ask(workshop, cli):
+    ran = cli("rollout", "start", workshop.versions["rival"])
     assert ran.returncode == 3
     assert f"lockgate gate rival-{workshop.versions['rival'][:6]}" in ran.stderr
 
 
-def test_json_parses_for_every_command_that_speaks_it(workshop, tmp_path):
+def test_json_parses_for_every_command_that_speaks_it(workshop, tmp_path, cli):
     workshop.table(first_day=0, days=40, seed=6).write_parquet(tmp_path / "t.parquet")
-    data = json.loads(workshop.run("data", "tide", str(tmp_path / "t.parquet"), "--json").stdout)
+    data = json.loads(cli("data", "tide", str(tmp_path / "t.parquet"), "--json").stdout)
     assert (data["rows"], data["model"]) == (3000, "tide")
-    made = json.loads(workshop.run("train", "tide", "--name", "next", "--json").stdout)
+    made = json.loads(cli("train", "tide", "--name", "next", "--json").stdout)
     assert (made["name"], made["lineage"]["dataset"]) == ("next", data["ref"])
-    verdicts = json.loads(workshop.run("gate", made["id"], "--json").stdout)
+    verdicts = json.loads(cli("gate", made["id"], "--json").stdout)
     assert {v["subject"][0] for v in verdicts} == {made["id"]}
-    why = json.loads(workshop.run("why", verdicts[0]["id"], "--json").stdout)
+    why = json.loads(cli("why", verdicts[0]["id"], "--json").stdout)
     assert why == verdicts[0]
-    (status,) = json.loads(workshop.run("status", "--json").stdout)
+    (status,) = json.loads(cli("status", "--json").stdout)
     assert (status["model"], status["verdict_id"]) == ("tide", verdicts[-1]["id"])
 
 
-def test_a_first_day_at_the_command_line_from_init_to_a_rollout_and_back(tmp_path, built, tide_project):
+def test_a_first_day_at_the_command_line_from_init_to_a_rollout_and_back(tmp_path, built, tide_project, cli):
     root, table = tmp_path / "p", tmp_path / "t.parquet"
     toml, code = tide_project
     built.table().write_parquet(table)
-    assert json.loads(lockgate("init", "tide", "-C", root, "--json").stdout) == {"file": str(root / "lockgate.toml")}
+    assert json.loads(cli("init", "tide", "--json", root=root).stdout) == {"file": str(root / "lockgate.toml")}
     (root / "lockgate.toml").write_text(toml)
     (root / "lockgate_tidework.py").write_text(code)
-    assert "3,000 rows kept" in lockgate("data", "tide", table, "-C", root).stdout
-    assert "No model serves yet" in lockgate("status", "-C", root).stdout
-    trained = lockgate("train", "tide", "--name", "first", "-C", root)
+    assert "3,000 rows kept" in cli("data", "tide", table, root=root).stdout
+    assert "No model serves yet" in cli("status", root=root).stdout
+    trained = cli("train", "tide", "--name", "first", root=root)
     first = re.search(r"next: lockgate gate (first-\w{6})", trained.stdout)[1]
-    assert lockgate("gate", first, "-C", root).returncode == 0
-    assert lockgate("rollout", "start", first, "-C", root).returncode == 0
-    status = lockgate("status", "-C", root)
+    assert cli("gate", first, root=root).returncode == 0
+    assert cli("rollout", "start", first, root=root).returncode == 0
+    status = cli("status", root=root)
     assert status.returncode == 0
     assert first in status.stdout
 
 
-def test_a_rollout_is_started_ended_and_explained(workshop):
+def test_a_rollout_is_started_ended_and_explained(workshop, cli):
     short = f"rival-{workshop.versions['rival'][:6]}"
-    assert workshop.run("gate", short).returncode == 2
-    move = json.loads(workshop.run("rollout", "start", short, "--json").stdout)
-    assert short in workshop.run("status").stdout
-    busy = workshop.run("rollout", "start", short)
+    assert cli("gate", short).returncode == 2
+    move = json.loads(cli("rollout", "start", short, "--json").stdout)
+    assert short in cli("status").stdout
+    busy = cli("rollout", "start", short)
     assert (busy.returncode, "under way" in busy.stderr) == (3, True)
-    ended = workshop.run("rollout", "abort", "tide", "--reason", "the tide turned")
+    ended = cli("rollout", "abort", "tide", "--reason", "the tide turned")
     assert (ended.returncode, "the tide turned" in ended.stdout) == (0, True)
-    log = json.loads(workshop.run("rollout", "log", "tide", "--json").stdout)
+    log = json.loads(cli("rollout", "log", "tide", "--json").stdout)
     assert [m["kind"] for m in log] == ["install", "start", "abort"]
-    why = workshop.run("why", move["rollout"])
+    why = cli("why", move["rollout"])
     assert (why.returncode, "aborted" in why.stdout, "the tide turned" in why.stdout) == (0, True, True)
-    nothing = workshop.run("rollout", "abort", "tide", "--reason", "again")
+    nothing = cli("rollout", "abort", "tide", "--reason", "again")
     assert nothing.returncode == 3
     assert nothing.stderr.startswith("lockgate: ")
 
 
-def test_a_rollback_gives_the_traffic_to_the_version_named(workshop):
-    base = next(v for v in workshop.open().wiring.records.all(_version()) if v.role == "baseline")
-    ran = workshop.run("rollback", "tide", "--to", base.id, "--reason", "fog")
+def test_a_rollback_gives_the_traffic_to_the_version_named(workshop, cli):
+    base = next(v for v in workshop.open().wiring.records.all(Version) if v.role == "baseline")
+    ran = cli("rollback", "tide", "--to", base.id, "--reason", "fog")
     assert ran.returncode == 0, ran.stderr
     assert f"{base.short} holds the traffic of tide again (routing revision 2)." in ran.stdout
-    (status,) = json.loads(workshop.run("status", "--json").stdout)
+    (status,) = json.loads(cli("status", "--json").stdout)
     assert status["traffic"][0]["version"] == base.short
-    back = json.loads(workshop.run("rollback", "tide", "--json").stdout)
+    back = json.loads(cli("rollback", "tide", "--json").stdout)
     assert (back["to"], back["revision"]) == (workshop.versions["trees"], 3)
 
 
-def test_why_verify_holds_until_an_entry_is_changed(workshop):
+def test_why_verify_holds_until_an_entry_is_changed(workshop, cli):
     import sqlite3
 
-    held = workshop.run("why", "--verify")
+    held = cli("why", "--verify")
     assert (held.returncode, "the chain holds" in held.stdout) == (0, True)
     with sqlite3.connect(workshop.home / "lockgate.db") as db:
         changed = db.execute("UPDATE ledger SET body = replace(body, 'pass', 'fail') WHERE number = 1").rowcount
     db.close()
     assert changed == 1
-    broken = workshop.run("why", "--verify")
+    broken = cli("why", "--verify")
     assert (broken.returncode, "Entry 1 was changed." in broken.stdout) == (1, True)
 
 
 def test_help_lists_every_command():
-    from lockgate.cli.main import app
-
     names = {c.name or c.callback.__name__ for c in app.registered_commands} | {g.name for g in app.registered_groups}
     assert {"init", "data", "train", "gate", "rollout", "rollback", "serve", "watch", "status", "why"} <= names
     ran = lockgate("--help")
@@ -251,7 +282,7 @@ def small_project(workshop, tmp_path):
     place = tmp_path / "disk"
     place.mkdir()
     size = sum(file.stat().st_size + 4096 for file in workshop.root.rglob("*") if file.is_file())
-    argv = ["mount", "-t", "tmpfs", "-o", f"size={size // 1024 + 512}k", "tmpfs", str(place)]
+    argv = ["mount", "-t", "tmpfs", "-o", f"size={size // 1024 + 4096}k", "tmpfs", str(place)]
     mounted = subprocess.run(argv, capture_output=True, text=True, check=False)
     if mounted.returncode:
         pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.strip()}")
@@ -263,7 +294,7 @@ def small_project(workshop, tmp_path):
 def test_a_disk_without_room_refuses_the_table_whole(small_project, tmp_path):
     small_project.table(days=4, per_day=3000).write_parquet(tmp_path / "t.parquet")
     small_project.run("status")
-    with (small_project.root / "ballast").open("wb", buffering=0) as file, pytest.raises(OSError, match="No space"):
+    with (small_project.root / "ballast").open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while True:
             file.write(b"0" * 4096)
     with (small_project.root / "ballast").open("r+b") as file:
@@ -271,23 +302,15 @@ def test_a_disk_without_room_refuses_the_table_whole(small_project, tmp_path):
     before = records(small_project), datasets(small_project)
     ran = small_project.run("data", "tide", str(tmp_path / "t.parquet"))
     assert ran.returncode == 3
-    assert ran.stderr.startswith("lockgate: The table ")
+    # deltalake's own threads may write of a panic before it raises: the last line is ours.
+    assert ran.stderr.splitlines()[-1].startswith("lockgate: The table ")
     assert "Free some room there." in ran.stderr
     assert "Traceback" not in ran.stderr
     (small_project.root / "ballast").unlink()
     assert (records(small_project), datasets(small_project)) == before
     again = small_project.run("data", "tide", str(tmp_path / "t.parquet"))
-    assert again.returncode in (0, 3)
-    assert "tide@" in again.stdout or "Free some room" in again.stderr
+    assert (again.returncode, "12,000 rows kept" in again.stdout) == (0, True), again.stderr
 
 
 def datasets(shop) -> list[str]:
-    from lockgate.records import Dataset
-
     return [str(d.ref) for d in shop.open().wiring.records.all(Dataset, "tide")]
-
-
-def _version():
-    from lockgate.records import Version
-
-    return Version

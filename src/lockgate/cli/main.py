@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from pathlib import Path
@@ -248,19 +249,24 @@ def watch(
 def score(
     model: str,
     table: Path,
-    prefix: Annotated[str, typer.Option(help="Begins every prediction's id.")] = "batch",
+    prefix: Annotated[
+        str | None, typer.Option(help="Begins every prediction's id; else the file's name and digest.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Parquet file for the predictions.")] = None,
     directory: Directory = HERE,
 ) -> None:
     """Score a table: its rows are calls like any others, routed, logged and shadowed."""
     import polars as pl
 
+    rows = _read_table(table)
+    # The same file scored twice gives the same ids, and its calls count once.
+    begins = prefix or f"{table.stem}-{hashlib.sha256(table.read_bytes()).hexdigest()[:8]}"
     workspace = _open(directory)
-    found = workspace.score(model, _read_table(table), prefix=prefix)
+    found = workspace.score(model, rows, prefix=begins)
     workspace.close()
     if out is not None:
-        rows = [(p.id, p.value, p.version, p.served_by) for p in found]
-        pl.DataFrame(rows, schema=["id", "value", "version", "served_by"], orient="row").write_parquet(out)
+        answers = [(p.id, p.value, p.version, p.served_by) for p in found]
+        pl.DataFrame(answers, schema=["id", "value", "version", "served_by"], orient="row").write_parquet(out)
     failed = sum(p.failure is not None for p in found)
     show.say(f"{len(found):,} rows scored, {failed:,} of them by a fallback.")
     show.following("lockgate status")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lockgate.records import Move, Record, Rollout, Ruling, Verdict
+from lockgate.records import Record, Rollout, Ruling, Verdict
 from lockgate.records.rollout import MoveKind
 
 
@@ -60,7 +60,3 @@ def _climb(rollout: Rollout, verdicts: Sequence[Verdict], worth: Verdict | None)
 def final_state(kind: MoveKind) -> str | None:
     """The state a move leaves the rollout in, None where it goes on."""
     return {"promote": "promoted", "roll_back": "rolled back", "undecided": "undecided", "abort": "aborted"}.get(kind)
-
-
-def is_final(move: Move) -> bool:
-    return final_state(move.kind) is not None

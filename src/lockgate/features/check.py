@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from lockgate.errors import ContractError
 from lockgate.features.columns import Columns
 from lockgate.records import Column
 
@@ -38,6 +39,15 @@ def breaks(columns: Columns, contract: Iterable[Column]) -> list[Break]:
         values = columns[column.name]
         found += _text_breaks(column, values) if column.type == "text" else _number_breaks(column, values)
     return [item for item in found if item.rows.any()]
+
+
+def refuse(found: Iterable[Break], cure: str) -> None:
+    """Raises ContractError naming the first column that a row may not be used for, and the first such row."""
+    item = next((item for item in found if item.is_refused), None)
+    if item is not None:
+        row = int(item.rows.argmax())
+        message = f"Column {item.column!r} of row {row} is {item.kind}."
+        raise ContractError(message, cure=cure, column=item.column, row=row)
 
 
 def flags_by_row(found: Iterable[Break], rows: int) -> list[tuple[str, ...]]:

@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
+from numpy.typing import NDArray
 
 from lockgate.errors import ContractError
-from lockgate.features.check import Break, breaks, flags_by_row
+from lockgate.features.check import breaks, flags_by_row, refuse
 from lockgate.features.columns import Columns, array
 from lockgate.records import Column, Contract
 
@@ -53,28 +54,12 @@ class RequestType:
         if not request.rows:
             raise ContractError("The request holds no rows.", cure='Send {"rows": [{...}]} with at least one row.')
         columns = {
-            column.name: array(column, [_plain(getattr(row, field)) for row in request.rows])
+            column.name: _array(column, [_plain(getattr(row, field)) for row in request.rows])
             for column, field in zip(self.asked, self._fields, strict=True)
         }
         found = breaks(columns, self.asked)
-        _refuse(found)
+        refuse(found, "The contract refuses it; GET the model's metadata for what it takes.")
         return Rows(columns, flags_by_row(found, len(request.rows)), request.unit, request.id)
-
-
-def refused(found: list[Break]) -> Break | None:
-    return next((item for item in found if item.is_refused), None)
-
-
-def _refuse(found: list[Break]) -> None:
-    item = refused(found)
-    if item is not None:
-        row = int(item.rows.argmax())
-        raise ContractError(
-            f"Column {item.column!r} of row {row} is {item.kind}.",
-            cure="The contract refuses it; GET the model's metadata for what it takes.",
-            column=item.column,
-            row=row,
-        )
 
 
 def _struct(name: str, asked: tuple[Column, ...]) -> type[msgspec.Struct]:
@@ -85,6 +70,14 @@ def _struct(name: str, asked: tuple[Column, ...]) -> type[msgspec.Struct]:
         fields.append((f"f{number}", kind | None if column.is_nullable else kind))
     names = {f"f{number}": column.name for number, column in enumerate(asked)}
     return msgspec.defstruct(name, fields, rename=names, forbid_unknown_fields=True, kw_only=True)
+
+
+def _array(column: Column, values: list[Any]) -> NDArray[Any]:
+    """JSON has integers of any length, a column has not."""
+    try:
+        return array(column, values)
+    except OverflowError as error:
+        raise ContractError(f"Column {column.name!r} is too large a number.", column=column.name) from error
 
 
 def _plain(value: Any) -> Any:

@@ -65,5 +65,4 @@ class Outcome(Record, tag="outcome", array_like=True, frozen=True, kw_only=True)
 LogEntry = Prediction | Shadow | Outcome
 
 entry_encoder = msgspec.msgpack.Encoder()
-entry_decoder: msgspec.msgpack.Decoder[LogEntry] = msgspec.msgpack.Decoder(LogEntry)
 entries_decoder: msgspec.msgpack.Decoder[list[LogEntry]] = msgspec.msgpack.Decoder(list[LogEntry])

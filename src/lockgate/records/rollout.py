@@ -27,7 +27,6 @@ class Step(Record, frozen=True, kw_only=True):
     kind: Literal["replay", "shadow", "share"]
     share: float
     tolerance: float = 0.0
-    margin_ratio: float = 0.0
 
 
 class Rollout(Record, frozen=True, kw_only=True):

@@ -9,10 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lockgate.errors import ContractError
-from lockgate.features.check import breaks, flags_by_row
+from lockgate.features.check import breaks, flags_by_row, refuse
 from lockgate.features.columns import Columns, length, row_tuples
-from lockgate.features.request import Rows, refused
+from lockgate.features.request import Rows
 from lockgate.records import Contract
 from lockgate.records.prediction import Scalar
 
@@ -63,15 +62,7 @@ def from_columns(columns: Columns, contract: Contract, *, prefix: str, now_s: fl
     """
     rows = length(columns)
     found = breaks(columns, contract.asked)
-    broken = refused(found)
-    if broken is not None:
-        row = int(broken.rows.argmax())
-        raise ContractError(
-            f"Column {broken.column!r} of row {row} is {broken.kind}.",
-            cure="Set such rows aside first: lockgate data MODEL TABLE says which they are.",
-            column=broken.column,
-            row=row,
-        )
+    refuse(found, "Set such rows aside first: lockgate data MODEL TABLE says which they are.")
     ids = [f"{prefix}-{place}" for place in range(rows)]
     batch = _batch(columns, flags_by_row(found, rows), ids, contract, unit=None, now_s=now_s)
     named = set(_named_units(batch.inputs, contract)) - {None}

@@ -22,7 +22,7 @@ from lockgate.runtime.fallback import Absent, Answered, alone, chain
 from lockgate.runtime.predictor import Predictor
 from lockgate.serve.batch import Batch
 
-REMEMBERED = 10_000
+REMEMBERED = 20_000  # rows, not requests: a request may hold thousands
 Append = Callable[[Sequence[LogEntry]], None]
 
 
@@ -40,6 +40,7 @@ class Served:
 class _Asked:
     """A request id that was seen: what it was answered with, once it is, and whether the other arm has scored it."""
 
+    rows: int
     answered: Future[list[Prediction]] = field(default_factory=Future[list[Prediction]])
     is_shadowed: bool = False
 
@@ -53,6 +54,7 @@ class Caller:
         self._append = append
         self._lock = threading.Lock()
         self._recent: OrderedDict[str, _Asked] = OrderedDict()
+        self._remembered = 0  # rows in `_recent`
         self._served = Served(routing, contract, predictors)
         self.swap(contract, routing, predictors)
 
@@ -73,7 +75,7 @@ class Caller:
         """
         if request is None:
             return self._answer(batch, has_deadline=has_deadline)
-        own = _Asked()
+        own = _Asked(len(batch))
         asked = self._claim(request, own)
         if asked is not own:
             return _same(asked.answered.result(), batch, request)
@@ -171,8 +173,9 @@ class Caller:
         with self._lock:
             asked = self._recent.setdefault(request, own)
             self._recent.move_to_end(request)
-            while len(self._recent) > REMEMBERED:
-                self._recent.popitem(last=False)
+            self._remembered += own.rows if asked is own else 0
+            while self._remembered > REMEMBERED and len(self._recent) > 1:
+                self._remembered -= self._recent.popitem(last=False)[1].rows
             return asked
 
     def _claim_shadow(self, request: str | None) -> bool:
@@ -185,7 +188,8 @@ class Caller:
 
     def _forget(self, request: str) -> None:
         with self._lock:
-            self._recent.pop(request, None)
+            gone = self._recent.pop(request, None)
+            self._remembered -= gone.rows if gone else 0
 
 
 def _same(known: list[Prediction], batch: Batch, request: str) -> list[Prediction]:

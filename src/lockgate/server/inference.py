@@ -72,7 +72,8 @@ class Inference:
         finally:
             refresher.cancel()
             self._calls.shutdown()
-            self._shadows.shutdown()
+            # Shadows that still wait are left: a slow challenger must not hold up the end until the worker is killed.
+            self._shadows.shutdown(cancel_futures=True)
             self._plane.log.close()
 
     async def _keep_fresh(self) -> None:

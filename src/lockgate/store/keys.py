@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from lockgate.records import Alarm, Block, Dataset, Health, Move, PairBlock, Rollout, Routing, Verdict, Version
+from lockgate.records import Alarm, Block, Dataset, Health, Move, PairBlock, Rollout, Routing, Verdict
 from lockgate.records.entry import EntryKind
 from lockgate.store.ports import Kept
 
 REPLACED = (Health, Rollout, Routing)
 CHAINED: dict[type, EntryKind] = {Verdict: "verdict", Move: "move", Alarm: "alarm"}
-KINDS: tuple[type[Kept], ...] = (
-    Alarm,
-    Block,
-    Dataset,
-    Health,
-    Move,
-    PairBlock,
-    Rollout,
-    Routing,
-    Verdict,
-    Version,
-)
 
 
 def key(record: Kept) -> str:

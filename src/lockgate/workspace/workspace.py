@@ -230,12 +230,9 @@ class Workspace:
         plane = self.plane
         plane.refresh()
         served = plane.model(model)
-        found: list[Prediction] = []
-        for start in range(0, table.height, ROWS_AT_ONCE):
-            columns = to_columns(table.slice(start, ROWS_AT_ONCE), served.contract.asked)
-            batch = from_columns(columns, served.contract, prefix=prefix, now_s=self._wiring.clock())
-            found += served.caller.score(batch)
-        return found
+        columns = to_columns(table, served.contract.asked)
+        batch = from_columns(columns, served.contract, prefix=prefix, now_s=self._wiring.clock())
+        return [prediction for part in batch.parts(ROWS_AT_ONCE) for prediction in served.caller.score(part)]
 
     def outcomes(self, model: str, told: list[tuple[str, float, float]]) -> int:
         """Outcomes as (prediction id, value, seconds since 1970 when it came true). Returns how many were kept."""

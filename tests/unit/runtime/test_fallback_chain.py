@@ -32,8 +32,10 @@ class Scripted:
 
 
 class Hanging(Scripted):
+    seconds = 3.0
+
     def predict(self, columns: Columns) -> Answer:
-        time.sleep(0.5)
+        time.sleep(self.seconds)
         return super().predict(columns)
 
 
@@ -83,7 +85,7 @@ def test_the_reason_is_the_first_links_and_the_answer_the_last_ones():
 def test_what_is_late_is_answered_by_the_next_link_in_time():
     began = time.perf_counter()
     answered = WithFallback(Hanging("n", 0.7), Constant(0.1), 0.03, Pool(1))(rows(1, 2))
-    assert time.perf_counter() - began < 0.4
+    assert time.perf_counter() - began < 1.5
     assert (answered.failures, answered.served_by) == (["late", "late"], ["constant", "constant"])
 
 
@@ -93,11 +95,13 @@ def test_a_link_that_hangs_altogether_is_busy_and_costs_nothing_more():
     assert link(rows(1)).failures == ["late"]
     began = time.perf_counter()
     assert link(rows(1)).failures == ["busy"]
-    assert time.perf_counter() - began < 0.02
+    assert time.perf_counter() - began < 1.0
 
 
 def test_without_a_deadline_it_runs_here_however_long_it_takes():
-    assert WithFallback(Hanging("n", 0.7), Constant(0.1))(rows(1)).failures == [None]
+    link = Hanging("n", 0.7)
+    link.seconds = 0.1
+    assert WithFallback(link, Constant(0.1))(rows(1)).failures == [None]
 
 
 @pytest.mark.parametrize(

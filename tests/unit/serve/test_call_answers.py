@@ -162,6 +162,18 @@ def test_only_the_newest_ids_are_remembered(log: Log, pair: Mapping[str, Predict
     assert len(log.entries) == 5
 
 
+def test_what_is_remembered_is_bounded_in_rows_and_holds_the_last_request_whole(
+    log: Log, pair: Mapping[str, Predictor], monkeypatch: Any
+):
+    monkeypatch.setattr(call, "REMEMBERED", 10)
+    caller = Caller(CONTRACT, routing(), pair, log.append)
+    for name, rows in (("a", 4), ("b", 4), ("c", 4), ("huge", 40)):
+        caller.answer(batch(rows, prefix=name), request=name)
+    assert sum(len(asked.answered.result()) for asked in caller._recent.values()) == 40
+    caller.answer(batch(40, prefix="huge"), request="huge")
+    assert len(log.entries) == 52, "the last one is answered from memory, however large"
+
+
 def test_each_call_is_scored_by_the_version_that_did_not_serve_it(log: Log, pair: Mapping[str, Predictor]):
     caller = Caller(CONTRACT, canary(0.5, shadow=True), pair, log.append)
     asked = batch(50)

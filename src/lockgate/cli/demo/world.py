@@ -80,7 +80,6 @@ class Caller:
         self._client = httpx.Client(base_url=url, timeout=10.0, limits=httpx.Limits(max_keepalive_connections=CALLERS))
         self.cut = 0
         self.unanswered = 0
-        self.latest: dict[str, Any] = {}
 
     def ask(self, rows: pl.DataFrame) -> list[dict[str, Any]]:
         """One request per flight, from several threads; the answers in the rows' order."""

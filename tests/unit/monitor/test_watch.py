@@ -1,0 +1,184 @@
+"""The watch: matured days become blocks and verdicts, once each, also when another leader or a restart comes between."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from lockgate.decide import ladder
+from lockgate.monitor.champion import merged
+from lockgate.monitor.evidence import FEWEST_PAIRS
+from lockgate.monitor.fold import DAY_S
+from lockgate.monitor.watch import ChampionFacts, Watch
+from lockgate.records import (
+    Block,
+    Column,
+    ColumnProfile,
+    Contract,
+    Health,
+    ModelSpec,
+    Outcome,
+    OutcomesSpec,
+    PairBlock,
+    Prediction,
+    Profile,
+    Rollout,
+    RolloutSpec,
+    RolloutState,
+    Routing,
+    Ruling,
+    Shadow,
+    Verdict,
+)
+from lockgate.records.prediction import LogEntry
+from lockgate.store.memory import MemoryRecords
+
+PER_DAY = 40
+SPEC = ModelSpec(target="late", outcomes=OutcomesSpec(horizon="12h"))
+CONTRACT = Contract(
+    model="m",
+    columns=(Column(name="wait", type="float"), Column(name="late", type="int", is_known_before=False)),
+    target="late",
+)
+FACTS = ChampionFacts(contract=CONTRACT, profile=None, skill=None)
+ROUTING = Routing(model="m", revision=2, champion="old", baseline=None, constant=0.2, challenger="new", rollout="r1")
+PLAN = RolloutSpec(ladder=("shadow", 0.25, 1.0), prove="better")
+ROLLOUT = Rollout(
+    id="r1",
+    model="m",
+    champion="old",
+    challenger="new",
+    spec=PLAN,
+    steps=ladder.steps(PLAN),
+    at=0,
+    state=RolloutState.RUNNING,
+    started_s=0,
+    stepped_s=0,
+    deadline_s=1e9,
+    not_worse_by=0.002,
+)
+
+
+def days(count: int, *, gain: float = 0.08, per_day: int = PER_DAY, seed: int = 71) -> list[LogEntry]:
+    """Shadowed calls: the outcome's chance is .5 either way, the challenger leans to the truth by `gain` on average."""
+    rng = np.random.default_rng(seed)
+    found: list[LogEntry] = []
+    for number in range(count * per_day):
+        asked_s = number * DAY_S / per_day
+        late = float(rng.random() < 0.5)
+        lean = np.clip(gain + 0.2 * rng.standard_normal(), -0.4, 0.4)
+        known = {"id": f"p{number}", "model": "m", "asked_s": asked_s, "latency_ms": 2.0}
+        found.append(
+            Prediction(
+                **known,
+                unit="u",
+                answered_s=asked_s,
+                arm="champion",
+                version="old",
+                served_by="old",
+                value=0.5,
+                rollout="r1",
+                inputs=(1.0,),
+            )
+        )
+        value = 0.5 + lean if late else 0.5 - lean
+        found.append(Shadow(**known, version="new", rollout="r1", value=float(value)))
+        found.append(Outcome(id=f"p{number}", model="m", value=late, at_s=asked_s + 3600, received_s=asked_s + 3600))
+    return found
+
+
+def looked(entries: list[LogEntry], records: MemoryRecords, *, at_a_time: int = PER_DAY * 3) -> Watch:
+    watch = Watch("m", SPEC, records)
+    for start in range(0, len(entries), at_a_time):
+        watch.feed(entries[start : start + at_a_time])
+        watch.look(ROUTING, ROLLOUT, FACTS, now_s=1e9)
+    return watch
+
+
+def test_every_matured_day_is_a_block_of_the_champion_and_one_of_the_pair() -> None:
+    records = MemoryRecords()
+    looked(days(5), records)
+    assert [block.start_s for block in records.all(Block)] == [day * DAY_S for day in range(4)]
+    assert [(block.calls, block.labelled, block.scored) for block in records.all(Block)] == [(PER_DAY,) * 3] * 4
+    for pair in records.all(PairBlock):
+        assert pair.champion_loss == pytest.approx(PER_DAY * math.log(2))
+        assert (pair.scored, pair.champion, pair.challenger) == (PER_DAY, "old", "new")
+
+
+def test_worth_is_judged_once_a_day_until_it_is_settled() -> None:
+    records = MemoryRecords()
+    looked(days(60), records)
+    worth = [v for v in records.all(Verdict) if v.gate.name == "worth"]
+    assert [v.evidence.blocks for v in worth] == list(range(1, len(worth) + 1))
+    assert {v.ruling for v in worth[:-1]} == {Ruling.UNDECIDED}
+    assert worth[-1].ruling is Ruling.PASS
+    assert len(worth) < 59
+
+
+def test_safety_speaks_once_for_a_step() -> None:
+    records = MemoryRecords()
+    looked(days(12), records)
+    safe = [v for v in records.all(Verdict) if v.gate.name.startswith("safe")]
+    assert [(v.gate.name, v.ruling) for v in safe] == [("safe at shadow", Ruling.PASS)]
+
+
+def test_a_day_of_a_handful_of_pairs_is_no_block_of_worth() -> None:
+    records = MemoryRecords()
+    looked(days(10, per_day=FEWEST_PAIRS - 1), records, at_a_time=FEWEST_PAIRS)
+    assert len(records.all(PairBlock)) == 9
+    assert not [v for v in records.all(Verdict) if v.gate.name == "worth"]
+
+
+def test_looking_again_writes_nothing_new() -> None:
+    records = MemoryRecords()
+    watch = looked(days(6), records)
+    entries, blocks = records.entries(), records.all(Block)
+    assert watch.look(ROUTING, ROLLOUT, FACTS, now_s=2e9) == []
+    assert records.entries() == entries
+    assert records.all(Block) == blocks
+
+
+def test_a_watch_started_again_from_the_log_writes_nothing_twice_and_goes_on_alike() -> None:
+    entries = days(9)
+    half = len(entries) // 2
+    whole, broken = MemoryRecords(), MemoryRecords()
+    looked(entries, whole)
+    looked(entries[:half], broken)
+    looked(entries, broken, at_a_time=len(entries))
+    assert broken.all(Block) == whole.all(Block)
+    assert broken.all(PairBlock) == whole.all(PairBlock)
+    assert [v.evidence.log_e for v in broken.all(Verdict) if v.gate.name == "worth"][-1] == [
+        v.evidence.log_e for v in whole.all(Verdict) if v.gate.name == "worth"
+    ][-1]
+
+
+def test_days_that_another_leader_closed_are_closed_here_too() -> None:
+    records, entries = MemoryRecords(), days(6)
+    follower = Watch("m", SPEC, records)
+    follower.feed(entries)
+    looked(entries, records)
+    before = records.entries()
+    follower.catch_up()
+    assert follower.look(ROUTING, ROLLOUT, FACTS, now_s=2e9) == []
+    assert records.entries() == before
+
+
+def test_health_counts_the_last_day_and_is_silent_before_the_first_call() -> None:
+    records = MemoryRecords()
+    Watch("m", SPEC, records).write_health(1.0)
+    assert records.all(Health) == []
+    watch = looked(days(3), records)
+    watch.write_health(5.0)
+    (found,) = records.all(Health)
+    assert found.calls == {"old": PER_DAY}
+    assert (found.fallback_rate, found.p99_ms, found.outcome_lag_s) == (0.0, 2.0, 3600.0)
+
+
+def test_profiles_of_days_add_up() -> None:
+    def day(*counts: int) -> Profile:
+        return Profile(rows=sum(counts), columns=(ColumnProfile(name="wait", edges=(0.5,), counts=counts),))
+
+    assert merged([]) is None
+    assert merged([day(1, 2, 0), day(10, 20, 3)]) == day(11, 22, 3)
