@@ -138,7 +138,9 @@ def _log_e_given(fit: _Fit, n: Floats, history_skew: Floats | float, m: float) -
     t = fit.mean * np.sqrt(fit.information) / s
     own = fit.third / s**3
     skew = 1.5 * np.minimum(0.0, np.minimum(own, (n * own + m * history_skew) / (n + m)))
-    t = np.minimum(t, t + skew * (1 / 6 + t * t / 3) / np.sqrt(n))
+    # The correction turns down once t has passed its peak; held there, a larger effect is never decided later (ADR 0008).
+    held = np.where(t > 0, np.minimum(t, 1.5 * np.sqrt(n) / np.maximum(-skew, 1e-12)), t)
+    t = np.minimum(t, held + skew * (1 / 6 + held * held / 3) / np.sqrt(n))
     g = SCALE * fit.information
     q, q1 = 1 + t * t / nu, 1 + t * t / (nu * (1 + g))
     tail = _log_twice_cdf(n, t * np.sqrt(n * g / ((1 + g) * nu * q1)))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 import sqlalchemy as sa
 from sqlalchemy import event, exc
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 
 from lockgate.errors import Conflict, StoreError
 from lockgate.records import Entry, decode, encode
@@ -17,6 +19,7 @@ from lockgate.store.keys import CHAINED, REPLACED, at_s, key
 from lockgate.store.ports import K, Kept
 
 SCHEMA = 1
+LOCKED_S = 10.0
 _meta = sa.MetaData()
 _record = sa.Table(
     "record",
@@ -91,9 +94,23 @@ def create(engine: sa.Engine) -> None:
 def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
     connection.isolation_level = None  # the driver must not begin by itself
     cursor = connection.cursor()
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000"):
+    for pragma in ("busy_timeout=10000", "synchronous=FULL"):
         cursor.execute(f"PRAGMA {pragma}")
+    _write_ahead(cursor)
     cursor.close()
+
+
+def _write_ahead(cursor: DBAPICursor) -> None:
+    """SQLite does not wait for a lock when the journal changes: two processes that make one file try in turn."""
+    give_up = time.monotonic() + LOCKED_S
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.02)
 
 
 def _begin_immediate(connection: sa.Connection) -> None:

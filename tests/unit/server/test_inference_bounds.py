@@ -103,23 +103,3 @@ def test_without_any_model_it_is_alive_and_not_ready(project: Any):
         assert (await predict(client)).status_code == 404
 
     ask(project, story)
-
-
-def test_a_bug_of_ours_is_a_500_in_words_and_the_next_call_is_answered(
-    project: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-):
-    project.publish(project.add_constant("first", 0.1))
-
-    def bug(*_: object, **__: object) -> None:
-        raise ZeroDivisionError("ours")
-
-    async def story(client: httpx.AsyncClient, _: Inference) -> None:
-        with monkeypatch.context() as broken:
-            broken.setattr(inference, "from_request", bug)
-            answer = await predict(client)
-        assert (answer.status_code, answer.json()["error"]["code"]) == (500, "bug")
-        assert "ours" not in answer.text
-        assert (await predict(client)).status_code == 200
-
-    ask(project, story)
-    assert "ZeroDivisionError: ours" in caplog.text
