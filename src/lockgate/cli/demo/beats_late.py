@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import msgspec
 import polars as pl
@@ -119,8 +119,8 @@ class Late:
         )
         extract.write("nightly.npz", both["flight_id"].to_list(), chosen.to_numpy())
 
-    def _say_end(self, began: object) -> None:
-        days = (self.cast.world.now - began).days  # type: ignore[operator]
+    def _say_end(self, began: datetime) -> None:
+        days = (self.cast.world.now - began).days
         last = self.cast.moves()[-1]
         self.stage.say(f"{last.kind.replace('_', ' ')} after {days} days: {last.reason}")
         self.stage.look(f"lockgate why {self.cast.rollout().id}")

@@ -1,0 +1,76 @@
+"""lockgate.toml: what is unknown, misplaced or not acted on is refused by name, with the cure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lockgate.errors import NotFound, SpecError
+from lockgate.workspace import config
+
+REFUSED = {
+    "an unknown key": ('[model.a]\ntarget = "y"\ntaget_ = "z"\n', ["taget_", "Did you mean 'target'?"]),
+    "an unknown key further in": (
+        '[model.a]\ntarget = "y"\n[model.a.rollout]\nguardrail = []\n',
+        ["guardrails", "rollout"],
+    ),
+    "an unknown table": ("[modle.a]\n", ["modle", "Did you mean 'model'?"]),
+    "a wrong type": ("[model.a]\ntarget = 1\n", ["target", "str"]),
+    "no target": ('[model.a]\nunit = "u"\n', ["target"]),
+    "a metric nobody knows": ('[model.a]\ntarget = "y"\nmetric = "f1"\n', ["f1", "log_loss"]),
+    "a metric of another task": ('[model.a]\ntarget = "y"\nmetric = "absolute_error"\n', ["binary", "brier"]),
+    "a guardrail nobody knows": (
+        '[model.a]\ntarget = "y"\n[model.a.rollout]\nguardrails = ["cost"]\n',
+        ["cost", "failures"],
+    ),
+    "a step nobody knows": (
+        '[model.a]\ntarget = "y"\n[model.a.rollout]\nladder = ["mirror", 1.0]\n',
+        ["mirror", "shadow"],
+    ),
+    "a ladder that does not climb": (
+        '[model.a]\ntarget = "y"\n[model.a.rollout]\nladder = ["shadow", 0.5, 0.2, 1.0]\n',
+        ["climb"],
+    ),
+    "a duration without a unit": ('[model.a]\ntarget = "y"\n[model.a.outcomes]\nhorizon = "12"\n', ["12", "12h"]),
+    "outcomes that depend on predictions": (
+        '[model.a]\ntarget = "y"\n[model.a.outcomes]\noutcome_depends_on_prediction = true\n',
+        ["depend"],
+    ),
+    "a key that nothing acts on": (
+        '[model.a]\ntarget = "y"\n[model.a.gate]\nslices = ["x"]\n',
+        ["slices", "not acted on"],
+    ),
+    "no TOML": ("[model.a\n", ["not TOML"]),
+}
+
+
+@pytest.mark.parametrize(("text", "words"), REFUSED.values(), ids=REFUSED.keys())
+def test_it_is_refused_in_a_sentence_that_names_it(tmp_path: Path, text: str, words: list[str]) -> None:
+    file = tmp_path / config.FILE
+    file.write_text(text)
+    with pytest.raises(SpecError) as refused:
+        config.read(file)
+    assert all(word in str(refused.value) for word in words), str(refused.value)
+
+
+def test_every_key_but_the_target_has_a_default(tmp_path: Path) -> None:
+    file = tmp_path / config.FILE
+    file.write_text('[model.a]\ntarget = "y"\n')
+    assert config.read(file).model["a"].metric == "log_loss"
+
+
+def test_pyproject_may_hold_it_instead(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text('[tool.lockgate.model.a]\ntarget = "y"\n')
+    assert config.read(config.find(tmp_path)).model["a"].target == "y"
+
+
+def test_a_folder_without_it_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="lockgate init"):
+        config.find(tmp_path)
+
+
+def test_the_demos_own_file_is_read() -> None:
+    from lockgate.cli.demo.story import PROJECT
+
+    assert config.read(PROJECT / config.FILE).model["late_arrival"].unit == "flight_id"
