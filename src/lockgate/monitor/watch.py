@@ -45,7 +45,7 @@ class Watch:
         self._model, self._spec, self._records = model, spec, records
         self._loss = loss(spec.metric, spec.task)
         self._blocks = records.all(Block, model)
-        self._alarms = {item.id for item in records.all(Alarm, model)}
+        self._watched: tuple[str, int] | None = None
         closed_s = max((block.end_s for block in self._blocks), default=-math.inf)
         self._fold = Fold(model, horizon_s=seconds(spec.outcomes.horizon), closed_until_s=closed_s)
 
@@ -76,14 +76,17 @@ class Watch:
 
     def watch_champion(self, routing: Routing, facts: ChampionFacts, *, now_s: float) -> list[Alarm]:
         """Decay at every matured day, drift once a week; each cause is told once per champion."""
-        own = self._since_promotion(routing)
-        if not own:
+        seen = (routing.champion, len(self._blocks))
+        if seen == self._watched:
             return []
-        found = self._decay(own, facts, now_s) + self._drift(own, facts, now_s)
+        own = self._since_promotion(routing)
+        found = self._decay(own, facts, now_s) + self._drift(own, facts, now_s) if own else []
         told = {self._cause(v) for v in self._records.all(Verdict, self._model) if v.rollout is None}
         fresh = [v for v in found if self._cause(v) not in told]
         alarms = [champion.alarm(v) for v in fresh]
         self._records.write(*fresh, *alarms)
+        # Last: a write that failed is tried again at the next tick.
+        self._watched = seen
         return alarms
 
     def write_health(self, now_s: float) -> None:
