@@ -6,10 +6,18 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lockgate.records.evidence import Verdict as Verdict
+    from lockgate.records.policy import Policy as Policy
+    from lockgate.workspace.judging import Judge as Judge
     from lockgate.workspace.workspace import Workspace as Workspace
 
-_PUBLIC = {"Workspace": "lockgate.workspace.workspace"}
-__all__ = ["Workspace"]
+_PUBLIC = {
+    "Judge": "lockgate.workspace.judging",
+    "Policy": "lockgate.records.policy",
+    "Verdict": "lockgate.records.evidence",
+    "Workspace": "lockgate.workspace.workspace",
+}
+__all__ = ["Judge", "Policy", "Verdict", "Workspace"]
 
 
 def __getattr__(name: str) -> Any:

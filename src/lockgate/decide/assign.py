@@ -9,10 +9,19 @@ from lockgate.records.prediction import Arm
 _SCALE = float(1 << 64)
 
 
+def bits(salt: str, unit: str) -> int:
+    """64 bits of a unit, uniformly over units and independently over salts."""
+    return int.from_bytes(hashlib.blake2b(f"{salt}\x1f{unit}".encode(), digest_size=8).digest(), "big")
+
+
+def place(bits: int) -> float:
+    """Where a unit of these bits stands in [0, 1)."""
+    return bits / _SCALE
+
+
 def position(salt: str, unit: str) -> float:
-    """Where a unit stands in [0, 1), uniformly over units and independently over salts."""
-    hashed = hashlib.blake2b(f"{salt}\x1f{unit}".encode(), digest_size=8).digest()
-    return int.from_bytes(hashed, "big") / _SCALE
+    """Where a unit stands in [0, 1)."""
+    return place(bits(salt, unit))
 
 
 def assign(salt: str, unit: str, share: float) -> Arm:

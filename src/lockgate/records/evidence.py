@@ -5,7 +5,11 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
+from lockgate.records.policy import Look
 from lockgate.records.record import Record
+
+# Raised whenever the same records would give other bits: a verdict is replayed by the engine that gave it, or not at all.
+ENGINE = 2
 
 
 class Ruling(StrEnum):
@@ -40,15 +44,20 @@ class Gate(Record, frozen=True, kw_only=True):
 class Evidence(Record, frozen=True, kw_only=True):
     """What a verdict rests on; enough to recompute it.
 
-    estimate, low, high: the difference (challenger minus champion, positive is worse) and its interval where the method
-    has one. log_e: natural log of the e-value for the claim. n, events: calls and failures per arm, champion first.
-    blocks: days counted. path: log e after each look, for the drawing. detail: further named figures.
+    estimate, low, high: the difference (challenger minus champion, positive is worse), or the ratio of rates where a
+    policy watched one, and its interval where the method has one. log_e, log_e_other: natural log of the e-values for the
+    claim, and for the opposite one. n, events: calls and failures per arm, champion first; exposure: calls that the
+    challenger answered; extra_events: how many more of them failed than at the champion's rate. blocks: days counted.
+    path, looks: the evidence as it grew, for the drawing. shares: the challenger's shares and the calls under each.
+    forecast: calls, or blocks, that the plan foretold. horizon_s: how old a call was before it counted; late: calls that
+    came behind the watermark and were left out. digest: of the data, in canonical order. detail: further named figures.
     """
 
     estimate: float | None = None
     low: float | None = None
     high: float | None = None
     log_e: float | None = None
+    log_e_other: float | None = None
     n: tuple[int, ...] = ()
     events: tuple[int, ...] = ()
     blocks: int = 0
@@ -61,6 +70,15 @@ class Evidence(Record, frozen=True, kw_only=True):
     path: tuple[float, ...] = ()
     values: tuple[float, ...] = ()
     history: tuple[float, ...] = ()
+    looks: tuple[Look, ...] = ()
+    shares: tuple[tuple[float, int], ...] = ()
+    exposure: int = 0
+    extra_events: float | None = None
+    forecast: float | None = None
+    horizon_s: float | None = None
+    late: tuple[str, ...] = ()
+    digest: str = ""
+    engine: int = ENGINE
     detail: dict[str, float] = {}
 
 
@@ -82,3 +100,9 @@ class Verdict(Record, frozen=True, kw_only=True):
     written_s: float
     rollout: str | None = None
     schema: int = 1
+
+    @property
+    def move(self) -> Literal["roll_back", "promote", "hold"]:
+        """What the traffic should do on it: undecided and void evidence moves nothing."""
+        moves: dict[Ruling, Literal["roll_back", "promote"]] = {Ruling.FAIL: "roll_back", Ruling.PASS: "promote"}
+        return moves.get(self.ruling, "hold")

@@ -1,0 +1,71 @@
+"""Counts of what a judge has seen: exact, and with a fingerprint of the calls in their order."""
+
+from __future__ import annotations
+
+import struct
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lockgate.decide.judge.admit import One, Rows
+
+CHUNK = 8192
+MOST_SHARES = 64
+OTHER_SHARES = -1.0
+_PRIME, _MASK = 0x9E3779B97F4A7C15, (1 << 64) - 1
+_POWERS = np.multiply.accumulate(np.array([1] + [_PRIME] * CHUNK, dtype=np.uint64))
+
+
+class Tally:
+    """calls, bad: by arm, champion first. shares: calls under each of the first 64 shares, later ones lumped."""
+
+    def __init__(self, *, is_paired: bool) -> None:
+        self._is_paired = is_paired
+        self.calls, self.bad, self.repeated = [0, 0], [0, 0], 0
+        self.shares: dict[float, int] = {}
+        self.fingerprint = 0
+
+    @property
+    def total(self) -> int:
+        """Calls answered: a pair is one."""
+        return self.calls[0] if self._is_paired else self.calls[0] + self.calls[1]
+
+    def one(self, arm: int, call: One) -> None:
+        if self._is_paired:
+            self.calls = [self.calls[0] + 1, self.calls[1] + 1]
+        else:
+            self.calls[arm] += 1
+            self._share(call.share, 1)
+        self.bad[0] += call.bad[0]
+        self.bad[1] += call.bad[1]
+        value, share = struct.unpack("<QQ", struct.pack("<dd", call.value, call.share))
+        self.fingerprint = (self.fingerprint * _PRIME + arm + 2 * (call.label + 1) + 3 * value + 5 * share) & _MASK
+
+    def many(self, rows: Rows) -> None:
+        """At most 8,192 rows."""
+        size = rows.arm.size
+        if self._is_paired:
+            self.calls = [calls + size for calls in self.calls]
+        else:
+            canary = int(rows.arm.sum())
+            self.calls = [self.calls[0] + size - canary, self.calls[1] + canary]
+            self._count_shares(rows.share)
+        bad = rows.bad.sum(axis=0)
+        self.bad = [self.bad[0] + int(bad[0]), self.bad[1] + int(bad[1])]
+        # A polynomial in a prime, modulo 2^64: whole numbers, so that batches and single calls agree.
+        mark = (rows.arm + 2 * (rows.label + 1)).astype(np.uint64)
+        mark += 3 * rows.value.view(np.uint64) + 5 * rows.share.view(np.uint64)
+        now = int((mark * _POWERS[:size][::-1]).sum(dtype=np.uint64))
+        self.fingerprint = (self.fingerprint * int(_POWERS[size]) + now) & _MASK
+
+    def _count_shares(self, share: NDArray[np.float64]) -> None:
+        if share[0] == share[-1] and (share == share[0]).all():
+            self._share(float(share[0]), share.size)
+            return
+        names, first, calls = np.unique(share, return_index=True, return_counts=True)
+        for place in np.argsort(first):
+            self._share(float(names[place]), int(calls[place]))
+
+    def _share(self, share: float, calls: int) -> None:
+        name = share if share in self.shares or len(self.shares) < MOST_SHARES else OTHER_SHARES
+        self.shares[name] = self.shares.get(name, 0) + calls
