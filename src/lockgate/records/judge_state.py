@@ -10,7 +10,8 @@ from lockgate.records.record import Record
 class JudgeState(Record, frozen=True, kw_only=True):
     """All a judge must remember, under 100 kB but for its units.
 
-    calls, events: by arm, champion first; an event is a failure; latency has none. repeated: bad calls of units that had
+    calls, events: by arm, champion first; an event is a failure; latency has none. pairs: calls that both versions
+    scored. repeated: bad calls of units that had
     bet before, described only. harm, less: log capital of each bet; placed: how many calls have bet. ratio_cells,
     ratio_rest: the log likelihood of each ratio, as counts by share and as a sum. reference, frozen: the arms' running
     counts, and the champion's that the scores now in force were made from. mismatch: units, excess and e of the
@@ -21,6 +22,7 @@ class JudgeState(Record, frozen=True, kw_only=True):
     engine: int
     model: str
     calls: tuple[int, int]
+    pairs: int
     events: tuple[int, int]
     repeated: int
     shares: tuple[tuple[float, int], ...]

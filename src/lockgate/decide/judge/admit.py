@@ -16,35 +16,49 @@ from lockgate.stats.label_bet import PAIRED
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 Unit = str | int | None
 
 NOBODY = -1
-_SHARE_CURE = 'Give the share in force when the call was routed; calls both versions scored go to kind="paired".'
+_SHARE_CURE = (
+    "Give the share in force when the call was routed; a call that both versions scored needs `shadow` instead."
+)
 
 
 class Rows(NamedTuple):
-    """Calls as a judge folds them. label: 1 where the bad call is the canary's, NOBODY where a pair agrees; value: 1.0 bad
-    and 0.0 good, or milliseconds; bad: shape (n, 2), champion first; unit: who called, where any is named; at_s: event time.
+    """Calls as a judge folds them, shape (n,).
+
+    is_pair: both versions scored the call; label: 1 where the bad call is the canary's, NOBODY where a pair agrees; value:
+    1.0 bad and 0.0 good, or milliseconds; bad: shape (n, 2), champion first; unit: who called; at_s: event time.
     """
 
     arm: Ints
+    is_pair: Bools
     label: Ints
     value: Floats
     share: Floats
-    bad: NDArray[np.bool_]
+    bad: Bools
     unit: list[Unit] | None
     at_s: Floats | None
 
     def part(self, start: int, stop: int) -> Rows:
-        unit = None if self.unit is None else self.unit[start:stop]
-        at_s = None if self.at_s is None else self.at_s[start:stop]
         pick = slice(start, stop)
-        return Rows(self.arm[pick], self.label[pick], self.value[pick], self.share[pick], self.bad[pick], unit, at_s)
+        return Rows(
+            arm=self.arm[pick],
+            is_pair=self.is_pair[pick],
+            label=self.label[pick],
+            value=self.value[pick],
+            share=self.share[pick],
+            bad=self.bad[pick],
+            unit=None if self.unit is None else self.unit[pick],
+            at_s=None if self.at_s is None else self.at_s[pick],
+        )
 
 
 class One(NamedTuple):
     """One call, as `Rows` holds many."""
 
+    is_pair: bool
     label: int
     value: float
     share: float
@@ -59,17 +73,15 @@ def one(policy: Policy, arm: int, value: float, share: float | None, shadow: flo
         if not 0 <= value < math.inf:
             raise SpecError(f"A latency of {value!r} cannot be.", cure="Give milliseconds, finite and not negative.")
         _no_shadow(shadow)
-        return One(int(arm), float(value), _share(share), (False, False))
+        return One(False, int(arm), float(value), _share(share), (False, False))
     failed = _failed(value, "value")
-    if policy.kind == "paired":
-        if shadow is None:
-            raise SpecError("A paired policy needs what both versions did.", cure="Give `shadow`, the other's value.")
-        other = _failed(shadow, "shadow")
-        bad = (other, failed) if arm else (failed, other)
-        label = NOBODY if bad[0] == bad[1] else int(bad[1])
-        return One(label, float(label != NOBODY), PAIRED, bad)
-    _no_shadow(shadow)
-    return One(int(arm), float(failed), _share(share), (failed and not arm, failed and bool(arm)))
+    if shadow is None:
+        _may_be_alone(policy)
+        return One(False, int(arm), float(failed), _share(share), (failed and not arm, failed and bool(arm)))
+    other = _failed(shadow, "shadow")
+    bad = (other, failed) if arm else (failed, other)
+    label = NOBODY if bad[0] == bad[1] else int(bad[1])
+    return One(True, label, float(label != NOBODY), PAIRED, bad)
 
 
 def many(
@@ -88,39 +100,54 @@ def many(
     values = _column(value, label.size, "value")
     times = None if at_s is None else _column(at_s, label.size, "at_s")
     units = None if unit is None else _units(unit, label.size)
-    if policy.kind == "latency":
-        is_time = (values >= 0) & np.isfinite(values)
-        _each(values, is_time, "A latency of {value!r} cannot be", "Give milliseconds, finite and not negative.")
-        _no_shadow(shadow)
-        shares = _shares(share, label.size)
-        return Rows(label, label, values, shares, np.zeros((label.size, 2), dtype=bool), units, times)
-    _binary(values, "value")
-    if policy.kind == "paired":
-        return _pairs(label, values, shadow, units, times)
+    if policy.kind != "latency":
+        return _rates(policy, label, values, share, shadow, units, times)
+    is_time = (values >= 0) & np.isfinite(values)
+    _each(values, is_time, "A latency of {value!r} cannot be", "Give milliseconds, finite and not negative.")
     _no_shadow(shadow)
+    nobody = np.zeros(label.size, dtype=bool)
+    shares = _shares(share, label.size, nobody)
+    return Rows(label, nobody, label, values, shares, np.zeros((label.size, 2), dtype=bool), units, times)
+
+
+def _rates(
+    policy: Policy,
+    arm: Ints,
+    values: Floats,
+    share: ArrayLike | None,
+    shadow: ArrayLike | None,
+    unit: list[Unit] | None,
+    at_s: Floats | None,
+) -> Rows:
+    """Failed or not: pairs where the other version's value is known, calls drawn by lot where it is not."""
+    _binary(values, "value")
     failed = values > 0
-    bad = np.column_stack([failed & (label == 0), failed & (label == 1)])
-    return Rows(label, label, values, _shares(share, label.size), bad, units, times)
-
-
-def _pairs(arm: Ints, values: Floats, shadow: ArrayLike | None, unit: list[Unit] | None, at_s: Floats | None) -> Rows:
+    bad = np.column_stack([failed & (arm == 0), failed & (arm == 1)])
     if shadow is None:
-        raise SpecError("A paired policy needs what both versions did.", cure="Give `shadow`, the other's value.")
+        _may_be_alone(policy)
+        nobody = np.zeros(arm.size, dtype=bool)
+        return Rows(arm, nobody, arm, values, _shares(share, arm.size, nobody), bad, unit, at_s)
     others = _column(shadow, arm.size, "shadow")
-    _binary(others, "shadow")
-    champion, canary = np.where(arm == 1, others, values) > 0, np.where(arm == 1, values, others) > 0
-    label = np.where(champion == canary, NOBODY, canary.astype(np.int64))
-    value = (label != NOBODY).astype(np.float64)
-    return Rows(arm, label, value, np.full(arm.size, PAIRED), np.column_stack([champion, canary]), unit, at_s)
+    is_pair = ~np.isnan(others)
+    if not is_pair.all():
+        _may_be_alone(policy)
+    _binary(np.where(is_pair, others, 0.0), "shadow")
+    bad |= np.column_stack([(others > 0) & (arm == 1), (others > 0) & (arm == 0)])
+    is_one_bad = bad[:, 0] != bad[:, 1]
+    label = np.where(is_pair, np.where(is_one_bad, bad[:, 1], NOBODY), arm)
+    value = np.where(is_pair, is_one_bad, failed).astype(np.float64)
+    shares = np.where(is_pair, PAIRED, _shares(share, arm.size, is_pair))
+    return Rows(arm, is_pair, label, value, shares, bad, unit, at_s)
 
 
-def hashed(policy: Policy, unit: str | int, arm: int, share: float) -> tuple[int, int]:
-    """63 bits of a unit, the last left for its arm, and that arm; a pair has both arms, and counts as 1.
+def hashed(policy: Policy, unit: str | int, arm: int, share: float, *, is_pair: bool) -> tuple[int, int]:
+    """63 bits of a unit, the last left for its arm, and that arm.
 
     Raises SpecError where a policy with a salt sees a unit in another arm than its assignment.
     """
     bits = assign.bits(policy.salt or "", str(unit))
-    if policy.kind == "paired":
+    if is_pair:
+        # A pair has both arms: it never goes back, and it bets once beside any other call of its unit.
         return bits & ~1, 1
     if policy.salt is not None and (assign.place(bits) < share) != bool(arm):
         raise SpecError(
@@ -147,17 +174,16 @@ def _share(share: float | None) -> float:
     return float(share)
 
 
-def _shares(share: ArrayLike | None, size: int) -> Floats:
+def _shares(share: ArrayLike | None, size: int, is_pair: Bools) -> Floats:
+    """Shares of the calls drawn by lot; those of pairs are not looked at."""
+    if size and is_pair.all():
+        return np.full(size, PAIRED)
     if share is None:
         raise SpecError("The canary's share is missing.", cure=_SHARE_CURE)
     found = np.asarray(share, dtype=np.float64)
     found = np.full(size, float(found)) if found.ndim == 0 else _column(found, size, "canary_share")
-    _each(
-        found,
-        (found > 0) & (found < 1),
-        "A share of {value!r} carries no evidence: it must lie between 0 and 1",
-        _SHARE_CURE,
-    )
+    is_fine = ((found > 0) & (found < 1)) | is_pair
+    _each(found, is_fine, "A share of {value!r} carries no evidence: it must lie between 0 and 1", _SHARE_CURE)
     return found
 
 
@@ -174,7 +200,12 @@ def _binary(values: Floats, name: str) -> None:
 
 def _no_shadow(shadow: object) -> None:
     if shadow is not None:
-        raise SpecError("Only a paired policy takes a shadow's value.", cure='Make it Policy(kind="paired", ...).')
+        raise SpecError("A latency judge takes no shadow: nobody waited for its answer.", cure="Leave it out.")
+
+
+def _may_be_alone(policy: Policy) -> None:
+    if policy.kind == "paired":
+        raise SpecError("A paired policy needs what both versions did.", cure="Give `shadow`, the other's value.")
 
 
 def _column(values: ArrayLike, size: int, name: str) -> Floats:
@@ -184,7 +215,7 @@ def _column(values: ArrayLike, size: int, name: str) -> Floats:
     return np.ascontiguousarray(found)
 
 
-def _each(values: NDArray[np.generic], is_fine: NDArray[np.bool_], sentence: str, cure: str) -> None:
+def _each(values: NDArray[np.generic], is_fine: Bools, sentence: str, cure: str) -> None:
     if is_fine.all():
         return
     row = int(np.flatnonzero(~is_fine)[0])

@@ -56,10 +56,9 @@ class Judge:
 
     def __init__(self, policy: Policy, *, model: str = "-", clock: Callable[[], float]) -> None:
         self.policy, self.model, self._clock = policy, model, clock
-        self._is_paired = policy.kind == "paired"
         self._bets = BETS[policy.kind](policy)
         self._capital = Capital(policy, self._bets)
-        self._tally = Tally(is_paired=self._is_paired)
+        self._tally = Tally()
         self._reference = np.zeros((2, self._bets.cells), dtype=np.int64)
         self._frozen = self._reference[0].copy()
         self._mismatch = mismatch.Mismatch()
@@ -84,14 +83,14 @@ class Judge:
 
         arm: 0 champion, 1 canary. value: 1.0 = failed and 0.0 = not, or milliseconds. canary_share: the share in force when
         the call was routed, the same number for both arms, in (0, 1). unit: who called; bets once. shadow: the other
-        version's value on the same call, for a paired policy, which needs no share. at_s: event time.
+        version's value on the same call, if it scored it too; then no share is needed. at_s: event time.
         Raises SpecError for what cannot be; the call then counts for nothing.
         """
         if self._verdict is not None:
             return None
         call = admit.one(self.policy, arm, value, canary_share, shadow)
         row = self._bets.class_of(call.value) if call.label >= 0 else -1
-        is_drawn, may_bet = self._admit_unit(unit, arm, call.share, would_bet=row >= 0)
+        is_drawn, may_bet = self._admit_unit(unit, arm, call, would_bet=row >= 0)
         self._tally.one(arm, call)
         if is_drawn:
             self._mismatch = mismatch.after(self._mismatch, arm, call.share)
@@ -119,15 +118,14 @@ class Judge:
     ) -> Verdict | None:
         """Many calls in canonical order, as `observe` takes them one by one; the calls behind one that decides are left.
 
-        arm, value, unit, shadow, at_s: shape (n,); canary_share: shape (n,), or one number for all.
+        arm, value, unit, shadow, at_s: shape (n,), NaN where a call has no shadow; canary_share: shape (n,), or one number.
         Raises SpecError naming the first row that cannot be; then none of the batch counts.
         """
         if self._verdict is not None:
             return None
         rows = admit.many(self.policy, arm, value, canary_share, unit, shadow, at_s)
         row = np.where(rows.label >= 0, self._bets.classes(rows.value), -1)
-        everybody = np.arange(0 if self._is_paired else rows.arm.size)
-        drawn = self._firsts(self._watched, rows, everybody)
+        drawn = self._firsts(self._watched, rows, np.flatnonzero(~rows.is_pair))
         placed = self._firsts(self._bettors, rows, np.flatnonzero(row >= 0))
         start = 0
         while start < rows.arm.size and self._verdict is None:
@@ -144,6 +142,7 @@ class Judge:
                 engine=ENGINE,
                 model=self.model,
                 calls=(tally.calls[0], tally.calls[1]),
+                pairs=tally.pairs,
                 events=(tally.bad[0], tally.bad[1]),
                 repeated=tally.repeated,
                 shares=tuple(tally.shares.items()),
@@ -176,7 +175,7 @@ class Judge:
             )
         tally, capital = self._tally, self._capital
         tally.calls, tally.bad, tally.repeated = list(held.calls), list(held.events), held.repeated
-        tally.shares, tally.fingerprint = dict(held.shares), held.fingerprint
+        tally.shares, tally.fingerprint, tally.pairs = dict(held.shares), held.fingerprint, held.pairs
         capital.harm, capital.less = np.array(held.harm), np.array(held.less)
         capital.ratio.cells = {share: [champion, canary] for share, champion, canary in held.ratio_cells}
         capital.ratio.rest = np.array(held.ratio_rest)
@@ -189,14 +188,14 @@ class Judge:
         self._watched.unpack(held.watched)
         self._verdict = held.verdict
 
-    def _admit_unit(self, unit: str | int | None, arm: int, share: float, *, would_bet: bool) -> tuple[bool, bool]:
+    def _admit_unit(self, unit: str | int | None, arm: int, call: admit.One, *, would_bet: bool) -> tuple[bool, bool]:
         """Whether the call counts for the sample ratio, and whether its unit has not bet yet."""
         if unit is None:
-            return not self._is_paired, True
-        is_watched = not self._is_paired and not self._watched.is_full
+            return not call.is_pair, True
+        is_watched = not call.is_pair and not self._watched.is_full
         if not (is_watched or would_bet):
             return False, False
-        hashed, arm = admit.hashed(self.policy, unit, arm, share)
+        hashed, arm = admit.hashed(self.policy, unit, arm, call.share, is_pair=call.is_pair)
         is_drawn = is_watched and self._watched.is_first(hashed, arm, NOBODY_NEW)
         may_bet = would_bet and self._bettors.is_first(hashed, arm, NOBODY_NEW)
         if is_drawn:
@@ -217,7 +216,9 @@ class Judge:
             if unit is None:
                 found.append(place)
                 continue
-            hashed, arm = admit.hashed(self.policy, unit, int(rows.arm[place]), float(rows.share[place]))
+            hashed, arm = admit.hashed(
+                self.policy, unit, int(rows.arm[place]), float(rows.share[place]), is_pair=bool(rows.is_pair[place])
+            )
             if units.is_first(hashed, arm, fresh):
                 fresh[hashed | arm] = place
                 found.append(place)

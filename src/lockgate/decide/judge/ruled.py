@@ -86,8 +86,8 @@ def evidence(facts: Facts, ruling: Ruling) -> Evidence:
         path=tuple(look.log_e_no_worse or 0.0 if ruling is Ruling.PASS else look.log_e for look in looks),
         looks=tuple(looks),
         shares=tuple(tally.shares.items()),
-        exposure=0 if policy.kind == "paired" else tally.calls[1],
-        extra_events=None if policy.kind in ("latency", "paired") else _extra(tally),
+        exposure=tally.calls[1] - tally.pairs,
+        extra_events=None if policy.kind == "latency" or tally.pairs else _extra(tally),
         digest=f"{tally.fingerprint:016x}",
         detail=detail,
     )

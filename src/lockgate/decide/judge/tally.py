@@ -17,10 +17,12 @@ _POWERS = np.multiply.accumulate(np.array([1] + [_PRIME] * CHUNK, dtype=np.uint6
 
 
 class Tally:
-    """calls, bad: by arm, champion first. shares: calls under each of the first 64 shares, later ones lumped."""
+    """calls, bad: by arm, champion first; a pair is a call of each. shares: calls under each of the first 64 shares, later
+    ones lumped.
+    """
 
-    def __init__(self, *, is_paired: bool) -> None:
-        self._is_paired = is_paired
+    def __init__(self) -> None:
+        self.pairs = 0
         self.calls, self.bad, self.repeated = [0, 0], [0, 0], 0
         self.shares: dict[float, int] = {}
         self.fingerprint = 0
@@ -28,11 +30,12 @@ class Tally:
     @property
     def total(self) -> int:
         """Calls answered: a pair is one."""
-        return self.calls[0] if self._is_paired else self.calls[0] + self.calls[1]
+        return self.calls[0] + self.calls[1] - self.pairs
 
     def one(self, arm: int, call: One) -> None:
-        if self._is_paired:
+        if call.is_pair:
             self.calls = [self.calls[0] + 1, self.calls[1] + 1]
+            self.pairs += 1
         else:
             self.calls[arm] += 1
             self._share(call.share, 1)
@@ -44,12 +47,11 @@ class Tally:
     def many(self, rows: Rows) -> None:
         """At most 8,192 rows."""
         size = rows.arm.size
-        if self._is_paired:
-            self.calls = [calls + size for calls in self.calls]
-        else:
-            canary = int(rows.arm.sum())
-            self.calls = [self.calls[0] + size - canary, self.calls[1] + canary]
-            self._count_shares(rows.share)
+        pairs, canary = int(rows.is_pair.sum()), int(rows.arm[~rows.is_pair].sum())
+        self.calls = [self.calls[0] + size - canary, self.calls[1] + pairs + canary]
+        self.pairs += pairs
+        if pairs < size:
+            self._count_shares(rows.share[~rows.is_pair])
         bad = rows.bad.sum(axis=0)
         self.bad = [self.bad[0] + int(bad[0]), self.bad[1] + int(bad[1])]
         # A polynomial in a prime, modulo 2^64: whole numbers, so that batches and single calls agree.
