@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lockgate.records.evidence import Verdict as Verdict
     from lockgate.records.policy import Policy as Policy
+    from lockgate.workspace.comparing import compare as compare
     from lockgate.workspace.judging import Judge as Judge
     from lockgate.workspace.workspace import Workspace as Workspace
 
@@ -16,8 +17,9 @@ _PUBLIC = {
     "Policy": "lockgate.records.policy",
     "Verdict": "lockgate.records.evidence",
     "Workspace": "lockgate.workspace.workspace",
+    "compare": "lockgate.workspace.comparing",
 }
-__all__ = ["Judge", "Policy", "Verdict", "Workspace"]
+__all__ = ["Judge", "Policy", "Verdict", "Workspace", "compare"]
 
 
 def __getattr__(name: str) -> Any:

@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lockgate.monitor.evidence import merge
 from lockgate.records import Cell
 from lockgate.stats import label_bet
 
+NONE = Cell(share=0.25)
 pair = st.tuples(st.integers(0, 1000), st.integers(0, 1000))
 cells = st.lists(
     st.builds(
         Cell,
-        share=st.sampled_from((0.0, 0.05, 0.25, 0.5, 1.0)),
+        share=st.just(0.25),
         calls=pair,
         failures=pair,
         pairs=st.integers(0, 1000),
@@ -27,26 +27,24 @@ cells = st.lists(
 
 
 @given(cells, st.randoms(use_true_random=False))
-def test_cells_merge_to_the_same_counts_in_any_order(found: list[Cell], chance: object) -> None:
+def test_cells_of_one_share_add_up_to_the_same_counts_in_any_order(found: list[Cell], chance: object) -> None:
     shuffled = list(found)
     chance.shuffle(shuffled)  # type: ignore[attr-defined]
-    assert merge(found) == merge(shuffled)
-    assert list(merge(found)) == sorted({cell.share for cell in found})
+    assert sum(found, NONE) == sum(shuffled, NONE)
 
 
 @given(cells, st.integers(0, 12))
-def test_merging_parts_first_changes_nothing(found: list[Cell], cut: int) -> None:
-    parts = [*merge(found[:cut]).values(), *merge(found[cut:]).values()]
-    assert merge(parts) == merge(found)
+def test_adding_parts_first_changes_nothing(found: list[Cell], cut: int) -> None:
+    assert sum(found[:cut], NONE) + sum(found[cut:], NONE) == sum(found, NONE)
 
 
 @given(cells)
-def test_merging_loses_no_call_and_invents_none(found: list[Cell]) -> None:
-    merged = merge(found).values()
+def test_adding_loses_no_call_and_invents_none(found: list[Cell]) -> None:
+    added = sum(found, NONE)
     for arm in (0, 1):
-        assert sum(cell.calls[arm] for cell in merged) == sum(cell.calls[arm] for cell in found)
-        assert sum(cell.failures[arm] for cell in merged) == sum(cell.failures[arm] for cell in found)
-    assert sum(cell.pairs for cell in merged) == sum(cell.pairs for cell in found)
+        assert added.calls[arm] == sum(cell.calls[arm] for cell in found)
+        assert added.failures[arm] == sum(cell.failures[arm] for cell in found)
+    assert added.pairs == sum(cell.pairs for cell in found)
 
 
 bets = st.lists(st.tuples(st.sampled_from((0.0, 0.05, 0.25, 0.5, 1.0)), st.integers(0, 200), st.integers(0, 200)))

@@ -35,6 +35,33 @@ def roc_auc(value: Floats, outcome: Floats) -> float:
     return float((ranks[positive].sum() - n1 * (n1 + 1) / 2) / (n1 * n0))
 
 
+def average_precision(value: Floats, outcome: Floats) -> float:
+    """Area under precision over recall, as a sum of steps, ties together; nan without positives (Davis, Goadrich 2006)."""
+    positive = outcome >= 0.5
+    if not positive.any():
+        return float("nan")
+    order = np.argsort(-value, kind="stable")
+    hits = np.cumsum(positive[order])
+    last = np.append(np.flatnonzero(np.diff(value[order])), value.size - 1)
+    found = hits[last]
+    return float((np.diff(found, prepend=0) * found / (last + 1)).sum() / positive.sum())
+
+
+def f1(value: Floats, outcome: Floats) -> float:
+    """Twice the hits over predicted and true positives together, cut at one half; 0 where there are none of either."""
+    predicted, positive = value >= 0.5, outcome >= 0.5
+    total = int(predicted.sum()) + int(positive.sum())
+    return 2.0 * int((predicted & positive).sum()) / total if total else 0.0
+
+
+def calibration_error(value: Floats, outcome: Floats) -> float:
+    """Mean distance of chance and frequency over ten bins of equal width, weighted by rows (Naeini et al. 2015)."""
+    place = np.minimum((value * 10).astype(np.int64), 9)
+    rows = np.bincount(place, minlength=10)
+    gap = np.abs(np.bincount(place, weights=value, minlength=10) - np.bincount(place, weights=outcome, minlength=10))
+    return float(gap.sum() / rows.sum())
+
+
 def brier(value: Floats, outcome: Floats) -> float:
     return float(np.mean((value - outcome) ** 2))
 
@@ -55,6 +82,9 @@ SUMMARIES = {
     metric.name: metric
     for metric in (
         SummaryMetric(name="roc_auc", tasks=("binary",), direction="up", of=roc_auc),
+        SummaryMetric(name="average_precision", tasks=("binary",), direction="up", of=average_precision),
+        SummaryMetric(name="f1", tasks=("binary",), direction="up", of=f1),
+        SummaryMetric(name="calibration_error", tasks=("binary",), direction="down", of=calibration_error),
         SummaryMetric(name="log_loss", tasks=("binary",), direction="down", of=_mean_of("log_loss")),
         SummaryMetric(name="brier", tasks=("binary",), direction="down", of=brier),
         SummaryMetric(name="absolute_error", tasks=("regression",), direction="down", of=_mean_of("absolute_error")),

@@ -45,7 +45,7 @@ def pair_block(
     day: float, calls: Sequence[Call], *, rollout: Rollout, loss: Loss, is_replayed: bool = False
 ) -> PairBlock:
     """What both arms said of the same calls. Only calls of this rollout count, and only those both arms scored."""
-    own = [call for call in calls if call.prediction.rollout == rollout.id]
+    own = sorted((call for call in calls if call.prediction.rollout == rollout.id), key=lambda call: call.key)
     known = [
         (champion, challenger, call.outcome.value)
         for call in own

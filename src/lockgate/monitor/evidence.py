@@ -1,28 +1,25 @@
-"""What is known of a rollout: its blocks, and the open days' counts."""
+"""What is known of a rollout's worth: its blocks, in one canonical order."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lockgate.decide.harm import HarmInput
-from lockgate.records import Cell, PairBlock, Rollout
+from lockgate.records import PairBlock, Rollout
 
 Floats = NDArray[np.float64]
 FEWEST_PAIRS = 30
 
 
 class RolloutEvidence:
-    """One rollout's evidence in one canonical order: days by their start."""
+    """One rollout's blocks, by their start."""
 
-    def __init__(self, rollout: Rollout, blocks: Iterable[PairBlock], open_cells: Mapping[float, Cell]) -> None:
+    def __init__(self, rollout: Rollout, blocks: Iterable[PairBlock]) -> None:
         self.rollout = rollout
-        self.blocks = sorted(blocks, key=lambda block: block.start_s)
-        # A day with a handful of pairs is no observation of a day: its calls go on counting for harm.
-        self.judged = [block for block in self.blocks if block.scored >= FEWEST_PAIRS]
-        self.cells = merge([cell for block in self.blocks for cell in block.cells] + list(open_cells.values()))
+        # A day with a handful of pairs is no observation of a day: its calls count for harm alone.
+        self.judged = sorted((b for b in blocks if b.scored >= FEWEST_PAIRS), key=lambda block: block.start_s)
 
     @property
     def history(self) -> Floats:
@@ -32,21 +29,10 @@ class RolloutEvidence:
     def differences(self) -> Floats:
         return np.array([block.difference for block in self.judged], dtype=np.float64)
 
-    def harm_input(self) -> HarmInput:
-        return HarmInput(
-            cells=list(self.cells.values()),
-            champion_loss=np.array([block.champion_loss / block.scored for block in self.judged], dtype=np.float64),
-            challenger_loss=np.array([block.challenger_loss / block.scored for block in self.judged], dtype=np.float64),
-            history=self.history,
-        )
+    @property
+    def champion_loss(self) -> Floats:
+        return np.array([block.champion_loss / block.scored for block in self.judged], dtype=np.float64)
 
-    def cell(self, share: float) -> Cell:
-        return self.cells.get(share, Cell(share=share))
-
-
-def merge(cells: Sequence[Cell]) -> dict[float, Cell]:
-    """Counts by share, in the order of the shares: exact integers, so any order of merging gives the same."""
-    found: dict[float, Cell] = {}
-    for cell in cells:
-        found[cell.share] = found.get(cell.share, Cell(share=cell.share)) + cell
-    return dict(sorted(found.items()))
+    @property
+    def challenger_loss(self) -> Floats:
+        return np.array([block.challenger_loss / block.scored for block in self.judged], dtype=np.float64)

@@ -10,6 +10,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from lockgate.records import Cell, Outcome, Prediction, Shadow
 from lockgate.records.duration import UNITS_S
@@ -17,6 +18,11 @@ from lockgate.records.prediction import LogEntry
 
 DAY_S = UNITS_S["d"]
 INPUT = "input "
+# Event time by which all workers' calls of an instant are in the log, and how long a call waits for its shadow.
+SLACK_S = 1.0
+PATIENCE_S = 60.0
+
+Key = tuple[float, str]
 
 
 @dataclass(slots=True)
@@ -26,6 +32,7 @@ class Call:
     prediction: Prediction
     shadows: dict[str, Shadow] = field(default_factory=dict[str, Shadow])
     outcome: Outcome | None = None
+    is_judged: bool = False
 
     def value_of(self, version: str) -> float | None:
         """What `version` said of this call, whoever served it; None where it did not say or failed."""
@@ -33,6 +40,11 @@ class Call:
             return None if self.prediction.failure else self.prediction.value
         shadow = self.shadows.get(version)
         return shadow.value if shadow else None
+
+    @property
+    def key(self) -> Key:
+        """Where the call stands in the canonical order: by event time, then by id."""
+        return self.prediction.asked_s, self.prediction.id
 
 
 class Fold:
@@ -47,6 +59,8 @@ class Fold:
         self._days: dict[float, dict[str, Call]] = defaultdict(dict)
         self._by_id: dict[str, Call] = {}
         self._early: dict[str, list[Shadow | Outcome]] = defaultdict(list)
+        self._unripe: list[Call] = []
+        self.late_shadows: list[str] = []
 
     def feed(self, entries: Iterable[LogEntry]) -> None:
         """Take in more of the log; entries of other models are passed over."""
@@ -61,8 +75,29 @@ class Fold:
     def closable(self) -> Iterator[tuple[float, list[Call]]]:
         """Days that have matured, oldest first: over, and older than the horizon by event time."""
         for day in sorted(self._days):
-            if day + DAY_S + self._horizon_s <= self.watermark_s:
-                yield day, list(self._days[day].values())
+            # Nothing closes before the guardrails, which wait for shadows, have passed it.
+            if day + DAY_S + max(self._horizon_s, PATIENCE_S) <= self.watermark_s:
+                yield day, sorted(self._days[day].values(), key=lambda call: call.key)
+
+    def ripe(self, rollout: str) -> list[Call]:
+        """Calls of a rollout that are ready to be judged and have not been handed out before, in canonical order.
+
+        A call is ready behind the watermark, and once its shadow is there too or is not waited for any longer; those
+        behind one that waits wait with it. Calls of other rollouts are passed over for good.
+        """
+        self._unripe = sorted(
+            (call for call in self._unripe if call.prediction.rollout == rollout), key=lambda call: call.key
+        )
+        ready = 0
+        for call in self._unripe:
+            age_s = self.watermark_s - call.prediction.asked_s
+            if age_s < SLACK_S or (age_s < PATIENCE_S and not call.shadows):
+                break
+            ready += 1
+        found, self._unripe = self._unripe[:ready], self._unripe[ready:]
+        for call in found:
+            call.is_judged = True
+        return found
 
     def close(self, day: float) -> None:
         """Forget a day whose blocks are written."""
@@ -74,10 +109,6 @@ class Fold:
     def open_calls(self) -> Iterator[Call]:
         for day in sorted(self._days):
             yield from self._days[day].values()
-
-    def open_cells(self, rollout: str) -> dict[float, Cell]:
-        """Counts of the open days' calls of one rollout, by share."""
-        return cells((call for call in self.open_calls()), rollout)
 
     def _drop_early(self) -> None:
         """Facts of closed days whose call never came: counted, and kept in the log alone."""
@@ -94,22 +125,25 @@ class Fold:
             return
         call = Call(prediction)
         self._days[day][prediction.id] = self._by_id[prediction.id] = call
+        if prediction.rollout is not None:
+            self._unripe.append(call)
         for fact in self._early.pop(prediction.id, ()):
-            _attach(call, fact)
+            self._attach(call, fact)
 
     def _take_fact(self, fact: Shadow | Outcome) -> None:
         call = self._by_id.get(fact.id)
         if call is not None:
-            _attach(call, fact)
+            self._attach(call, fact)
         elif not isinstance(fact, Shadow) or fact.asked_s >= self._closed_until_s:
             self._early[fact.id].append(fact)
 
-
-def _attach(call: Call, fact: Shadow | Outcome) -> None:
-    if isinstance(fact, Shadow):
-        call.shadows.setdefault(fact.version, fact)
-    elif call.outcome is None or fact.received_s >= call.outcome.received_s:
-        call.outcome = fact
+    def _attach(self, call: Call, fact: Shadow | Outcome) -> None:
+        if isinstance(fact, Shadow):
+            if call.is_judged and not call.shadows:
+                self.late_shadows.append(fact.id)
+            call.shadows.setdefault(fact.version, fact)
+        elif call.outcome is None or fact.received_s >= call.outcome.received_s:
+            call.outcome = fact
 
 
 def cells(calls: Iterable[Call], rollout: str) -> dict[float, Cell]:
@@ -125,26 +159,40 @@ def cells(calls: Iterable[Call], rollout: str) -> dict[float, Cell]:
 def count(call: Call) -> Cell:
     """One call's counts."""
     prediction = call.prediction
-    is_challenger = prediction.arm == "challenger"
-    has_failed = prediction.failure is not None
-    one = (0, 1) if is_challenger else (1, 0)
-    failures = one if has_failed else (0, 0)
-    shadow = next((s for s in call.shadows.values() if s.rollout == prediction.rollout), None)
-    if shadow is None:
+    one = (0, 1) if prediction.arm == "challenger" else (1, 0)
+    failures = one if prediction.failure is not None else (0, 0)
+    pair = paired(call)
+    if pair is None:
         return Cell(share=prediction.share, calls=one, failures=failures)
-    of_row = frozenset(flag for flag in prediction.flags if not flag.startswith(INPUT))
-    served = (has_failed, breaks(prediction.flags, of_row))
-    other = (shadow.failure is not None, breaks(shadow.flags, of_row))
-    champion, challenger = (other, served) if is_challenger else (served, other)
     return Cell(
         share=prediction.share,
         calls=one,
         failures=failures,
         pairs=1,
-        failed_only=_only(champion[0], challenger[0]),
-        broke_only=_only(champion[1], challenger[1]),
-        bad=int(challenger[0] or challenger[1]),
+        failed_only=_only(pair.failed),
+        broke_only=_only(pair.broke),
+        bad=int(pair.failed[1] or pair.broke[1]),
     )
+
+
+class Pair(NamedTuple):
+    """What both versions did on one call, champion first."""
+
+    failed: tuple[bool, bool]
+    broke: tuple[bool, bool]
+
+
+def paired(call: Call) -> Pair | None:
+    """The pair of a call that both versions scored, None where one is missing."""
+    prediction = call.prediction
+    shadow = next((s for s in call.shadows.values() if s.rollout == prediction.rollout), None)
+    if shadow is None:
+        return None
+    of_row = frozenset(flag for flag in prediction.flags if not flag.startswith(INPUT))
+    served = (prediction.failure is not None, breaks(prediction.flags, of_row))
+    other = (shadow.failure is not None, breaks(shadow.flags, of_row))
+    champion, challenger = (other, served) if prediction.arm == "challenger" else (served, other)
+    return Pair(failed=(champion[0], challenger[0]), broke=(champion[1], challenger[1]))
 
 
 def breaks(flags: tuple[str, ...], of_row: frozenset[str]) -> bool:
@@ -154,5 +202,6 @@ def breaks(flags: tuple[str, ...], of_row: frozenset[str]) -> bool:
     return any(flag.startswith(INPUT) and flag.removeprefix(INPUT) not in of_row for flag in flags)
 
 
-def _only(champion: bool, challenger: bool) -> tuple[int, int]:
+def _only(which: tuple[bool, bool]) -> tuple[int, int]:
+    champion, challenger = which
     return int(champion and not challenger), int(challenger and not champion)

@@ -1,12 +1,11 @@
-"""A running rollout, judged: its guardrails at every look, its worth at every matured day."""
+"""A running rollout, judged: its guardrails at every call, its worth at every matured day."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lockgate.decide.harm import harm
+from lockgate.decide.harm import quality
 from lockgate.decide.judgement import Judgement
-from lockgate.decide.safety import safety
 from lockgate.decide.worth import worth
 from lockgate.monitor.evidence import RolloutEvidence
 from lockgate.monitor.verdicts import verdict
@@ -14,45 +13,54 @@ from lockgate.records import ModelSpec, Ruling, Verdict
 
 
 def judge(
-    spec: ModelSpec, evidence: RolloutEvidence, standing: Sequence[Verdict], *, at_s: float, now_s: float
+    spec: ModelSpec,
+    evidence: RolloutEvidence,
+    by_call: Sequence[Judgement],
+    standing: Sequence[Verdict],
+    *,
+    at_s: float,
+    now_s: float,
 ) -> list[Verdict]:
-    """The verdicts that are new. standing: those of this rollout so far.
+    """The verdicts that are new. by_call: what the guardrails say of the calls; standing: this rollout's so far.
 
     A guardrail speaks once, when it is crossed; safety once per step; worth at each day that has matured. A gate that has
     spoken for good is not asked again: its error rate was for one crossing.
     """
     rollout = evidence.rollout
     settled = {v.gate.name for v in standing if v.ruling is not Ruling.UNDECIDED}
-    found = [*_guardrails(evidence, settled), *_safety(evidence, settled), *_worth(spec, evidence, standing, settled)]
+    found = [item for item in by_call if item.gate.name not in settled]
+    found += [*_quality(evidence, standing, settled), *_worth(spec, evidence, standing, settled)]
     subject = (rollout.challenger, rollout.champion)
     return [
-        verdict(item, model=rollout.model, subject=subject, rollout=rollout.id, at_s=at_s, now_s=now_s)
+        verdict(
+            item,
+            model=rollout.model,
+            subject=subject,
+            rollout=rollout.id,
+            at_s=item.evidence.until_s or at_s,
+            now_s=now_s,
+        )
         for item in found
     ]
 
 
-def _guardrails(evidence: RolloutEvidence, settled: set[str]) -> list[Judgement]:
-    spec = evidence.rollout.spec
-    names = [name for name in spec.guardrails if f"guardrail {name}" not in settled]
-    judged = [harm(name, spec, evidence.harm_input()) for name in names]
-    return [item for item in judged if item.ruling is Ruling.FAIL]
-
-
-def _safety(evidence: RolloutEvidence, settled: set[str]) -> list[Judgement]:
+def _quality(evidence: RolloutEvidence, standing: Sequence[Verdict], settled: set[str]) -> list[Judgement]:
     rollout = evidence.rollout
-    step = rollout.step
-    if step.kind == "replay" or f"safe at {step.name}" in settled:
+    if "quality" not in rollout.spec.guardrails or "guardrail quality" in settled or not _is_new(evidence, standing):
         return []
-    guarded = sum(rung.kind != "replay" and rung.share < 1.0 for rung in rollout.steps)
-    item = safety(rollout.spec, step, evidence.cell(step.share), steps=guarded)
-    return [item] if item.ruling is Ruling.PASS else []
+    item = quality(
+        rollout.spec,
+        champion_loss=evidence.champion_loss,
+        challenger_loss=evidence.challenger_loss,
+        history=evidence.history,
+    )
+    return [item] if item.ruling is Ruling.FAIL else []
 
 
 def _worth(
     spec: ModelSpec, evidence: RolloutEvidence, standing: Sequence[Verdict], settled: set[str]
 ) -> list[Judgement]:
-    seen = max((v.evidence.blocks for v in standing if v.gate.name == "worth"), default=0)
-    if "worth" in settled or len(evidence.judged) <= seen:
+    if "worth" in settled or not _is_new(evidence, standing):
         return []
     rollout = evidence.rollout
     return [
@@ -64,3 +72,8 @@ def _worth(
             history=evidence.history,
         )
     ]
+
+
+def _is_new(evidence: RolloutEvidence, standing: Sequence[Verdict]) -> bool:
+    """Whether a day has matured since worth was last judged."""
+    return len(evidence.judged) > max((v.evidence.blocks for v in standing if v.gate.name == "worth"), default=0)

@@ -6,11 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lockgate.decide.judgement import Judgement
 from lockgate.metrics import loss
 from lockgate.monitor import champion, guard
 from lockgate.monitor.blocks import champion_block, pair_block
 from lockgate.monitor.evidence import RolloutEvidence
 from lockgate.monitor.fold import DAY_S, Call, Fold
+from lockgate.monitor.harm import HarmWatch
 from lockgate.monitor.health import health
 from lockgate.records import (
     Alarm,
@@ -25,6 +27,7 @@ from lockgate.records import (
     Verdict,
 )
 from lockgate.records.duration import seconds
+from lockgate.records.harm_state import HarmState
 from lockgate.records.prediction import LogEntry
 from lockgate.store.ports import Records
 
@@ -46,6 +49,7 @@ class Watch:
         self._loss = loss(spec.metric, spec.task)
         self._blocks = records.all(Block, model)
         self._watched: tuple[str, int] | None = None
+        self._harm: HarmWatch | None = None
         closed_s = max((block.end_s for block in self._blocks), default=-math.inf)
         self._fold = Fold(model, horizon_s=seconds(spec.outcomes.horizon), closed_until_s=closed_s)
 
@@ -68,10 +72,14 @@ class Watch:
         self._fold.feed(entries)
 
     def look(self, routing: Routing, rollout: Rollout | None, facts: ChampionFacts, *, now_s: float) -> list[Verdict]:
-        """Close what has matured and judge. Returns the verdicts that are new; they are written already."""
-        self._close(routing, rollout, facts)
-        found = self._judge_rollout(rollout, now_s) if rollout is not None and rollout.is_running else []
-        self._records.write(*found)
+        """Judge what is ripe and close what has matured. Returns the verdicts that are new; they are written already."""
+        running = rollout if rollout is not None and rollout.is_running else None
+        # Before days are closed: a closed day's calls are forgotten.
+        by_call = [] if running is None else self._harm_of(running).look(running, self._fold)
+        has_closed = self._close(routing, rollout, facts)
+        found = [] if running is None else self._judge_rollout(running, by_call, now_s)
+        held = [self._harm.state()] if self._harm is not None and (found or has_closed) else []
+        self._records.write(*found, *held)
         return found
 
     def watch_champion(self, routing: Routing, facts: ChampionFacts, *, now_s: float) -> list[Alarm]:
@@ -103,8 +111,14 @@ class Watch:
             )
         )
 
-    def _close(self, routing: Routing, rollout: Rollout | None, facts: ChampionFacts) -> None:
-        for day, calls in list(self._fold.closable()):
+    def _harm_of(self, rollout: Rollout) -> HarmWatch:
+        if self._harm is None or self._harm.rollout != rollout.id:
+            self._harm = HarmWatch(rollout, self._records.get(HarmState, rollout.id))
+        return self._harm
+
+    def _close(self, routing: Routing, rollout: Rollout | None, facts: ChampionFacts) -> bool:
+        closable = list(self._fold.closable())
+        for day, calls in closable:
             block = champion_block(
                 day,
                 calls,
@@ -116,17 +130,18 @@ class Watch:
             self._records.write(block, *self._pair_blocks(day, calls, rollout))
             self._blocks.append(block)
             self._fold.close(day)
+        return bool(closable)
 
     def _pair_blocks(self, day: float, calls: Sequence[Call], rollout: Rollout | None) -> list[PairBlock]:
         if rollout is None or not any(call.prediction.rollout == rollout.id for call in calls):
             return []
         return [pair_block(day, calls, rollout=rollout, loss=self._loss)]
 
-    def _judge_rollout(self, rollout: Rollout, now_s: float) -> list[Verdict]:
+    def _judge_rollout(self, rollout: Rollout, by_call: Sequence[Judgement], now_s: float) -> list[Verdict]:
         blocks = [b for b in self._records.all(PairBlock, self._model) if b.rollout == rollout.id]
         standing = [v for v in self._records.all(Verdict, self._model) if v.rollout == rollout.id]
-        evidence = RolloutEvidence(rollout, blocks, self._fold.open_cells(rollout.id))
-        return guard.judge(self._spec, evidence, standing, at_s=self.event_s, now_s=now_s)
+        evidence = RolloutEvidence(rollout, blocks)
+        return guard.judge(self._spec, evidence, by_call, standing, at_s=self.event_s, now_s=now_s)
 
     def _since_promotion(self, routing: Routing) -> list[Block]:
         """The blocks of the standing champion, from the first whole day after it took over."""

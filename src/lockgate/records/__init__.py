@@ -13,6 +13,7 @@ from lockgate.records.record import Record, decode, digest, encode
 from lockgate.records.rollout import Move, MoveKind, Rollout, RolloutState, Step
 from lockgate.records.routing import Routing
 from lockgate.records.spec import (
+    BudgetSpec,
     ContractSpec,
     GateSpec,
     ModelSpec,
@@ -23,11 +24,13 @@ from lockgate.records.spec import (
     ServerSpec,
     WorkspaceSpec,
 )
+from lockgate.records.spend import Spend, spend_id
 from lockgate.records.version import Lineage, Manifest, Parity, Version
 
 __all__ = [
     "Alarm",
     "Block",
+    "BudgetSpec",
     "Cell",
     "Claim",
     "Column",
@@ -62,6 +65,7 @@ __all__ = [
     "Ruling",
     "ServerSpec",
     "Shadow",
+    "Spend",
     "Step",
     "Verdict",
     "Version",
@@ -69,4 +73,5 @@ __all__ = [
     "decode",
     "digest",
     "encode",
+    "spend_id",
 ]

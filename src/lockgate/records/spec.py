@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
+from lockgate.errors import SpecError
+from lockgate.records.duration import seconds
 from lockgate.records.record import Record
 
 Task = Literal["binary", "regression"]
@@ -57,6 +60,23 @@ class MonitorSpec(Record, frozen=True, kw_only=True):
     drift_at: float = 0.2
 
 
+class BudgetSpec(Record, frozen=True, kw_only=True):
+    """alpha: the total that a model's gates may spend within any stretch of event time as long as `window`; 2 means that
+    at most two wrong verdicts a year are to be expected. Raises SpecError for what cannot be.
+    """
+
+    alpha: float = 2.0
+    window: str = "365d"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.alpha < math.inf:
+            raise SpecError(
+                f"A budget.alpha of {self.alpha} cannot be spent from.",
+                cure="Give the number of wrong verdicts that may be expected within the window, 2 say.",
+            )
+        seconds(self.window)
+
+
 class RetrainSpec(Record, frozen=True, kw_only=True):
     when: tuple[str, ...] = ("degradation",)
 
@@ -96,6 +116,7 @@ class ModelSpec(Record, frozen=True, kw_only=True):
     rollout: RolloutSpec = RolloutSpec()
     monitor: MonitorSpec = MonitorSpec()
     retrain: RetrainSpec = RetrainSpec()
+    budget: BudgetSpec = BudgetSpec()
 
 
 class ServerSpec(Record, frozen=True, kw_only=True):

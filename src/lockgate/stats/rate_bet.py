@@ -14,6 +14,7 @@ from scipy.special import logsumexp, xlog1py, xlogy
 from lockgate.errors import SpecError
 
 Floats = NDArray[np.float64]
+Counts = int | NDArray[np.int64]
 
 UNDER = np.array([0.0, 0.1, 0.25, 0.5, 0.75])
 UNDER_PRIOR = np.array([0.5, 0.2, 0.15, 0.1, 0.05])
@@ -21,32 +22,36 @@ OVER = np.array([0.05, 0.1, 0.25, 0.5, 1.0])
 OVER_PRIOR = np.array([0.15, 0.2, 0.2, 0.2, 0.25])
 
 
-def log_e_over(calls: int, bad: int, *, tolerance: float) -> float:
+def log_e_over(calls: Counts, bad: Counts, *, tolerance: float) -> Floats:
     """Natural log of the e-value for "the rate is over `tolerance`": alternatives part of the way from it to 1.
 
-    Raises SpecError where the counts cannot be, or the tolerance is outside (0, 1).
+    calls, bad: numbers, or arrays of one shape for many looks at once; the result has that shape. Raises SpecError where
+    the counts cannot be, or the tolerance is outside (0, 1).
     """
-    _check(calls, bad, tolerance)
     return _log_mixture(calls, bad, tolerance, tolerance + OVER * (1 - tolerance), OVER_PRIOR)
 
 
-def log_e_under(calls: int, bad: int, *, tolerance: float) -> float:
+def log_e_under(calls: Counts, bad: Counts, *, tolerance: float) -> Floats:
     """Natural log of the e-value for "the rate is under `tolerance`" after `calls`, of which `bad` were bad.
 
-    Raises SpecError where the counts cannot be, or the tolerance is outside (0, 1).
+    calls, bad: numbers, or arrays of one shape for many looks at once; the result has that shape. Raises SpecError where
+    the counts cannot be, or the tolerance is outside (0, 1).
     """
-    _check(calls, bad, tolerance)
     return _log_mixture(calls, bad, tolerance, UNDER * tolerance, UNDER_PRIOR)
 
 
-def _log_mixture(calls: int, bad: int, null: float, rates: Floats, prior: Floats) -> float:
-    clean = calls - bad
-    log_capital = xlogy(bad, rates / null) + xlog1py(clean, -rates) - xlog1py(clean, -null)
-    return float(logsumexp(log_capital + np.log(prior)))
+def _log_mixture(calls: Counts, bad: Counts, null: float, rates: Floats, prior: Floats) -> Floats:
+    seen, events = np.asarray(calls, dtype=np.float64), np.asarray(bad, dtype=np.float64)
+    _check(seen, events, null)
+    bad_calls, clean = events[..., None], (seen - events)[..., None]
+    log_capital = xlogy(bad_calls, rates / null) + xlog1py(clean, -rates) - xlog1py(clean, -null)
+    found = logsumexp(log_capital + np.log(prior), axis=-1)
+    return np.asarray(found, dtype=np.float64)
 
 
-def _check(calls: int, bad: int, tolerance: float) -> None:
-    if not 0 <= bad <= calls:
-        raise SpecError(f"{bad} bad calls among {calls} cannot be.")
+def _check(calls: Floats, bad: Floats, tolerance: float) -> None:
+    wrong = (bad < 0) | (bad > calls)
+    if wrong.any():
+        raise SpecError(f"{bad[wrong].flat[0]:g} bad calls among {calls[wrong].flat[0]:g} cannot be.")
     if not 0 < tolerance < 1:
         raise SpecError(f"A tolerance of {tolerance} is not a rate.", cure="Give a share of calls between 0 and 1.")

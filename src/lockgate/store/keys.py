@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from lockgate.records import Alarm, Block, Dataset, Health, Move, PairBlock, Rollout, Routing, Verdict
+from collections.abc import Callable, Sequence
+
+from lockgate.errors import Conflict, InvariantBroken, SpecError
+from lockgate.records import Alarm, Block, Dataset, Health, Move, PairBlock, Rollout, Routing, Spend, Verdict
 from lockgate.records.entry import EntryKind
+from lockgate.records.harm_state import HarmState
 from lockgate.store.ports import Kept
 
-REPLACED = (Health, Rollout, Routing)
-CHAINED: dict[type, EntryKind] = {Verdict: "verdict", Move: "move", Alarm: "alarm"}
+REPLACED = (HarmState, Health, Rollout, Routing)
+CHAINED: dict[type, EntryKind] = {Verdict: "verdict", Move: "move", Alarm: "alarm", Spend: "spend"}
 
 
 def key(record: Kept) -> str:
@@ -18,6 +22,8 @@ def key(record: Kept) -> str:
         return record.model
     if isinstance(record, Block):
         return f"{record.model}/{record.start_s:.0f}"
+    if isinstance(record, HarmState):
+        return record.rollout
     if isinstance(record, PairBlock):
         return f"{record.rollout}/{record.start_s:.0f}"
     return record.id
@@ -26,3 +32,30 @@ def key(record: Kept) -> str:
 def at_s(record: Kept) -> float:
     """Wall time for the ledger's entry; 0 for what is never chained."""
     return getattr(record, "written_s", 0.0)
+
+
+def refuse_spends(records: Sequence[Kept]) -> None:
+    """Raises InvariantBroken where a spend would be written past its budget."""
+    for record in records:
+        if isinstance(record, Spend):
+            raise InvariantBroken(f"The spend {record.id} was to be written unchecked.", cure="Give it to `spend`.")
+
+
+def new_draws(spends: Sequence[Spend], held: Callable[[str], Spend | None]) -> list[Spend]:
+    """Those that were not drawn before, each once. held: the draw kept under an id.
+
+    Raises SpecError for spends of several models, Conflict where another draw is kept under an id.
+    """
+    models = sorted({spend.model for spend in spends})
+    if len(models) > 1:
+        raise SpecError(
+            f"One budget cannot pay for several models: {', '.join(models)}.", cure="Spend for each by itself."
+        )
+    new: dict[str, Spend] = {}
+    for spend in spends:
+        before = new.get(spend.id) or held(spend.id)
+        if before is None:
+            new[spend.id] = spend
+        elif not spend.repeats(before):
+            raise Conflict(f"Another Spend is kept under {spend.id}; records are written once.")
+    return list(new.values())

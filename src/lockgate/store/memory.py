@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 
+from lockgate.decide import budget
 from lockgate.errors import Conflict
-from lockgate.records import Entry, Routing, encode
+from lockgate.records import BudgetSpec, Entry, Routing, Spend, decode, encode
 from lockgate.records.entry import GENESIS, link
 from lockgate.records.prediction import LogEntry
-from lockgate.store.keys import CHAINED, REPLACED, at_s, key
-from lockgate.store.ports import Cursor, K, Kept
+from lockgate.store.keys import CHAINED, REPLACED, at_s, key, new_draws, refuse_spends
+from lockgate.store.ports import Cursor, K, Kept, Written
 
 
 class MemoryLog:
@@ -49,33 +51,47 @@ class MemoryRecords:
     def __init__(self) -> None:
         self._kept: dict[tuple[type, str], Kept] = {}
         self._ledger: list[Entry] = []
+        self._writing = threading.Lock()
 
-    def write(self, *records: Kept) -> None:
-        fresh: list[Kept] = []
+    def write(self, *records: Written) -> None:
+        refuse_spends(records)
+        fresh: list[Written] = []
         seen: dict[tuple[type, str], Kept] = {}
-        for record in records:
-            place = type(record), key(record)
-            if _is_fresh(record, seen.get(place, self._kept.get(place))):
-                fresh.append(record)
-                seen[place] = record
-        for record in fresh:
-            # A replaced record keeps its place in the order.
-            self._kept[type(record), key(record)] = record
-            if type(record) in CHAINED:
-                self._chain(record)
+        with self._writing:
+            for record in records:
+                place = type(record), key(record)
+                if _is_fresh(record, seen.get(place, self._kept.get(place))):
+                    fresh.append(record)
+                    seen[place] = record
+            self._keep(fresh)
+
+    def spend(self, spec: BudgetSpec, *spends: Spend) -> None:
+        with self._writing:
+            new = new_draws(spends, lambda name: self.get(Spend, name))
+            models = {spend.model for spend in new}
+            drawn = [decode(Spend, e.body) for e in self._ledger if e.kind == "spend" and e.model in models]
+            budget.check_all(spec, drawn, new)
+            self._keep(new)
 
     def get(self, kind: type[K], key: str) -> K | None:
         found = self._kept.get((kind, key))
         return found if isinstance(found, kind) else None
 
     def all(self, kind: type[K], model: str | None = None) -> list[K]:
-        return [r for r in self._kept.values() if isinstance(r, kind) and model in (None, r.model)]
+        return [r for r in list(self._kept.values()) if isinstance(r, kind) and model in (None, r.model)]
 
     def count(self, kind: type[K], model: str) -> int:
         return len(self.all(kind, model))
 
     def entries(self, after: int = 0) -> list[Entry]:
         return self._ledger[after:]
+
+    def _keep(self, fresh: Sequence[Kept]) -> None:
+        for record in fresh:
+            # A replaced record keeps its place in the order.
+            self._kept[type(record), key(record)] = record
+            if type(record) in CHAINED:
+                self._chain(record)
 
     def _chain(self, record: Kept) -> None:
         previous = self._ledger[-1].digest if self._ledger else GENESIS

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from lockgate.records import (
     Alarm,
     Block,
+    BudgetSpec,
     Dataset,
     DatasetRef,
     Entry,
@@ -19,16 +20,19 @@ from lockgate.records import (
     PairBlock,
     Rollout,
     Routing,
+    Spend,
     Verdict,
     Version,
 )
+from lockgate.records.harm_state import HarmState
 from lockgate.records.prediction import LogEntry
 
 if TYPE_CHECKING:
     import polars as pl
 
-Kept = Alarm | Block | Dataset | Health | Move | PairBlock | Rollout | Routing | Verdict | Version
-K = TypeVar("K", Alarm, Block, Dataset, Health, Move, PairBlock, Rollout, Routing, Verdict, Version)
+Written = Alarm | Block | Dataset | HarmState | Health | Move | PairBlock | Rollout | Routing | Verdict | Version
+Kept = Written | Spend
+K = TypeVar("K", Alarm, Block, Dataset, HarmState, Health, Move, PairBlock, Rollout, Routing, Spend, Verdict, Version)
 Cursor = Mapping[str, int]
 
 
@@ -81,13 +85,23 @@ class VersionFolders(Protocol):
 
 
 class Records(Protocol):
-    """Records by kind and key, and the ledger: verdicts, moves and alarms are chained as they are written."""
+    """Records by kind and key, and the ledger: verdicts, moves, alarms and spends are chained as they are written."""
 
-    def write(self, *records: Kept) -> None:
+    def write(self, *records: Written) -> None:
         """All of them in one transaction, or none.
 
         Verdicts, moves and alarms go to the ledger as well. A rollout, a routing or a health replaces the one of its
-        key; anything else is written once: the same again is nothing, another under the same key is a Conflict.
+        key; anything else is written once: the same again is nothing, another under the same key is a Conflict. A spend
+        is refused here: it is written by `spend`, or not at all.
+        """
+        ...
+
+    def spend(self, spec: BudgetSpec, *spends: Spend) -> None:
+        """All of them in one transaction, or none; raises SpecError where together they exceed what is left.
+
+        What is left follows from the ledger's own entries, read in that transaction, so that any number of processes
+        spend no more than there is. The spends are of one model. A draw made before (Spend.repeats) is nothing, also
+        where nothing is left; another under its id is a Conflict.
         """
         ...
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,14 +13,18 @@ import sqlalchemy as sa
 from sqlalchemy import event, exc
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 
+from lockgate.decide import budget
 from lockgate.errors import Conflict, StoreError
-from lockgate.records import Entry, decode, encode
+from lockgate.records import BudgetSpec, Entry, Spend, decode, encode
+from lockgate.records.duration import seconds
 from lockgate.records.entry import GENESIS, link
-from lockgate.store.keys import CHAINED, REPLACED, at_s, key
-from lockgate.store.ports import K, Kept
+from lockgate.store.keys import CHAINED, REPLACED, at_s, key, new_draws, refuse_spends
+from lockgate.store.ports import K, Kept, Written
 
 SCHEMA = 1
 LOCKED_S = 10.0
+# A share of the budget: nearer to it than this, a sum that the database rounded is not enough to go by.
+NEAR = 1 - 1e-9
 _meta = sa.MetaData()
 _record = sa.Table(
     "record",
@@ -53,6 +58,27 @@ _lease = sa.Table(
 )
 _schema = sa.Table("lockgate_schema", _meta, sa.Column("number", sa.Integer, primary_key=True))
 
+# Made once: to build a statement takes longer than to run it.
+_KEPT = sa.select(_record.c.body).where(
+    _record.c.kind == sa.bindparam("kind", type_=sa.String), _record.c.key == sa.bindparam("key", type_=sa.String)
+)
+_KEEP = sa.insert(_record)
+_LAST = sa.select(_ledger.c.number, _ledger.c.digest).order_by(_ledger.c.number.desc()).limit(1)
+_CHAIN = sa.insert(_ledger)
+
+# What is drawn is read from the ledger's own entries: the index holds each draw's time and alpha as the database itself
+# finds them in the chained body, so that no copy is kept beside it. The query must spell its terms as the index does.
+_IN_BODY = {
+    "sqlite": "json_extract(body, '$.{name}')",
+    "postgresql": "(CAST(CAST(body AS jsonb) ->> '{name}' AS double precision))",
+}
+_INDEX = "CREATE INDEX IF NOT EXISTS ledger_spends ON ledger (model, {at_s}, {alpha}) WHERE kind = 'spend'"
+_DRAWN = (
+    "SELECT sum({alpha}) FROM ledger "
+    "WHERE kind = 'spend' AND model = :model AND {at_s} > :since_s AND {at_s} < :until_s"
+)
+_DRAWS = sa.text("SELECT body FROM ledger WHERE kind = 'spend' AND model = :model")
+
 
 def connect(url: str) -> sa.Engine:
     """An engine whose write transactions begin as writers, so that two of them never read the same last link."""
@@ -84,11 +110,18 @@ def create(engine: sa.Engine) -> None:
         found = db.execute(sa.select(_schema.c.number)).scalar()
         if found is None:
             db.execute(sa.insert(_schema).values(number=SCHEMA))
+        db.execute(_in_body(_INDEX, engine))
     if found not in (None, SCHEMA):
         raise StoreError(
             f"The database has schema {found}, and this Lockgate reads schema {SCHEMA}.",
             cure="Install the matching version.",
         )
+
+
+def _in_body(statement: str, engine: sa.Engine) -> sa.TextClause:
+    """The statement, with a draw's time and alpha as this database finds them in an entry's body."""
+    form = _IN_BODY[engine.dialect.name]
+    return sa.text(statement.format(at_s=form.format(name="at_s"), alpha=form.format(name="alpha")))
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
@@ -121,23 +154,32 @@ class SqlRecords:
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
         self._reading = engine.execution_options(reads=True)
+        self._drawn = _in_body(_DRAWN, engine)
 
-    def write(self, *records: Kept) -> None:
+    def write(self, *records: Written) -> None:
+        refuse_spends(records)
         with _named_errors(), self._engine.begin() as db:
-            last = db.execute(
-                sa.select(_ledger.c.number, _ledger.c.digest).order_by(_ledger.c.number.desc()).limit(1)
-            ).first()
-            number, previous = (last.number, last.digest) if last else (0, GENESIS)
+            last = self._last(db)
             for record in records:
                 body = encode(record).decode()
                 if self._keep(db, record, body) and type(record) in CHAINED:
-                    number += 1
-                    previous = self._chain(db, record, body, number, previous)
+                    last = self._chain(db, record, body, last)
+
+    def spend(self, spec: BudgetSpec, *spends: Spend) -> None:
+        with _named_errors(), self._engine.begin() as db:
+            # The last link comes first: whoever adds a draw after it was read takes the number that ours needs.
+            last = self._last(db)
+            new = new_draws(spends, lambda name: self._held(db, name))
+            if new:
+                self._check(db, spec, new)
+            for spend in new:
+                body = encode(spend).decode()
+                self._add(db, spend, body)
+                last = self._chain(db, spend, body, last)
 
     def get(self, kind: type[K], key: str) -> K | None:
-        query = sa.select(_record.c.body).where(_record.c.kind == kind.__name__, _record.c.key == key)
         with _named_errors(), self._reading.begin() as db:
-            body = db.execute(query).scalar()
+            body = db.execute(_KEPT, {"kind": kind.__name__, "key": key}).scalar()
         return None if body is None else decode(kind, body)
 
     def all(self, kind: type[K], model: str | None = None) -> list[K]:
@@ -157,27 +199,56 @@ class SqlRecords:
         with _named_errors(), self._reading.begin() as db:
             return [Entry(**{str(name): value for name, value in row.items()}) for row in db.execute(query).mappings()]
 
-    def _keep(self, db: sa.Connection, record: Kept, body: str) -> bool:
+    def _last(self, db: sa.Connection) -> tuple[int, str]:
+        """The ledger's last link: its number and digest."""
+        last = db.execute(_LAST).first()
+        return (last.number, last.digest) if last else (0, GENESIS)
+
+    def _held(self, db: sa.Connection, name: str) -> Spend | None:
+        body = db.execute(_KEPT, {"kind": Spend.__name__, "key": name}).scalar()
+        return None if body is None else decode(Spend, body)
+
+    def _check(self, db: sa.Connection, spec: BudgetSpec, new: Sequence[Spend]) -> None:
+        """Raises SpecError where the draws exceed what is left.
+
+        The sum is a bound: all that any stretch with a new draw in it may hold, and a second more. Only where it comes
+        near the budget are the draws themselves read, and judged by the one rule that there is.
+        """
+        model, length = new[0].model, seconds(spec.window) + 1
+        since_s, until_s = min(s.at_s for s in new) - length, max(s.at_s for s in new) + length
+        stretch = {"model": model, "since_s": since_s, "until_s": until_s}
+        drawn: float = db.execute(self._drawn, stretch).scalar() or 0.0
+        if drawn + math.fsum(s.alpha for s in new) > NEAR * spec.alpha:
+            bodies = db.execute(_DRAWS, {"model": model}).scalars()
+            budget.check_all(spec, [decode(Spend, body) for body in bodies], new)
+
+    def _keep(self, db: sa.Connection, record: Written, body: str) -> bool:
         """Whether anything was written."""
         kind, name = type(record).__name__, key(record)
-        place = (_record.c.kind == kind) & (_record.c.key == name)
-        held = db.execute(sa.select(_record.c.body).where(place)).scalar()
+        held = db.execute(_KEPT, {"kind": kind, "key": name}).scalar()
         if held is None:
-            db.execute(sa.insert(_record).values(kind=kind, key=name, model=record.model, body=body))
+            self._add(db, record, body)
             return True
         if isinstance(record, REPLACED):
+            place = (_record.c.kind == kind) & (_record.c.key == name)
             db.execute(sa.update(_record).where(place).values(body=body))
             return True
         if held != body:
             raise Conflict(f"Another {kind} is kept under {name}; records are written once.")
         return False
 
-    def _chain(self, db: sa.Connection, record: Kept, body: str, number: int, previous: str) -> str:
-        kind = CHAINED[type(record)]
-        digest = link(previous, number, kind, key(record), body)
+    def _add(self, db: sa.Connection, record: Kept, body: str) -> None:
+        place = {"kind": type(record).__name__, "key": key(record), "model": record.model}
+        db.execute(_KEEP, place | {"body": body})
+
+    def _chain(self, db: sa.Connection, record: Kept, body: str, last: tuple[int, str]) -> tuple[int, str]:
+        """Adds the link, and gives it as the last one."""
+        number, previous = last[0] + 1, last[1]
+        kind, name = CHAINED[type(record)], key(record)
+        digest = link(previous, number, kind, name, body)
         values = {"number": number, "previous": previous, "digest": digest, "kind": kind, "model": record.model}
-        db.execute(sa.insert(_ledger).values(**values, subject=key(record), body=body, written_s=at_s(record)))
-        return digest
+        db.execute(_CHAIN, values | {"subject": name, "body": body, "written_s": at_s(record)})
+        return number, digest
 
 
 class SqlLease:

@@ -10,13 +10,13 @@ import pytest
 from lockgate.decide import ladder
 from lockgate.decide.decay import decay
 from lockgate.decide.drift import drift, shifts
-from lockgate.decide.harm import GUARDRAILS, HarmInput, harm
+from lockgate.decide.harm import quality
 from lockgate.decide.judgement import worst
 from lockgate.decide.offline import offline_gate
-from lockgate.decide.safety import safety, tolerance
+from lockgate.decide.safety import margin, tolerance
 from lockgate.decide.worth import first_crossing, worth
 from lockgate.errors import SpecError
-from lockgate.records import Cell, ColumnProfile, GateSpec, Profile, RolloutSpec, Ruling
+from lockgate.records import ColumnProfile, GateSpec, Profile, RolloutSpec, Ruling
 
 NONE = np.array([])
 
@@ -67,6 +67,7 @@ def test_steps_of_nearly_one_share_have_names_of_their_own() -> None:
 
 def test_a_larger_share_puts_up_with_fewer_bad_calls() -> None:
     assert [tolerance(share) for share in (0.0, 0.01, 0.05, 0.25, 1.0)] == [0.02, 0.02, 0.01, 0.005, 0.005]
+    assert [margin(share) for share in (0.0, 0.01, 0.05, 0.25, 1.0)] == [10, 10, 4, 2, 1.5]
 
 
 def gate_of(means: np.ndarray, better_by: float = 0.0) -> tuple[Ruling, str]:
@@ -145,50 +146,32 @@ def test_worth_says_which_memory_it_judged_by() -> None:
 
 def test_a_verdict_is_not_taken_back_by_what_comes_later() -> None:
     up, down = np.array([0.0, 3.1, 0.0, 0.0]), np.array([0.0, 0.0, 0.0, 9.0])
-    assert first_crossing(up, down, 3.0) is Ruling.PASS
-    assert first_crossing(down, up, 3.0) is Ruling.FAIL
-    assert first_crossing(np.zeros(4), np.zeros(4), 3.0) is Ruling.UNDECIDED
+    assert first_crossing(up, down, 3.0) == (Ruling.PASS, 2)
+    assert first_crossing(down, up, 3.0) == (Ruling.FAIL, 2)
+    assert first_crossing(np.zeros(4), np.zeros(4), 3.0) == (Ruling.UNDECIDED, 4)
 
 
-def seen(*cells: Cell, champion: np.ndarray = NONE, challenger: np.ndarray = NONE) -> HarmInput:
-    return HarmInput(cells=cells, champion_loss=champion, challenger_loss=challenger, history=NONE)
+def test_blocks_behind_the_one_that_decides_are_no_evidence() -> None:
+    better = DAYS - 0.02
+    whole = worth(RolloutSpec(prove="better"), metric="m", not_worse_by=0.0, differences=better, history=NONE)
+    part = better[: whole.evidence.blocks]
+    assert whole.evidence.blocks < better.size
+    assert worth(RolloutSpec(prove="better"), metric="m", not_worse_by=0.0, differences=part, history=NONE) == whole
 
 
-@pytest.mark.parametrize("name", GUARDRAILS)
-def test_no_evidence_is_no_harm(name: str) -> None:
-    assert harm(name, RolloutSpec(), seen()).ruling is Ruling.UNDECIDED
-
-
-def test_a_failing_canary_is_stopped_and_the_sentence_counts_its_failures() -> None:
-    item = harm("failures", RolloutSpec(), seen(Cell(share=0.05, calls=(950, 50), failures=(9, 25))))
-    assert item.ruling is Ruling.FAIL
-    assert item.sentence.startswith("So far the challenger failed on 25 of 50 calls, the champion on 9 of 950;")
-
-
-def test_failures_both_arms_share_stop_nobody() -> None:
-    item = harm("failures", RolloutSpec(), seen(Cell(share=0.05, calls=(9500, 500), failures=(950, 50))))
-    assert item.ruling is Ruling.UNDECIDED
-
-
-def test_in_shadow_failures_are_paired() -> None:
-    shadow = Cell(share=0.0, calls=(100, 0), failures=(2, 0), pairs=100, failed_only=(1, 20))
-    item = harm("failures", RolloutSpec(), seen(shadow))
-    assert item.ruling is Ruling.FAIL
-    assert item.evidence.events == (1, 20)
-
-
-def test_contract_breaks_count_what_the_challenger_alone_broke() -> None:
-    spec = RolloutSpec()
-    many, few = (Cell(share=0.0, pairs=400, broke_only=(0, broken)) for broken in (80, 20))
-    assert harm("contract_breaks", spec, seen(many)).ruling is Ruling.FAIL
-    assert harm("contract_breaks", spec, seen(few)).ruling is Ruling.UNDECIDED
+def test_a_history_that_remembers_less_than_the_test_is_said() -> None:
+    walk = np.convolve(np.random.default_rng(58).standard_normal(90), np.ones(4) / 4, mode="valid")[:60] * 0.02 - 0.03
+    calm = np.random.default_rng(59).standard_normal(60) * 0.02
+    item = worth(RolloutSpec(prove="better"), metric="m", not_worse_by=0.0, differences=walk, history=calm)
+    assert item.ruling is Ruling.PASS
+    assert (item.evidence.blocks < 10) or "trust it less" in item.sentence
 
 
 def test_quality_stops_a_challenger_much_worse_but_not_one_a_little_worse() -> None:
     champion = 0.5 + DAYS[:60] / 4
     noise = np.random.default_rng(53).standard_normal(60) * 0.01
     much, little = (
-        harm("quality", RolloutSpec(), seen(champion=champion, challenger=champion * ratio + noise))
+        quality(RolloutSpec(), champion_loss=champion, challenger_loss=champion * ratio + noise, history=NONE)
         for ratio in (1.16, 1.006)
     )
     assert much.ruling is Ruling.FAIL
@@ -196,32 +179,8 @@ def test_quality_stops_a_challenger_much_worse_but_not_one_a_little_worse() -> N
     assert "so far" in much.sentence.lower()
 
 
-def test_an_unknown_guardrail_has_no_judge() -> None:
-    with pytest.raises(SpecError, match="no guardrail"):
-        harm("speed", RolloutSpec(), seen())
-
-
-def test_guardrails_share_one_alpha() -> None:
-    item = harm("failures", RolloutSpec(alpha=0.03), seen())
-    assert item.gate.alpha == pytest.approx(0.01)
-    assert item.evidence.detail["line"] == pytest.approx(math.log(100))
-
-
-def test_safety_unlocks_on_clean_calls_alone_and_never_on_none() -> None:
-    step = ladder.steps(RolloutSpec())[3]
-    found = {
-        calls: safety(RolloutSpec(), step, Cell(share=0.25, calls=(0, calls)), steps=4).ruling
-        for calls in (0, 100, 2000)
-    }
-    assert found == {0: Ruling.UNDECIDED, 100: Ruling.UNDECIDED, 2000: Ruling.PASS}
-
-
-def test_safety_counts_the_canarys_failures_on_a_share_and_bad_pairs_in_shadow() -> None:
-    _, shadow, share, *_ = ladder.steps(RolloutSpec())
-    of_share = safety(RolloutSpec(), share, Cell(share=0.05, calls=(9, 200), failures=(1, 7)), steps=4)
-    of_shadow = safety(RolloutSpec(), shadow, Cell(share=0.0, calls=(300, 0), pairs=250, bad=3), steps=4)
-    assert of_share.sentence == "At 5% 7 of 200 of its calls were bad: not yet shown under 1.0%."
-    assert of_shadow.sentence == "At shadow 3 of 250 of its calls were bad: not yet shown under 2.0%."
+def test_no_block_is_no_harm() -> None:
+    assert quality(RolloutSpec(), champion_loss=NONE, challenger_loss=NONE, history=NONE).ruling is Ruling.UNDECIDED
 
 
 def test_the_gravest_ruling_rules_and_none_is_undecided() -> None:

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from lockgate.monitor.fold import DAY_S, Fold
+from lockgate.monitor.fold import DAY_S, PATIENCE_S, Fold, cells
 from lockgate.records import Cell, Outcome, Prediction, Shadow
 from lockgate.records.prediction import LogEntry
 
@@ -76,7 +76,7 @@ def folded(entries: list[LogEntry], pieces: int = 1) -> Fold:
 def state(fold: Fold) -> tuple[object, ...]:
     calls = {c.prediction.id: (c.prediction, c.shadows, c.outcome) for c in fold.open_calls()}
     closable = {day: {c.prediction.id for c in found} for day, found in fold.closable()}
-    return calls, closable, fold.open_cells("r1"), fold.watermark_s
+    return calls, closable, cells(fold.open_calls(), "r1"), fold.watermark_s
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -89,12 +89,12 @@ def test_any_order_any_pieces_and_any_repeats_give_the_same_calls_and_counts(see
 
 
 def test_the_counts_are_those_made_by_hand() -> None:
-    cells = folded(day_of_calls()).open_cells("r1")
-    assert list(cells) == [0.05, 0.25]
-    assert sum((cell.calls[0] for cell in cells.values()), 0) == 40
-    assert sum((cell.calls[1] for cell in cells.values()), 0) == 20
-    assert sum(sum(cell.failures) for cell in cells.values()) == len(range(0, 60, 7))
-    assert sum(cell.pairs for cell in cells.values()) == 60
+    found = cells(folded(day_of_calls()).open_calls(), "r1")
+    assert sorted(found) == [0.05, 0.25]
+    assert sum((cell.calls[0] for cell in found.values()), 0) == 40
+    assert sum((cell.calls[1] for cell in found.values()), 0) == 20
+    assert sum(sum(cell.failures) for cell in found.values()) == len(range(0, 60, 7))
+    assert sum(cell.pairs for cell in found.values()) == 60
 
 
 def test_the_latest_received_outcome_wins_whichever_comes_first() -> None:
@@ -120,7 +120,7 @@ def test_entries_of_another_model_or_rollout_are_passed_over() -> None:
     )
     fold = folded([other, call("p", 0)])
     assert fold.watermark_s == 0
-    assert fold.open_cells("r2") == {}
+    assert cells(fold.open_calls(), "r2") == {}
     assert len(list(fold.open_calls())) == 1
 
 
@@ -138,7 +138,7 @@ def test_a_closed_day_is_forgotten_and_nothing_of_it_comes_back() -> None:
     fold.close(0)
     fold.feed([asked, shadow(asked), outcome("p")])
     assert [c.prediction.id for c in fold.open_calls()] == ["q"]
-    assert fold.open_cells("r1") == {0.25: Cell(share=0.25, calls=(1, 0))}
+    assert cells(fold.open_calls(), "r1") == {0.25: Cell(share=0.25, calls=(1, 0))}
 
 
 def test_a_fold_made_again_from_the_log_after_a_restart_is_the_one_that_was() -> None:
@@ -175,13 +175,13 @@ def test_a_pair_counts_where_one_version_alone_failed(
     served: str | None, other: str | None, failed_only: tuple[int, int], bad: int
 ) -> None:
     asked = call("p", 0, failure=served)
-    cell = folded([asked, shadow(asked, failure=other)]).open_cells("r1")[0.25]
+    cell = cells(folded([asked, shadow(asked, failure=other)]).open_calls(), "r1")[0.25]
     assert (cell.pairs, cell.failed_only, cell.bad) == (1, failed_only, bad)
 
 
 def test_a_pair_is_told_by_version_also_where_the_challenger_served() -> None:
     asked = call("p", 0, arm="challenger", failure="late")
-    cell = folded([asked, shadow(asked)]).open_cells("r1")[0.25]
+    cell = cells(folded([asked, shadow(asked)]).open_calls(), "r1")[0.25]
     assert (cell.calls, cell.failures, cell.failed_only, cell.bad) == ((0, 1), (0, 1), (0, 1), 1)
 
 
@@ -189,5 +189,34 @@ def test_what_the_row_itself_broke_is_no_versions_break() -> None:
     asked = call("p", 0, flags=("temp: above range",))
     both = shadow(asked, flags=("input temp: above range",))
     own = shadow(asked, flags=("input speed: below range",))
-    assert folded([asked, both]).open_cells("r1")[0.25].broke_only == (0, 0)
-    assert folded([asked, own]).open_cells("r1")[0.25].broke_only == (0, 1)
+    assert cells(folded([asked, both]).open_calls(), "r1")[0.25].broke_only == (0, 0)
+    assert cells(folded([asked, own]).open_calls(), "r1")[0.25].broke_only == (0, 1)
+
+
+def test_calls_are_handed_out_once_in_canonical_order_behind_the_watermark() -> None:
+    asked = [call("b", 10.0), call("a", 10.0), call("c", 5.0)]
+    fold = folded([fact for one in asked for fact in (one, shadow(one))])
+    assert [c.prediction.id for c in fold.ripe("r1")] == ["c"]
+    fold.feed([call("later", 100.0)])
+    assert [c.prediction.id for c in fold.ripe("r1")] == ["a", "b"]
+    assert fold.ripe("r1") == []
+
+
+def test_a_call_waits_for_its_shadow_and_those_behind_it_wait_too_but_not_for_ever() -> None:
+    alone, complete = call("alone", 10.0), call("complete", 11.0)
+    fold = folded([alone, complete, shadow(complete), call("later", 30.0)])
+    assert fold.ripe("r1") == []
+    fold.feed([call("much later", 10.0 + PATIENCE_S)])
+    assert [c.prediction.id for c in fold.ripe("r1")] == ["alone", "complete"]
+    fold.feed([shadow(alone)])
+    assert fold.late_shadows == ["alone"]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_shards_in_any_order_are_handed_out_in_one_order(seed: int) -> None:
+    entries = day_of_calls()
+    shuffled = list(entries)
+    random.Random(seed).shuffle(shuffled)
+    handed = [[(c.key, c.prediction) for c in folded(list(order)).ripe("r1")] for order in (entries, shuffled)]
+    assert handed[0] == handed[1]
+    assert len(handed[0]) > 50

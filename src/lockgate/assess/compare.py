@@ -1,0 +1,216 @@
+"""Two arms on one table: looked at once, or block by block with an evidence that may be looked at after each."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Literal, get_args
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from lockgate.assess import tables
+from lockgate.assess.estimate import Arms, estimate, metric_of
+from lockgate.assess.predictions import predictions
+from lockgate.decide.judgement import Judgement
+from lockgate.decide.offline import ruled
+from lockgate.decide.worth import worth
+from lockgate.errors import SpecError, unknown
+from lockgate.metrics import Loss
+from lockgate.records import RolloutSpec, Verdict
+from lockgate.records.duration import UNITS_S
+from lockgate.records.record import Record
+from lockgate.records.spec import Memory
+
+Floats = NDArray[np.float64]
+
+BLOCKS_S = {"day": UNITS_S["d"], "week": UNITS_S["w"]}
+PROVE = ("better", "not worse")
+FEWEST_DAYS = 5
+FEWEST_ROWS = 30
+PROPOSED = {"binary": "log_loss", "regression": "absolute_error"}
+
+
+class Comparison(Record, frozen=True, kw_only=True):
+    """What is asked of a comparison; `lockgate.compare` says what each means."""
+
+    target: str
+    metric: str | None = None
+    by: str | None = None
+    time: str | None = None
+    prove: str = "better"
+    margin: float = 0.0
+    alpha: float = 0.05
+    memory: str | None = None
+    task: str | None = None
+    seed: int = 0
+
+
+def compare(
+    champion: Any, challenger: Any, table: tables.Table, asked: Comparison, *, history: Any, now_s: float
+) -> Verdict:
+    """The verdict. Raises SpecError for what cannot be compared; `lockgate.compare` is the door."""
+    _check(asked)
+    outcome = tables.numbers(table, asked.target)
+    task = asked.task or ("binary" if set(np.unique(outcome)) <= {0.0, 1.0} else "regression")
+    if task not in PROPOSED:
+        raise SpecError(unknown("task", task, PROPOSED))
+    metric = metric_of(asked.metric or PROPOSED[task], task)
+    named = {"target": asked.target, "task": task}
+    time = _time(table, asked)
+    block, length = _blocks(table, asked, time)
+    arms = Arms(
+        champion=predictions(champion, table, arm="champion", **named),
+        challenger=predictions(challenger, table, arm="challenger", **named),
+        outcome=outcome,
+        block=block,
+        length=length,
+    )
+    subject = (_name(challenger, "challenger"), _name(champion, "champion"))
+    if asked.memory is None:
+        if history is not None:
+            raise SpecError("A history is of use only where a memory is declared.", cure='Add memory="short".')
+        found = estimate(metric, arms, alpha=asked.alpha, seed=asked.seed)
+        item = ruled(
+            found,
+            metric=metric.name,
+            against=subject[1],
+            claim="better" if asked.prove == "better" else "not worse",
+            margin=asked.margin,
+            alpha=asked.alpha,
+            name="compare",
+            is_loss=isinstance(metric, Loss) or metric.direction == "down",
+        )
+    else:
+        if not isinstance(metric, Loss):
+            raise SpecError(
+                f"{metric.name} is a number over many rows, and no block test takes it.",
+                cure="Leave `memory` out to look once, or compare a loss: log_loss, brier, zero_one.",
+            )
+        past = _history(champion, challenger, history, asked, metric, task)
+        item = _sequential(arms, asked, metric, past)
+    at_s = now_s if time is None else float(tables.times_s(table, time).max())
+    return _verdict(item, subject, arms, at_s=at_s, now_s=now_s)
+
+
+def _check(asked: Comparison) -> None:
+    if asked.prove not in PROVE:
+        raise SpecError(unknown("claim to prove", asked.prove, PROVE))
+    if not 0 < asked.alpha < 1:
+        raise SpecError(f"An alpha of {asked.alpha} is no error rate.", cure="Give a chance above 0 and under 1.")
+    if not (np.isfinite(asked.margin) and asked.margin >= 0):
+        raise SpecError(
+            f"A margin of {asked.margin} cannot be.", cure="Give a difference that does not matter, 0 or more."
+        )
+    if asked.memory is not None and asked.memory not in get_args(Memory):
+        raise SpecError(unknown("memory", asked.memory, get_args(Memory)))
+    if asked.prove == "not worse" and asked.margin == 0:
+        raise SpecError("Nothing is ever proved not worse by 0.", cure="Give the margin that does not matter.")
+
+
+def _time(table: tables.Table, asked: Comparison) -> str | None:
+    if asked.time is not None:
+        return asked.time
+    found = tables.time_columns(table)
+    if len(found) > 1 and asked.by in BLOCKS_S:
+        raise SpecError(f"Several columns hold times: {', '.join(found)}.", cure="Say which: time=...")
+    return found[0] if len(found) == 1 else None
+
+
+def _blocks(table: tables.Table, asked: Comparison, time: str | None) -> tuple[NDArray[np.generic] | None, str]:
+    """Each row's block and what a block is. Where nobody said, days of the one time column: rows of a day go together."""
+    by = asked.by
+    if by == "row":
+        return None, "row"
+    if by == "hour":
+        raise SpecError(
+            "Hours of one day go together: judged as if they did not, 8 to 98 % of runs end in a false verdict.",
+            cure='Compare by="day".',
+        )
+    if by is None:
+        if time is None or np.ptp(tables.times_s(table, time)) < FEWEST_DAYS * BLOCKS_S["day"]:
+            return None, "row"
+        by = "day"
+    if by in BLOCKS_S:
+        if time is None:
+            raise SpecError(
+                f"Nothing says when a row was asked, so there are no {by}s.", cure="Name the column: time=..."
+            )
+        return np.floor(tables.times_s(table, time) / BLOCKS_S[by]).astype(np.int64), by
+    if by not in tables.columns(table):
+        raise SpecError(unknown("block", by, ("row", *BLOCKS_S, *tables.columns(table))))
+    _, place = np.unique(tables.column(table, by).astype(str), return_inverse=True)
+    return place.astype(np.int64), by
+
+
+def _differences(arms: Arms, metric: Loss) -> tuple[Floats, int]:
+    """Mean difference per block of 30 rows or more, in order, and how many blocks were left out."""
+    if arms.block is None:
+        raise SpecError(
+            "Rows in no order cannot be judged one after the other.", cure='Give by="day" and a time column.'
+        )
+    difference = metric.of(arms.challenger, arms.outcome) - metric.of(arms.champion, arms.outcome)
+    _, place = np.unique(arms.block, return_inverse=True)
+    counts = np.bincount(place)
+    means = np.bincount(place, weights=difference) / counts
+    return means[counts >= FEWEST_ROWS], int((counts < FEWEST_ROWS).sum())
+
+
+def _history(champion: Any, challenger: Any, history: Any, asked: Comparison, metric: Loss, task: str) -> Floats:
+    """The pair's block differences from before the test, as given or from a table of earlier rows."""
+    if history is None:
+        return np.empty(0)
+    if not hasattr(history, "columns") and not isinstance(history, dict):
+        found = np.asarray(history, dtype=np.float64)
+        if found.ndim != 1 or not np.isfinite(found).all():
+            raise SpecError("A history is one finite difference per block, oldest first, or a table of earlier rows.")
+        return found
+    time = _time(history, asked)
+    block, length = _blocks(history, asked, time)
+    named = {"target": asked.target, "task": task}
+    arms = Arms(
+        champion=predictions(champion, history, arm="champion", **named),
+        challenger=predictions(challenger, history, arm="challenger", **named),
+        outcome=tables.numbers(history, asked.target),
+        block=block,
+        length=length,
+    )
+    return _differences(arms, metric)[0]
+
+
+def _sequential(arms: Arms, asked: Comparison, metric: Loss, history: Floats) -> Judgement:
+    prove: Literal["better", "not worse"] = "better" if asked.prove == "better" else "not worse"
+    memory: Memory = next(known for known in get_args(Memory) if known == asked.memory)
+    differences, left_out = _differences(arms, metric)
+    shift = asked.margin if prove == "better" else 0.0
+    block = {"day": "1d", "week": "7d"}.get(arms.length, arms.length)
+    spec = RolloutSpec(prove=prove, memory=memory, worth_alpha=asked.alpha, block=block)
+    item = worth(spec, metric=metric.name, not_worse_by=asked.margin, differences=differences + shift, history=history)
+    evidence = msgspec.structs.replace(
+        item.evidence, n=(arms.outcome.size,) * 2, detail=item.evidence.detail | {"blocks_left_out": left_out}
+    )
+    return msgspec.structs.replace(item, evidence=evidence)
+
+
+def _name(source: Any, arm: str) -> str:
+    return source if isinstance(source, str) else arm
+
+
+def _verdict(item: Judgement, subject: tuple[str, str], arms: Arms, *, at_s: float, now_s: float) -> Verdict:
+    """Named by the data and the question: the same comparison is the same verdict."""
+    data = hashlib.blake2b(digest_size=16)
+    for values in (arms.champion, arms.challenger, arms.outcome):
+        data.update(np.ascontiguousarray(values).tobytes())
+    evidence = msgspec.structs.replace(item.evidence, digest=data.hexdigest())
+    named = f"{subject}\x1f{item.gate}\x1f{evidence.digest}"
+    return Verdict(
+        id=f"v{hashlib.blake2b(named.encode(), digest_size=6).hexdigest()}",
+        model="-",
+        ruling=item.ruling,
+        gate=item.gate,
+        evidence=evidence,
+        subject=subject,
+        sentence=item.sentence,
+        at_s=at_s,
+        written_s=now_s,
+    )
