@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from lockgate.records.policy import Policy as Policy
     from lockgate.workspace.comparing import compare as compare
     from lockgate.workspace.judging import Judge as Judge
+    from lockgate.workspace.planning import plan as plan
     from lockgate.workspace.workspace import Workspace as Workspace
 
 _PUBLIC = {
@@ -18,8 +19,9 @@ _PUBLIC = {
     "Verdict": "lockgate.records.evidence",
     "Workspace": "lockgate.workspace.workspace",
     "compare": "lockgate.workspace.comparing",
+    "plan": "lockgate.workspace.planning",
 }
-__all__ = ["Judge", "Policy", "Verdict", "Workspace", "compare"]
+__all__ = ["Judge", "Policy", "Verdict", "Workspace", "compare", "plan"]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -15,11 +14,12 @@ Table = Any  # pandas.DataFrame, polars.DataFrame, Mapping[str, Sequence]: none 
 
 
 def columns(table: Table) -> tuple[str, ...]:
-    ask: Any = table
-    names: Any = getattr(ask, "columns", ask if isinstance(ask, Mapping) else None)
+    names = getattr(table, "columns", None)
+    if names is None and hasattr(table, "keys"):
+        names = table.keys()
     if names is None:
         raise SpecError(
-            f"{type(ask).__name__} is no table.", cure="Give a pandas or Polars frame, or a mapping of columns."
+            f"{type(table).__name__} is no table.", cure="Give a pandas or Polars frame, or a mapping of columns."
         )
     return tuple(str(name) for name in names)
 

@@ -116,10 +116,27 @@ def gate(version: str, directory: Directory = HERE, json: Json = False) -> None:
     sys.exit(show.EXIT[ruling])
 
 
+@app.command()
+def plan(version: str, directory: Directory = HERE, json: Json = False) -> None:
+    """What a version's rollout would take: calls, days, the harm it can see, and what would never decide."""
+    found = _open(directory).plan(version)
+    if json:
+        show.as_json(found)
+    else:
+        show.plan_table(found)
+        show.following(f"lockgate rollout start {version}{'' if found.is_sound else ' --anyway'}")
+    sys.exit(show.EXIT["pass" if found.is_sound else "fail"])
+
+
 @rollout_app.command("start")
-def rollout_start(version: str, directory: Directory = HERE, json: Json = False) -> None:
+def rollout_start(
+    version: str,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Also where its plan would not decide in time.")] = False,
+    directory: Directory = HERE,
+    json: Json = False,
+) -> None:
     """Begin at the foot of the ladder; a model's first version takes the traffic at once."""
-    move = _open(directory).rollout(version)
+    move = _open(directory).rollout(version, anyway=anyway)
     if json:
         show.as_json(move)
         return
@@ -306,6 +323,8 @@ def why(
         str | None, typer.Argument(metavar="ID", help="A verdict, move, alarm, rollout or version.")
     ] = None,
     verify: Annotated[bool, typer.Option("--verify", help="Check the ledger's chain.")] = False,
+    replay: Annotated[bool, typer.Option("--replay", help="Make a verdict again from the log, to the bit.")] = False,
+    draw: Annotated[Path | None, typer.Option(help="Draw a verdict's evidence: FILE.html, .svg or .json.")] = None,
     directory: Directory = HERE,
     json: Json = False,
 ) -> None:
@@ -313,7 +332,8 @@ def why(
     from lockgate.errors import SpecError
     from lockgate.report import why as reasons
 
-    records = _open(directory).wiring.records
+    workspace = _open(directory)
+    records = workspace.wiring.records
     if verify:
         entries = records.entries()
         broken = reasons.verify(entries)
@@ -321,12 +341,42 @@ def why(
         sys.exit(0 if broken is None else 1)
     if name is None:
         raise SpecError("Why what?", cure="Name a verdict, move, alarm, rollout or version; or ask for --verify.")
-    found = reasons.why(records, name)
-    if json:
-        show.as_json(reasons.find(records, name))
+    if replay:
+        _replay(workspace, name, json=json)
         return
+    record = reasons.find(records, name)
+    if draw is not None:
+        _draw(record, draw)
+        show.following(f"lockgate why {name}")
+        return
+    if json:
+        show.as_json(record)
+        return
+    found = reasons.why(records, name)
     show.say(*found.lines)
     show.following(found.next)
+
+
+def _replay(workspace: Workspace, name: str, *, json: bool) -> None:
+    found = workspace.again(name)
+    if json:
+        show.as_json(found)
+    else:
+        show.say(found.sentence)
+        show.following(f"lockgate why {name}")
+    sys.exit(0 if found.agrees else 1)
+
+
+def _draw(record: object, file: Path) -> None:
+    """Raises SpecError for what is no verdict."""
+    from lockgate.errors import SpecError
+    from lockgate.records import Verdict
+    from lockgate.report import drawing
+
+    if not isinstance(record, Verdict):
+        raise SpecError(f"A {type(record).__name__.lower()} has no evidence to draw.", cure="Name a verdict.")
+    drawing.save(record, file)
+    show.say(f"Drawn in {file}.")
 
 
 def _open(directory: Path) -> Workspace:

@@ -10,6 +10,7 @@ import msgspec
 
 if TYPE_CHECKING:
     from lockgate.records import Verdict, Version
+    from lockgate.records.plan import Plan
     from lockgate.report.now import Row
 
 EXIT = {"pass": 0, "fail": 1, "undecided": 2, "void": 2}
@@ -49,6 +50,33 @@ def version_lines(version: Version) -> list[str]:
 
 def verdict_lines(verdicts: Sequence[Verdict]) -> list[str]:
     return [f"{v.ruling.upper():<9} {v.sentence}  ({v.id})" for v in verdicts]
+
+
+def plan_table(plan: Plan) -> None:
+    """A row per step, then what the whole takes, then what is refused."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in ("step", "calls", "days", "exposed calls", "shown safe by", "harm seen by then"):
+        table.add_column(name, justify="left" if name in ("step", "shown safe by") else "right", overflow="fold")
+    for step in plan.steps:
+        harm = "-" if step.smallest_harm is None else f"{step.smallest_harm:.2g} times"
+        calls, days = ("never", "never") if step.days is None else (f"{step.calls:,.0f}", f"{step.days:,.1f}")
+        by = {"rate": "its own failures", "ratio": "the ratio of failures"}[step.by]
+        table.add_row(step.name, calls, days, f"{step.exposed:,.0f}", by, harm)
+    Console().print(table)
+    say(
+        f"at {plan.calls_per_day:,.0f} calls a day, {plan.failure_rate:.2%} of them failing; alpha spent {plan.alpha:.2g}"
+    )
+    if plan.blocks is not None:
+        say(f"worth proved after some {plan.blocks:,.0f} blocks at the gain expected, memory {plan.memory}")
+    if plan.smallest_effect is not None:
+        say(
+            f"the smallest gain proved by the deadline of {plan.deadline_days:,.0f} days: {plan.smallest_effect:+.4f} a call"
+        )
+    for refusal in plan.refusals:
+        say(f"REFUSED   {refusal}")
 
 
 def status_table(rows: Sequence[Row]) -> None:

@@ -85,4 +85,6 @@ def _back(spec: BudgetSpec, spends: Sequence[Spend], wanted: float) -> str:
 def _when(at_s: float) -> str:
     """The minute, rounded up: 2013-04-01 10:00 UTC."""
     minute = 60.0 * math.ceil(at_s / 60)
-    return datetime.fromtimestamp(minute, UTC).strftime("%Y-%m-%d %H:%M UTC") if minute < LATEST_S else "no time soon"
+    return (
+        datetime.fromtimestamp(minute, UTC).strftime("%Y-%m-%d %H:%M UTC") if minute < LATEST_S else "a year past 9999"
+    )

@@ -21,7 +21,7 @@ def next_move(rollout: Rollout, verdicts: Sequence[Verdict], now_s: float) -> De
     """What is due, gravest first: harm, then worse, then the deadline, then a promotion, then the next step.
 
     verdicts: the standing one of each gate of this rollout. Safety unlocks shares; only worth promotes. No evidence is
-    no move.
+    no move, and unsound evidence holds the step until a person ends it or the deadline does.
     """
     if not rollout.is_running:
         return None
@@ -33,6 +33,8 @@ def next_move(rollout: Rollout, verdicts: Sequence[Verdict], now_s: float) -> De
         known = worth.sentence if worth else "No evidence came."
         reason = f"The deadline has passed and the champion keeps the traffic. {known}"
         return Decision(kind="undecided", to_step=rollout.at, verdicts=(worth.id,) if worth else (), reason=reason)
+    if any(v.ruling is Ruling.VOID for v in verdicts):
+        return None
     return _climb(rollout, verdicts, worth)
 
 

@@ -42,7 +42,13 @@ def champion_block(
 
 
 def pair_block(
-    day: float, calls: Sequence[Call], *, rollout: Rollout, loss: Loss, is_replayed: bool = False
+    day: float,
+    calls: Sequence[Call],
+    *,
+    rollout: Rollout,
+    loss: Loss,
+    is_replayed: bool = False,
+    closed_s: float | None = None,
 ) -> PairBlock:
     """What both arms said of the same calls. Only calls of this rollout count, and only those both arms scored."""
     own = sorted((call for call in calls if call.prediction.rollout == rollout.id), key=lambda call: call.key)
@@ -64,8 +70,9 @@ def pair_block(
         scored=len(known),
         champion_loss=float(loss.of(before, outcomes).sum()),
         challenger_loss=float(loss.of(after, outcomes).sum()),
-        cells=tuple(cells(own, rollout.id).values()),
+        cells=tuple(sorted(cells(own, rollout.id).values(), key=lambda cell: cell.share)),
         is_replayed=is_replayed,
+        closed_s=closed_s,
     )
 
 

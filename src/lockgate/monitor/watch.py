@@ -76,7 +76,7 @@ class Watch:
         running = rollout if rollout is not None and rollout.is_running else None
         # Before days are closed: a closed day's calls are forgotten.
         by_call = [] if running is None else self._harm_of(running).look(running, self._fold)
-        has_closed = self._close(routing, rollout, facts)
+        has_closed = self._close(routing, rollout, facts, now_s)
         found = [] if running is None else self._judge_rollout(running, by_call, now_s)
         held = [self._harm.state()] if self._harm is not None and (found or has_closed) else []
         self._records.write(*found, *held)
@@ -116,7 +116,7 @@ class Watch:
             self._harm = HarmWatch(rollout, self._records.get(HarmState, rollout.id))
         return self._harm
 
-    def _close(self, routing: Routing, rollout: Rollout | None, facts: ChampionFacts) -> bool:
+    def _close(self, routing: Routing, rollout: Rollout | None, facts: ChampionFacts, now_s: float) -> bool:
         closable = list(self._fold.closable())
         for day, calls in closable:
             block = champion_block(
@@ -127,15 +127,15 @@ class Watch:
                 contract=facts.contract,
                 reference=facts.profile,
             )
-            self._records.write(block, *self._pair_blocks(day, calls, rollout))
+            self._records.write(block, *self._pair_blocks(day, calls, rollout, now_s))
             self._blocks.append(block)
             self._fold.close(day)
         return bool(closable)
 
-    def _pair_blocks(self, day: float, calls: Sequence[Call], rollout: Rollout | None) -> list[PairBlock]:
+    def _pair_blocks(self, day: float, calls: Sequence[Call], rollout: Rollout | None, now_s: float) -> list[PairBlock]:
         if rollout is None or not any(call.prediction.rollout == rollout.id for call in calls):
             return []
-        return [pair_block(day, calls, rollout=rollout, loss=self._loss)]
+        return [pair_block(day, calls, rollout=rollout, loss=self._loss, closed_s=now_s)]
 
     def _judge_rollout(self, rollout: Rollout, by_call: Sequence[Judgement], now_s: float) -> list[Verdict]:
         blocks = [b for b in self._records.all(PairBlock, self._model) if b.rollout == rollout.id]

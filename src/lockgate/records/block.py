@@ -64,7 +64,8 @@ class Block(Record, frozen=True, kw_only=True):
 class PairBlock(Record, frozen=True, kw_only=True):
     """One block of the calls that both arms of a rollout scored: live, or replayed over the log.
 
-    scored: pairs whose outcome is known, over which the losses are summed. cells: the block's calls by share.
+    scored: pairs whose outcome is known, over which the losses are summed, in canonical order. cells: the block's calls by
+    share. closed_s: wall time at which it was closed: outcomes received later are no part of it.
     """
 
     model: str
@@ -78,6 +79,7 @@ class PairBlock(Record, frozen=True, kw_only=True):
     challenger_loss: float
     cells: tuple[Cell, ...]
     is_replayed: bool = False
+    closed_s: float | None = None
     schema: int = 1
 
     @property

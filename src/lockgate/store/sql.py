@@ -14,7 +14,7 @@ from sqlalchemy import event, exc
 from sqlalchemy.engine.interfaces import DBAPIConnection, DBAPICursor
 
 from lockgate.decide import budget
-from lockgate.errors import Conflict, StoreError
+from lockgate.errors import Conflict, SpecError, StoreError, unknown
 from lockgate.records import BudgetSpec, Entry, Spend, decode, encode
 from lockgate.records.duration import seconds
 from lockgate.records.entry import GENESIS, link
@@ -120,7 +120,9 @@ def create(engine: sa.Engine) -> None:
 
 def _in_body(statement: str, engine: sa.Engine) -> sa.TextClause:
     """The statement, with a draw's time and alpha as this database finds them in an entry's body."""
-    form = _IN_BODY[engine.dialect.name]
+    form = _IN_BODY.get(engine.dialect.name)
+    if form is None:
+        raise SpecError(unknown("database", engine.dialect.name, _IN_BODY))
     return sa.text(statement.format(at_s=form.format(name="at_s"), alpha=form.format(name="alpha")))
 
 

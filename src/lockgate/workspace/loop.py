@@ -14,7 +14,7 @@ from lockgate.metrics import loss
 from lockgate.monitor.blocks import pair_block
 from lockgate.monitor.fold import Fold
 from lockgate.monitor.watch import ChampionFacts, Watch
-from lockgate.records import Alarm, Block, Move, Rollout, Routing, Verdict, Version
+from lockgate.records import Alarm, Block, Move, PairBlock, Rollout, Routing, Verdict, Version
 from lockgate.records.prediction import LogEntry
 from lockgate.release.controller import Controller
 from lockgate.release.replay import replay
@@ -127,9 +127,14 @@ class Loop:
                 until_s=max(closed),
             )
             measure = loss(spec.metric, spec.task)
+            written = {b.start_s for b in wiring.records.all(PairBlock, rollout.model) if b.rollout == rollout.id}
             for day in days:
+                if day.day in written:
+                    continue
                 fold = Fold(rollout.model, horizon_s=0.0)
                 fold.feed(day.entries)
                 calls = list(fold.open_calls())
-                wiring.records.write(pair_block(day.day, calls, rollout=rollout, loss=measure, is_replayed=True))
+                wiring.records.write(
+                    pair_block(day.day, calls, rollout=rollout, loss=measure, is_replayed=True, closed_s=wiring.clock())
+                )
         controller.mark_replayed(rollout)

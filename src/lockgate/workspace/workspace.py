@@ -26,11 +26,13 @@ from lockgate.records import (
     Prediction,
     RolloutSpec,
     Routing,
+    Spend,
     Verdict,
     Version,
     WorkspaceSpec,
     digest,
 )
+from lockgate.records.plan import Plan
 from lockgate.release.controller import Controller
 from lockgate.release.start import begin, check_gates
 from lockgate.report import now
@@ -39,7 +41,8 @@ from lockgate.report.card import card
 from lockgate.serve.batch import from_columns
 from lockgate.serve.outcomes import outcome
 from lockgate.train.run import Outside, Question, train
-from lockgate.workspace import config
+from lockgate.workspace import budget, config, planning
+from lockgate.workspace.again import Again, again
 from lockgate.workspace.dataplane import DataPlane
 from lockgate.workspace.loop import Loop, Ticked
 from lockgate.workspace.wire import Clock, Wiring, wire
@@ -179,14 +182,34 @@ class Workspace:
             now_s=self._wiring.clock(),
         )
         held = {v.id: v for v in self._wiring.records.all(Verdict, asked.model)}
+        self._spend(asked.model, budget.of_gates(asked, self.model(asked.model).gate, named, **self._now(asked.model)))
         # A gate that has spoken stands: asking again is no second look.
         found = [held.get(v.id, v) for v in gate(question)]
         self._wiring.records.write(*(v for v in found if v.id not in held))
         self._put_evidence(asked, found)
         return found
 
-    def rollout(self, version: Version | str, *, by: str | None = None, spec: RolloutSpec | None = None) -> Move:
-        """The first champion takes the traffic at once; any later version starts at the foot of the ladder."""
+    def plan(self, version: Version | str, *, spec: RolloutSpec | None = None) -> Plan:
+        """What a rollout of the version would take. Raises SpecError for a model's first, which takes the traffic at once."""
+        asked = self.version(version) if isinstance(version, str) else version
+        routing = self._wiring.records.get(Routing, asked.model)
+        if routing is None:
+            raise SpecError(f"{asked.model} has no champion yet: its first version takes the traffic at once.")
+        return planning.of_version(self._wiring.records, self._planned(asked.model, spec), asked, routing.champion)
+
+    def rollout(
+        self,
+        version: Version | str,
+        *,
+        by: str | None = None,
+        spec: RolloutSpec | None = None,
+        anyway: bool = False,
+    ) -> Move:
+        """The first champion takes the traffic at once; any later version starts at the foot of the ladder.
+
+        Raises SpecError where the plan says that it would never decide, or not in time, unless asked for `anyway`; and
+        where its gates would spend more alpha than the model's budget has left.
+        """
         asked = self.version(version) if isinstance(version, str) else version
         controller, now_s = self._controller(asked.model), self._wiring.clock()
         verdicts = self._wiring.records.all(Verdict, asked.model)
@@ -195,12 +218,17 @@ class Workspace:
             return controller.install(
                 self._first_routing(asked), standing, event_s=self.event_s(asked.model), now_s=now_s
             )
-        model = self.model(asked.model)
-        if spec is not None:
-            model = msgspec.structs.replace(model, rollout=spec)
+        model = self._planned(asked.model, spec)
         rollouts = controller.rollouts
         started = begin(asked, model, controller.routing, rollouts, verdicts, event_s=self.event_s(asked.model))
+        refusals = () if anyway else self.plan(asked, spec=spec).refusals
+        if refusals:
+            raise SpecError(
+                f"{asked.short} is not rolled out: {' '.join(refusals)}",
+                cure=f"See the plan: lockgate plan {asked.short}; or go on all the same with --anyway.",
+            )
         self._wiring.predictor(asked.id)
+        self._spend(asked.model, budget.of_rollout(started, **self._now(asked.model), by=by or _person()))
         return controller.start(started, event_s=started.started_s, now_s=now_s, by=by or _person())
 
     def abort(self, model: str, *, reason: str, by: str | None = None) -> Move:
@@ -253,6 +281,13 @@ class Workspace:
         """The sentence and the evidence behind a verdict, move, alarm, rollout or version. Raises NotFound."""
         return reasons.why(self._wiring.records, name)
 
+    def again(self, name: str) -> Again:
+        """A rollout's verdict made again from the log, and whether it came out the same to the bit. Raises NotFound."""
+        found = self._wiring.records.get(Verdict, name)
+        if found is None:
+            raise NotFound(f"There is no verdict {name!r}.", cure="Ids of verdicts stand in: lockgate why ROLLOUT")
+        return again(self._wiring, found)
+
     @property
     def plane(self) -> DataPlane:
         if self._plane is None:
@@ -274,6 +309,17 @@ class Workspace:
         if self._plane is not None:
             self._plane.log.close()
             self._plane = None
+
+    def _planned(self, model: str, spec: RolloutSpec | None) -> ModelSpec:
+        found = self.model(model)
+        return found if spec is None else msgspec.structs.replace(found, rollout=spec)
+
+    def _now(self, model: str) -> dict[str, float]:
+        return {"event_s": self.event_s(model), "now_s": self._wiring.clock()}
+
+    def _spend(self, model: str, draws: list[Spend]) -> None:
+        """Before the first look: what the gates may be wrong by is drawn, or nothing begins."""
+        self._wiring.records.spend(self.model(model).budget, *draws)
 
     def _controller(self, model: str) -> Controller:
         self.model(model)

@@ -28,7 +28,10 @@ class Late:
         weather = self.cast.versions["weather"]
         for verdict in self.ws.gate(weather):
             self.stage.say(f"{verdict.ruling.upper():<9} {verdict.sentence}  ({verdict.id})")
-        self.ws.rollout(weather, spec=self._spec(ladder=SHADOW_ONLY, deadline="5d"))
+        spec = self._spec(ladder=SHADOW_ONLY, deadline="5d")
+        for refusal in self.ws.plan(weather, spec=spec).refusals:
+            self.stage.say(f"the plan refuses: {refusal}")
+        self.ws.rollout(weather, spec=spec, anyway=True)
         with self.stage.doing("replaying the logged calls of April, then five days of shadow"):
             self.cast.in_batches(self.cast.world.now + timedelta(days=8), lambda: not self.cast.rollout().is_running)
         worth = self.cast.last("worth")

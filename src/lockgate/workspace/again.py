@@ -1,0 +1,180 @@
+"""A rollout's verdict, made again from the log: the same records, spec and engine give the same bits, or it says which not.
+
+Calls are put into canonical order first, so the order in which shards arrive does not matter. What reached the log too late
+to count then is left out again: late calls and shadows are named in the evidence, outcomes are known by when they came.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import msgspec
+
+from lockgate.decide.guardrails import Guardrails
+from lockgate.decide.harm import quality
+from lockgate.decide.judgement import Judgement
+from lockgate.decide.worth import worth
+from lockgate.errors import NotFound, SpecError
+from lockgate.metrics import loss
+from lockgate.monitor.blocks import pair_block
+from lockgate.monitor.evidence import RolloutEvidence
+from lockgate.monitor.fold import DAY_S, Call, Fold
+from lockgate.monitor.harm import seen
+from lockgate.records import Evidence, ModelSpec, Outcome, PairBlock, Record, Rollout, Shadow, Verdict, Version, encode
+from lockgate.records.evidence import ENGINE
+from lockgate.records.harm_state import HarmState
+from lockgate.records.prediction import LogEntry
+from lockgate.release.replay import replay
+from lockgate.workspace.wire import Wiring
+
+# Outcomes received so shortly before a day was closed may or may not have been read by then: the block itself tells.
+UNSURE_S = 5.0
+
+
+class Again(Record, frozen=True, kw_only=True):
+    """agrees: the ruling, the evidence and the sentence came out equal to the bit. sentence: for a person."""
+
+    verdict: str
+    agrees: bool
+    sentence: str
+
+
+def again(wiring: Wiring, verdict: Verdict) -> Again:
+    """Raises SpecError for a verdict that no log stands behind, or another engine's; NotFound where the rollout is gone."""
+    if verdict.rollout is None:
+        raise SpecError(
+            f"{verdict.id} rests on a table, not on the log.", cure="Ask its gate again: lockgate gate VERSION"
+        )
+    if verdict.evidence.engine != ENGINE:
+        raise SpecError(
+            f"{verdict.id} was given by engine {verdict.evidence.engine}; this is engine {ENGINE}.",
+            cure="Replay it with the release that gave it.",
+        )
+    rollout = wiring.records.get(Rollout, verdict.rollout)
+    if rollout is None:
+        raise NotFound(f"The rollout {verdict.rollout} is not in this workspace.")
+    entries = [entry for entry in wiring.log.read()[0] if entry.model == verdict.model]
+    name = verdict.gate.name
+    found: Judgement | None
+    if name in ("worth", "guardrail quality"):
+        blocks, changed = _blocks(wiring, rollout, entries)
+        if changed:
+            return Again(verdict=verdict.id, agrees=False, sentence=f"Does not agree: {changed}")
+        found = _by_block(wiring.spec.model[verdict.model], rollout, blocks, verdict)
+    else:
+        found = _by_call(wiring, rollout, entries, verdict)
+    if found is None:
+        return Again(verdict=verdict.id, agrees=False, sentence=f"Does not agree: {name} does not speak on this log.")
+    same = encode(_bare(found)) == encode(_bare(_judgement(verdict)))
+    sentence = (
+        f"Agrees to the bit: made again from {len(entries):,} entries of the log. {found.sentence}"
+        if same
+        else f"Does not agree. Then: {verdict.sentence} Now: {found.sentence}"
+    )
+    return Again(verdict=verdict.id, agrees=same, sentence=sentence)
+
+
+def _judgement(verdict: Verdict) -> Judgement:
+    return Judgement(ruling=verdict.ruling, gate=verdict.gate, evidence=verdict.evidence, sentence=verdict.sentence)
+
+
+def _bare(item: Judgement) -> Judgement:
+    """Without the names of what came late: later verdicts know of more of them."""
+    evidence: Evidence = msgspec.structs.replace(item.evidence, late=())
+    return msgspec.structs.replace(item, evidence=evidence)
+
+
+def _by_call(wiring: Wiring, rollout: Rollout, entries: Sequence[LogEntry], verdict: Verdict) -> Judgement | None:
+    held = wiring.records.get(HarmState, rollout.id)
+    late = {*verdict.evidence.late, *(held.late if held else ())}
+    kept = [e for e in entries if e.id not in late and not (isinstance(e, Shadow) and f"{e.id}:shadow" in late)]
+    at = next((n for n, step in enumerate(rollout.steps) if verdict.gate.name == f"safe at {step.name}"), rollout.at)
+    then = msgspec.structs.replace(rollout, at=at)
+    calls = sorted((c for c in _calls(kept) if c.prediction.rollout == rollout.id), key=lambda call: call.key)
+    found = Guardrails(then).take(then, seen(calls))
+    return next((item for item in found if item.gate.name == verdict.gate.name), None)
+
+
+def _by_block(spec: ModelSpec, rollout: Rollout, blocks: Sequence[PairBlock], verdict: Verdict) -> Judgement:
+    evidence = RolloutEvidence(rollout, blocks)
+    seen_then = verdict.evidence.blocks
+    if verdict.gate.name == "worth":
+        return worth(
+            rollout.spec,
+            metric=spec.metric,
+            not_worse_by=rollout.not_worse_by,
+            differences=evidence.differences[:seen_then],
+            history=evidence.history,
+        )
+    return quality(
+        rollout.spec,
+        champion_loss=evidence.champion_loss[:seen_then],
+        challenger_loss=evidence.challenger_loss[:seen_then],
+        history=evidence.history,
+    )
+
+
+def _blocks(wiring: Wiring, rollout: Rollout, entries: Sequence[LogEntry]) -> tuple[list[PairBlock], str]:
+    """Every block made again, and what is wrong with the first that is not what was kept."""
+    kept = sorted(
+        (b for b in wiring.records.all(PairBlock, rollout.model) if b.rollout == rollout.id), key=lambda b: b.start_s
+    )
+    scored = _replayed(wiring, rollout, entries, [b for b in kept if b.is_replayed])
+    measure = loss(wiring.spec.model[rollout.model].metric, wiring.spec.model[rollout.model].task)
+    found: list[PairBlock] = []
+    for block in kept:
+        source = scored.get(block.start_s, entries) if block.is_replayed else entries
+        for until_s in _cuts(source, block):
+            known = [e for e in source if not isinstance(e, Outcome) or e.received_s <= until_s]
+            calls = [c for c in _calls(known) if block.start_s <= c.prediction.asked_s < block.end_s]
+            made = pair_block(
+                block.start_s,
+                calls,
+                rollout=rollout,
+                loss=measure,
+                is_replayed=block.is_replayed,
+                closed_s=block.closed_s,
+            )
+            if made == block:
+                break
+        else:
+            return found, f"the block of day {block.start_s / DAY_S:.0f} is not what the log gives now."
+        found.append(made)
+    return found, ""
+
+
+def _cuts(entries: Sequence[LogEntry], block: PairBlock) -> list[float]:
+    """When outcomes may last have been read: as the day was closed, or in the moments before."""
+    closed_s = math.inf if block.closed_s is None else block.closed_s
+    near = {e.received_s for e in entries if isinstance(e, Outcome) and closed_s - UNSURE_S < e.received_s <= closed_s}
+    return [closed_s, *(math.nextafter(at_s, -math.inf) for at_s in sorted(near, reverse=True))]
+
+
+def _replayed(
+    wiring: Wiring, rollout: Rollout, entries: Sequence[LogEntry], blocks: Sequence[PairBlock]
+) -> dict[float, list[LogEntry]]:
+    """What both versions say of the logged calls of the days that were scored by replay."""
+    version = wiring.records.get(Version, rollout.challenger)
+    if not blocks or version is None or version.lineage.trained_until_s is None:
+        return {}
+    outcomes = [entry for entry in entries if isinstance(entry, Outcome)]
+    days = replay(
+        rollout,
+        entries,
+        wiring.contract(rollout.champion),
+        wiring.predictor(rollout.champion),
+        wiring.predictor(rollout.challenger),
+        since_s=version.lineage.trained_until_s,
+        until_s=max(block.end_s for block in blocks),
+    )
+    # Every outcome, not the latest alone: which of them was known then is for the cut to say.
+    return {day.day: [*(e for e in day.entries if not isinstance(e, Outcome)), *outcomes] for day in days}
+
+
+def _calls(entries: Sequence[LogEntry]) -> list[Call]:
+    """Every call with what is known of it."""
+    model = next((entry.model for entry in entries), "")
+    fold = Fold(model, horizon_s=math.inf)
+    fold.feed(entries)
+    return list(fold.open_calls())

@@ -1,0 +1,44 @@
+"""What gates and rollouts draw from a model's alpha budget, before their first look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lockgate.records import GateSpec, Rollout, Spend, Version
+from lockgate.records.spend import spend_id
+
+
+def of_gates(
+    version: Version, spec: GateSpec, others: Mapping[str, str], *, event_s: float, now_s: float
+) -> list[Spend]:
+    """One draw per version that it is held against. others: "baseline" and "champion" -> their ids."""
+    return [
+        Spend(
+            id=spend_id(version.model, (version.id, other), f"gate against {name}"),
+            model=version.model,
+            gate=f"gate against {name}",
+            alpha=spec.alpha,
+            at_s=event_s,
+            written_s=now_s,
+        )
+        for name, other in others.items()
+    ]
+
+
+def of_rollout(rollout: Rollout, *, event_s: float, now_s: float, by: str) -> list[Spend]:
+    """Guardrails and steps share one alpha each; worth draws for both of its ways to be wrong."""
+    spec = rollout.spec
+    gates = {"guardrails": spec.alpha, "safe steps": spec.alpha, "worth": 2 * spec.worth_alpha}
+    return [
+        Spend(
+            id=spend_id(rollout.model, (rollout.id,), gate),
+            model=rollout.model,
+            gate=gate,
+            alpha=alpha,
+            at_s=event_s,
+            written_s=now_s,
+            by=by,
+            rollout=rollout.id,
+        )
+        for gate, alpha in gates.items()
+    ]
