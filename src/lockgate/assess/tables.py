@@ -57,6 +57,9 @@ def times_s(table: Table, name: str) -> Floats:
     found = column(table, name)
     if found.dtype.kind != "M":
         try:
+            if found.dtype.kind not in "OUS":
+                # A number would be taken for microseconds since 1970, silently.
+                raise TypeError
             found = found.astype("datetime64[us]")
         except (TypeError, ValueError) as error:
             raise SpecError(f"{name} holds {found.dtype}, not times.", cure="Parse it as dates first.") from error

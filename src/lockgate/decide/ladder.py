@@ -17,7 +17,7 @@ def steps(spec: RolloutSpec) -> tuple[Step, ...]:
     for name in spec.guardrails:
         if name not in GUARDRAILS:
             raise SpecError(unknown("guardrail", name, GUARDRAILS))
-    rungs = tuple(_step(rung) for rung in spec.ladder)
+    rungs = tuple(step(rung) for rung in spec.ladder)
     shares = [rung.share for rung in rungs if rung.kind == "share"]
     if not shares or shares[-1] != 1.0 or any(a >= b for a, b in pairwise(shares)):
         raise SpecError(
@@ -38,7 +38,8 @@ def steps(spec: RolloutSpec) -> tuple[Step, ...]:
     return rungs
 
 
-def _step(rung: str | float) -> Step:
+def step(rung: str | float) -> Step:
+    """One rung by itself. Raises SpecError for an unknown word, or what is no share."""
     if isinstance(rung, str):
         if rung == "replay":
             return Step(name=rung, kind="replay", share=0.0)

@@ -17,6 +17,7 @@ from lockgate.stats.label_bet import PAIRED
 FEWEST_PAIRS = 30
 # Beyond so many deadlines a forecast in days is no comfort.
 PATIENT = 10
+SHARES = (0.01, 0.02, 0.03, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5)
 
 
 class Traffic(NamedTuple):
@@ -58,7 +59,7 @@ def plan(spec: RolloutSpec, traffic: Traffic, *, not_worse_by: float) -> Plan:
     if blocks is not None:
         worth_days = max(blocks - traffic.replayed, 0.0) * block_days + traffic.horizon_days
     refusals = [
-        *_refused_steps(guarded, steps, traffic, deadline_days, days),
+        *_refused_steps(spec, guarded, steps, traffic, deadline_days, days),
         *_refused_worth(spec, traffic, _Worth(memory, effect, least, worth_days, deadline_days, block_days)),
     ]
     return Plan(
@@ -103,7 +104,12 @@ def _step(spec: RolloutSpec, rung: Step, traffic: Traffic, guarded: int) -> Plan
 
 
 def _refused_steps(
-    rungs: list[Step], steps: tuple[PlanStep, ...], traffic: Traffic, deadline_days: float, days: float
+    spec: RolloutSpec,
+    rungs: list[Step],
+    steps: tuple[PlanStep, ...],
+    traffic: Traffic,
+    deadline_days: float,
+    days: float,
 ) -> list[str]:
     found: list[str] = []
     for rung, step in zip(rungs, steps, strict=True):
@@ -118,14 +124,24 @@ def _refused_steps(
         return found
     slow = max(steps, key=lambda step: step.days or 0.0)
     spare = deadline_days - (days - (slow.days or 0.0))
-    share = min(slow.share * (slow.days or 0.0) / spare, 1.0) if spare > 0 else 1.0
-    mend = f"a share of {share:.2g} there would be in time" if slow.share and share < 1 else "take it out of the ladder"
+    share = _share_in_time(spec, slow, traffic, len(rungs), spare)
+    mend = "take it out of the ladder" if share is None else f"a share of {share:g} there would be in time"
     sentence = (
         f"The steps need {days:,.0f} days at {traffic.calls_per_day:,.0f} calls a day, and the deadline is "
         f"{deadline_days:,.0f}. {slow.name} alone takes {slow.days:,.0f}: {mend}; or set rollout.deadline = "
         f'"{math.ceil(days)}d".'
     )
     return [sentence]
+
+
+def _share_in_time(spec: RolloutSpec, slow: PlanStep, traffic: Traffic, guarded: int, days: float) -> float | None:
+    """The least larger share, of those people write, that is shown safe within so many days; None where none is."""
+    for share in SHARES:
+        if slow.share < share:
+            found = _step(spec, ladder.step(share), traffic, guarded)
+            if found.days is not None and found.days <= days:
+                return share
+    return None
 
 
 class _Worth(NamedTuple):
