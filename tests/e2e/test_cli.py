@@ -225,9 +225,13 @@ def test_a_first_day_at_the_command_line_from_init_to_a_rollout_and_back(tmp_pat
 def test_a_rollout_is_started_ended_and_explained(workshop, cli):
     short = f"rival-{workshop.versions['rival'][:6]}"
     assert cli("gate", short).returncode == 2
-    move = json.loads(cli("rollout", "start", short, "--json").stdout)
+    refused = cli("rollout", "start", short)
+    assert refused.returncode == 3
+    assert "is not rolled out: The steps need" in refused.stderr
+    assert "--anyway" in refused.stderr
+    move = json.loads(cli("rollout", "start", short, "--anyway", "--json").stdout)
     assert short in cli("status").stdout
-    busy = cli("rollout", "start", short)
+    busy = cli("rollout", "start", short, "--anyway")
     assert (busy.returncode, "under way" in busy.stderr) == (3, True)
     ended = cli("rollout", "abort", "tide", "--reason", "the tide turned")
     assert (ended.returncode, "the tide turned" in ended.stdout) == (0, True)
@@ -251,17 +255,46 @@ def test_a_rollback_gives_the_traffic_to_the_version_named(workshop, cli):
     assert (back["to"], back["revision"]) == (workshop.versions["trees"], 3)
 
 
+def test_a_plan_says_what_each_step_takes_and_refuses_with_exit_code_1(workshop, cli):
+    short = workshop.versions["rival"][:12]
+    found = cli("plan", short)
+    assert found.returncode == 1
+    for words in (
+        "shown safe by",
+        "exposed calls",
+        "REFUSED   The steps need",
+        "alpha spent 0.12",
+        f"start {short} --anyway",
+    ):
+        assert words in found.stdout
+    record = json.loads(cli("plan", short, "--json").stdout)
+    assert [step["name"] for step in record["steps"]] == ["shadow", "50%"]
+    assert record["refusals"]
+
+
+def test_a_gates_verdict_is_drawn_and_rests_on_no_log(workshop, cli, tmp_path):
+    verdict = json.loads(cli("gate", workshop.versions["rival"], "--json").stdout)[0]["id"]
+    drawn = cli("why", verdict, "--draw", str(tmp_path / "evidence.svg"))
+    assert (drawn.returncode, (tmp_path / "evidence.svg").read_text()[:4]) == (0, "<svg")
+    wrong = cli("why", verdict, "--draw", str(tmp_path / "evidence.pdf"))
+    assert (wrong.returncode, ".pdf" in wrong.stderr) == (3, True)
+    again = cli("why", verdict, "--replay")
+    assert (again.returncode, "rests on a table, not on the log" in again.stderr) == (3, True)
+
+
 def test_why_verify_holds_until_an_entry_is_changed(workshop, cli):
     import sqlite3
 
     held = cli("why", "--verify")
     assert (held.returncode, "the chain holds" in held.stdout) == (0, True)
     with sqlite3.connect(workshop.home / "lockgate.db") as db:
-        changed = db.execute("UPDATE ledger SET body = replace(body, 'pass', 'fail') WHERE number = 1").rowcount
+        (number,) = db.execute(
+            "SELECT min(number) FROM ledger WHERE kind = 'verdict' AND body LIKE '%pass%'"
+        ).fetchone()
+        db.execute("UPDATE ledger SET body = replace(body, 'pass', 'fail') WHERE number = ?", (number,))
     db.close()
-    assert changed == 1
     broken = cli("why", "--verify")
-    assert (broken.returncode, "Entry 1 was changed." in broken.stdout) == (1, True)
+    assert (broken.returncode, f"Entry {number} was changed." in broken.stdout) == (1, True)
 
 
 def test_help_lists_every_command():

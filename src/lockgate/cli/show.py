@@ -61,7 +61,7 @@ def plan_table(plan: Plan) -> None:
     for name in ("step", "calls", "days", "exposed calls", "shown safe by", "harm seen by then"):
         table.add_column(name, justify="left" if name in ("step", "shown safe by") else "right", overflow="fold")
     for step in plan.steps:
-        harm = "-" if step.smallest_harm is None else f"{step.smallest_harm:.2g} times"
+        harm = f"{step.stops_at} failures" if step.smallest_harm is None else f"{step.smallest_harm:.2g} times as many"
         calls, days = ("never", "never") if step.days is None else (f"{step.calls:,.0f}", f"{step.days:,.1f}")
         by = {"rate": "its own failures", "ratio": "the ratio of failures"}[step.by]
         table.add_row(step.name, calls, days, f"{step.exposed:,.0f}", by, harm)

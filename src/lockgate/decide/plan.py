@@ -11,7 +11,7 @@ from lockgate.errors import SpecError
 from lockgate.records import RolloutSpec, Step
 from lockgate.records.duration import UNITS_S, seconds
 from lockgate.records.plan import Plan, PlanStep
-from lockgate.stats import forecast, glst
+from lockgate.stats import forecast, glst, label_bet
 from lockgate.stats.label_bet import PAIRED
 
 FEWEST_PAIRS = 30
@@ -100,7 +100,16 @@ def _step(spec: RolloutSpec, rung: Step, traffic: Traffic, guarded: int) -> Plan
         exposed=calls * rung.share if is_finite else 0.0,
         by="rate" if by_rate <= by_ratio else "ratio",
         smallest_harm=_finite(harm),
+        stops_at=_stops_at(share, share_of_alpha(spec)),
     )
+
+
+def _stops_at(share: float, alpha: float) -> int:
+    """Failures of the challenger beside none of the champion's that a guardrail takes for harm."""
+    failures = 1
+    while label_bet.log_e([(share, 0, failures)]) < math.log(1 / alpha):
+        failures += 1
+    return failures
 
 
 def _refused_steps(

@@ -8,7 +8,8 @@ from lockgate.records.record import Record
 class PlanStep(Record, frozen=True, kw_only=True):
     """One rung. calls: of both arms until it is shown safe, days: how long they take, None where it never is; by: which way
     shows it, "rate" or "ratio". smallest_harm: the least ratio of failure rates that a guardrail would see by then, None
-    where none could be. exposed: calls that the challenger answers meanwhile.
+    where the champion never fails. stops_at: failures of the challenger alone that stop it. exposed: calls that it answers
+    meanwhile.
     """
 
     name: str
@@ -18,6 +19,7 @@ class PlanStep(Record, frozen=True, kw_only=True):
     exposed: float
     by: str
     smallest_harm: float | None
+    stops_at: int
 
 
 class Plan(Record, frozen=True, kw_only=True):

@@ -25,6 +25,14 @@ def test_every_guarded_step_has_its_calls_days_and_the_harm_it_sees() -> None:
     assert found.alpha == pytest.approx(0.12)
 
 
+def test_beside_a_champion_that_never_fails_some_failures_of_the_canary_alone_stop_it() -> None:
+    for step in lg.plan(calls_per_day=1e5, failure_rate=0.0, guardrails=("failures",), ladder=(0.05, 0.5, 1.0)).steps:
+        assert step.smallest_harm is None
+        judge = lg.Judge(lg.Policy(kind="rate", alpha=0.01))
+        ruled = [judge.observe(arm=1, value=1.0, canary_share=step.share) for _ in range(step.stops_at)]
+        assert [verdict is not None for verdict in ruled] == [False] * (step.stops_at - 1) + [True]
+
+
 def test_more_calls_a_day_need_fewer_days_and_no_fewer_calls() -> None:
     slow, fast = (lg.plan(calls_per_day=calls, failure_rate=0.01) for calls in (1_000.0, 100_000.0))
     assert [step.calls for step in slow.steps] == [step.calls for step in fast.steps]
