@@ -215,6 +215,12 @@ def test_the_blocks_interval_leaves_out_a_value_just_when_its_p_is_at_most_alpha
         assert (null < found.low or null > found.high) == (found.p <= 0.05)
 
 
+def test_the_smallest_p_of_blocks_is_what_the_resamples_can_tell() -> None:
+    sums = np.random.default_rng(17).standard_normal(40) + 100
+    found = bootstrap.block_mean(sums, np.ones(40), alpha=0.05, rng=seeded(), resamples=B)
+    assert found.p == 2 / (B + 1)
+
+
 def test_three_blocks_cannot_say_how_far_off_they_are() -> None:
     """One resample in nine holds one block thrice and has no error of its own."""
     found = bootstrap.block_mean(np.array([1.0, 2, 4]), np.ones(3), alpha=0.05, rng=seeded(), resamples=B)
@@ -234,6 +240,22 @@ def test_a_statistic_over_blocks_is_the_bca_of_block_numbers_with_students_ends(
     ).confidence_interval
     found = bootstrap.block_bca(np.mean, value, blocks=np.arange(12), alpha=0.05, rng=seeded(), resamples=B)
     assert ends(found) == pytest.approx((expected.low, expected.high), abs=1e-10)
+
+
+def test_a_statistic_over_blocks_leaves_out_a_value_just_when_its_p_is_under_alpha() -> None:
+    value = np.random.default_rng(18).standard_exponential(8)
+    for null in np.linspace(value.mean() - 1.5, value.mean() + 2.5, 61):
+        found = bootstrap.block_bca(
+            np.mean, value, blocks=np.arange(8), alpha=0.1, rng=seeded(), null=float(null), resamples=B
+        )
+        if abs(found.p - 0.1) > 10 / B:
+            assert (null < found.low or null > found.high) == (found.p < 0.1)
+
+
+def test_four_blocks_at_a_small_alpha_reach_from_the_least_of_them_to_the_largest() -> None:
+    value = np.array([0.0, 1.0, 2.0, 40.0])
+    found = bootstrap.block_bca(np.mean, value, blocks=np.arange(4), alpha=0.001, rng=seeded(), resamples=9_999)
+    assert ends(found) == (0, 40)
 
 
 def test_rows_of_a_block_come_together_and_in_any_order() -> None:
@@ -284,9 +306,9 @@ def mean_of(sums: Any, counts: Any, **more: Any) -> bootstrap.Interval:
         (lambda: by_rows(np.mean, A, strata=np.ones(3)), r"Labels of shape \(3,\)"),
         (lambda: by_rows(np.mean, A, strata=np.r_[np.nan, np.ones(19)]), "A row has no stratum"),
         (lambda: by_rows(np.mean, A[:1]), "stratum of one row"),
-        (lambda: by_rows(lambda a: math.nan, A), "not finite on"),
+        (lambda: by_rows(lambda _: math.nan, A), "not finite on"),
         (lambda: by_rows(lambda a: a[:2], A), "gave shape"),
-        (lambda: by_rows(lambda a: 3.5, A), "Every resample gives 3.5"),
+        (lambda: by_rows(lambda _: 3.5, A), "Every resample gives 3.5"),
         (lambda: by_rows(lambda a: float(np.unique(a).size), A), "one side of the estimate"),
         (lambda: by_block(np.mean, A, DAY[:9]), r"Labels of shape \(9,\)"),
         (lambda: by_block(np.mean, A, np.minimum(DAY, 1)), "Rows of 2 blocks"),

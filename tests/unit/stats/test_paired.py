@@ -70,9 +70,7 @@ def likeliest_lost(delta: float, gained: int, lost: int, n: int) -> float:
 
 @pytest.mark.parametrize(("gained", "lost", "n"), [(6, 16, 161), (1, 7, 21), (5, 5, 40), (120, 80, 900)])
 @pytest.mark.parametrize("alpha", [0.05, 0.01])
-def test_the_score_statistic_at_either_end_is_the_normal_quantile(
-    gained: int, lost: int, n: int, alpha: float
-) -> None:
+def test_the_score_statistic_at_either_end_is_the_normal_quantile(gained: int, lost: int, n: int, alpha: float) -> None:
     found = paired.mcnemar_counts(gained, lost, n, alpha=alpha)
     for end, side in ((found.low, 1), (found.high, -1)):
         share = likeliest_lost(end, gained, lost, n)
