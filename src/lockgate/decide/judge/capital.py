@@ -92,9 +92,12 @@ class Capital:
         if calls.share.size > score.shape[1] and (calls.share == calls.share[0]).all():
             # One share: what each class gains either way is worked out once, and only picked for each call.
             share, place = float(calls.share[0]), calls.row + calls.label * score.shape[1]
+            either = [label_bet.log_gain(share, score, log_score, label) for label in (0, 1)]
+            gains = np.concatenate(either, axis=1)
             for bet, start in enumerate(self.harm):
-                either = [label_bet.log_gain(share, score[bet], log_score[bet], label) for label in (0, 1)]
-                _add(found[bet], start, np.concatenate(either)[place])
+                found[bet, 0] = start
+                np.take(gains[bet], place, out=found[bet, 1:], mode="clip")
+            np.add.accumulate(found, axis=1, out=found)
         else:
             for bet, start in enumerate(self.harm):
                 gained = label_bet.log_gain(calls.share, score[bet][calls.row], log_score[bet][calls.row], calls.label)
@@ -103,10 +106,14 @@ class Capital:
 
     def first_ruling(self, path: Path) -> int:
         """The row of the first bet that decides; NEVER where none does."""
-        is_near = path.harm[:, 1:].max(axis=0) >= self._line - _SLACK
+        near = self._line - _SLACK
+        is_near = np.zeros(path.calls.place.size, dtype=bool)
+        for bet in path.harm:
+            if bet[1:].max(initial=-math.inf) >= near:
+                is_near |= bet[1:] >= near
         if self._policy.promote:
             gained = path.less[:-1].max(axis=0) - path.less[-1]
-            is_near |= gained[path.bad_by[1:]] >= self._line - _SLACK
+            is_near |= gained[path.bad_by[1:]] >= near
         for look in np.flatnonzero(is_near):
             if self.ruling(*path.at(int(look) + 1)) is not None:
                 return int(path.calls.place[look])

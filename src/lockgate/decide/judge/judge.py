@@ -243,7 +243,9 @@ class Judge:
         self._watched.take(now.drawn.units, start, last)
         self._bettors.take(now.placed.units, start, last)
         taken = slice(start, last + 1)
-        self._tally.repeated += int((is_bad[taken] & (now.row[taken] >= 0)).sum()) - int(is_bad[placed[:m]].sum())
+        if rows.unit is not None:
+            would_bet = is_bad[taken] & (now.row[taken] >= 0)
+            self._tally.repeated += int(np.count_nonzero(would_bet) - np.count_nonzero(is_bad[placed[:m]]))
         self._tally.many(rows.part(start, last + 1))
         self._learn(rows.arm[taken], now.row[taken])
         if self._capital.may_rule() or self._mismatch.e >= mismatch.VOID_AT:
@@ -259,9 +261,11 @@ class Judge:
     def _learn(self, arm: Ints, row: Ints) -> None:
         if not self._frozen.size:
             return
-        for which in (0, 1):
-            seen = row[(arm == which) & (row >= 0)]
-            self._reference[which] += np.bincount(seen, minlength=self._frozen.size)
+        cells = self._frozen.size
+        place = row + cells * arm
+        # A call without a class of its own, half of a pair that agrees, is learnt from by neither arm.
+        known = place if row.min(initial=0) >= 0 else place[row >= 0]
+        self._reference += np.bincount(known, minlength=2 * cells).reshape(2, cells)
         self._refresh()
 
     def _refresh(self) -> None:

@@ -47,13 +47,13 @@ class Tally:
     def many(self, rows: Rows) -> None:
         """At most 8,192 rows."""
         size = rows.arm.size
-        pairs, canary = int(rows.is_pair.sum()), int(rows.arm[~rows.is_pair].sum())
+        pairs = _count(rows.is_pair)
+        canary = _count(rows.arm[~rows.is_pair] if pairs else rows.arm)
         self.calls = [self.calls[0] + size - canary, self.calls[1] + pairs + canary]
         self.pairs += pairs
         if pairs < size:
-            self._count_shares(rows.share[~rows.is_pair])
-        bad = rows.bad.sum(axis=0)
-        self.bad = [self.bad[0] + int(bad[0]), self.bad[1] + int(bad[1])]
+            self._count_shares(rows.share[~rows.is_pair] if pairs else rows.share)
+        self.bad = [before + _count(rows.bad[:, arm]) for arm, before in enumerate(self.bad)]
         # A polynomial in a prime, modulo 2^64: whole numbers, so that batches and single calls agree.
         mark = (rows.arm + 2 * (rows.label + 1)).astype(np.uint64)
         mark += 3 * rows.value.view(np.uint64) + 5 * rows.share.view(np.uint64)
@@ -71,3 +71,7 @@ class Tally:
     def _share(self, share: float, calls: int) -> None:
         name = share if share in self.shares or len(self.shares) < MOST_SHARES else OTHER_SHARES
         self.shares[name] = self.shares.get(name, 0) + calls
+
+
+def _count(which: NDArray[np.generic]) -> int:
+    return int(np.count_nonzero(which))
