@@ -33,6 +33,7 @@ LIVE: Final = (
     "dest_late_24h",
     "origin_late_6h",
     "plane_last_delay",  # minutes late at this plane's last landing
+    "plane_down_minutes",  # minutes since then
 )
 """What the last hours looked like, as far as it was known at the question."""
 

@@ -1,4 +1,4 @@
-"""The eight live features: what was known of the last hours at some instant before the question.
+"""The nine live features: what was known of the last hours at some instant before the question.
 
 One definition for training, for serving and for a stale extract: only the instant differs.
 """
@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from flights.windows import Events, Floats, Ints, events, last_before, mean_before, totals_before
+from flights.windows import Events, Floats, Ints, events, last_before, mean_before, minutes_since, totals_before
 
 HOUR: Final = 60
 DAY: Final = 24 * HOUR
@@ -22,12 +22,13 @@ def live(flown: pl.DataFrame, *, minutes_ago: int = 0) -> pl.DataFrame:
     """Columns `columns.LIVE`, Float64, one row per row of `flown`, as known `minutes_ago` before its asked_at.
 
     flown: from `journeys.journeys`. Delays and cancellations are null where nothing happened within
-    the window, the plane's delay before its first landing; the four shares never are.
+    the window, the plane's two before its first landing; the four shares never are.
     """
     asked = _minutes(flown["asked_at"]) - minutes_ago
     origin, carrier = _codes(flown, "origin"), _codes(flown, "carrier")
     route, dest, plane = _codes(flown, "carrier", "origin"), _codes(flown, "dest"), _codes(flown, "tailnum")
     left, gone = _known(flown, origin, "left_at", "dep_delay"), _cancelled(flown, origin)
+    landed = _known(flown, plane, "landed_at", "arr_delay")
     found: dict[str, Floats] = {
         "origin_delay_1h": mean_before(left, origin, asked, HOUR),
         "origin_delay_3h": mean_before(left, origin, asked, 3 * HOUR),
@@ -36,7 +37,8 @@ def live(flown: pl.DataFrame, *, minutes_ago: int = 0) -> pl.DataFrame:
         "carrier_origin_late_7d": _share_late(flown, route, asked, 7 * DAY),
         "dest_late_24h": _share_late(flown, dest, asked, DAY),
         "origin_late_6h": _share_late(flown, origin, asked, 6 * HOUR),
-        "plane_last_delay": last_before(_known(flown, plane, "landed_at", "arr_delay"), plane, asked),
+        "plane_last_delay": last_before(landed, plane, asked),
+        "plane_down_minutes": minutes_since(landed, plane, asked),
     }
     return pl.DataFrame(found).fill_nan(None)
 

@@ -57,10 +57,22 @@ def totals_before(past: Events, units: Ints, asked: Ints, window: int) -> tuple[
 
 def last_before(past: Events, units: Ints, asked: Ints) -> Floats:
     """Value of the unit's last event known before `asked`; NaN when there is none."""
-    at = np.searchsorted(past.keys, _keys(units, asked)) - 1
-    same = (at >= 0) & (past.keys[at] >> KEY_SHIFT == units)
-    value: Floats = np.where(same, past.values[at], np.nan)
+    at, is_own = _last(past, units, asked)
+    value: Floats = np.where(is_own, past.values[at], np.nan)
     return value
+
+
+def minutes_since(past: Events, units: Ints, asked: Ints) -> Floats:
+    """Minutes from the unit's last event known before `asked`; NaN when there is none."""
+    at, is_own = _last(past, units, asked)
+    minutes: Floats = np.where(is_own, asked - (past.keys[at] & ((1 << KEY_SHIFT) - 1)), np.nan)
+    return minutes
+
+
+def _last(past: Events, units: Ints, asked: Ints) -> tuple[Ints, NDArray[np.bool_]]:
+    """Where the last event before stands, and whether it is the unit's own."""
+    at = np.searchsorted(past.keys, _keys(units, asked)) - 1
+    return at, (at >= 0) & (past.keys[at] >> KEY_SHIFT == units)
 
 
 def _keys(units: Ints, minutes: Ints) -> Ints:
