@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -10,16 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lockgate.assess import tables
-from lockgate.assess.estimate import Arms, estimate, metric_of
+from lockgate.assess.estimate import Arms, estimate, metric_of, own_metric
 from lockgate.assess.predictions import predictions
 from lockgate.decide.judgement import Judgement
 from lockgate.decide.offline import ruled
 from lockgate.decide.worth import worth
 from lockgate.errors import SpecError, unknown
-from lockgate.metrics import Loss
+from lockgate.metrics import Loss, SummaryMetric
 from lockgate.records import RolloutSpec, Verdict
 from lockgate.records.duration import UNITS_S
-from lockgate.records.record import Record
 from lockgate.records.spec import Memory
 
 Floats = NDArray[np.float64]
@@ -31,11 +32,13 @@ FEWEST_ROWS = 30
 PROPOSED = {"binary": "log_loss", "regression": "absolute_error"}
 
 
-class Comparison(Record, frozen=True, kw_only=True):
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
     """What is asked of a comparison; `lockgate.compare` says what each means."""
 
     target: str
-    metric: str | None = None
+    metric: str | Callable[[Floats, Floats], Any] | None = None
+    direction: str | None = None
     by: str | None = None
     time: str | None = None
     prove: str = "better"
@@ -55,7 +58,7 @@ def compare(
     task = asked.task or ("binary" if set(np.unique(outcome)) <= {0.0, 1.0} else "regression")
     if task not in PROPOSED:
         raise SpecError(unknown("task", task, PROPOSED))
-    metric = metric_of(asked.metric or PROPOSED[task], task)
+    metric = _metric(asked, task)
     named = {"target": asked.target, "task": task}
     time = _time(table, asked)
     block, length = _blocks(table, asked, time)
@@ -106,6 +109,18 @@ def _check(asked: Comparison) -> None:
         raise SpecError(unknown("memory", asked.memory, get_args(Memory)))
     if asked.prove == "not worse" and asked.margin == 0:
         raise SpecError("Nothing is ever proved not worse by 0.", cure="Give the margin that does not matter.")
+
+
+def _metric(asked: Comparison, task: str) -> Loss | SummaryMetric:
+    if callable(asked.metric):
+        return own_metric(asked.metric, asked.direction, task)
+    found = metric_of(asked.metric or PROPOSED[task], task)
+    known = found.direction if isinstance(found, SummaryMetric) else "down"
+    if asked.direction not in (None, known):
+        raise SpecError(
+            f"{found.name} is better {known}, not {asked.direction!r}.", cure="Leave the direction out: it is known."
+        )
+    return found
 
 
 def _time(table: tables.Table, asked: Comparison) -> str | None:

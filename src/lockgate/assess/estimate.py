@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from lockgate.stats.bootstrap import Statistic
 
 Floats = NDArray[np.float64]
 
+DIRECTIONS = ("up", "down")
 # A bootstrap of more rows costs minutes and says what Student's t says.
 MOST_BOOTSTRAPPED = 20_000
 
@@ -43,6 +45,24 @@ def metric_of(name: str, task: str) -> Loss | SummaryMetric:
             f"The metric {name!r} does not fit a {task} task.", cure=f"Choose one of: {', '.join(fitting)}."
         )
     return found
+
+
+def own_metric(function: Callable[[Floats, Floats], Any], direction: str | None, task: str) -> Loss | SummaryMetric:
+    """Somebody's metric of (predictions, outcomes): a value per row, or one number over all of them.
+
+    Raises SpecError where nobody says which direction is better.
+    """
+    if direction not in DIRECTIONS:
+        raise SpecError(unknown("direction", str(direction), DIRECTIONS))
+    name = getattr(function, "__name__", "metric")
+    probe = np.asarray(function(np.array([0.25, 0.75]), np.array([0.0, 1.0])), dtype=np.float64)
+    if probe.ndim == 0:
+        return SummaryMetric(name=name, tasks=(task,), direction="up" if direction == "up" else "down", of=function)
+    if direction == "up":
+        return Loss(
+            name=name, tasks=(task,), cap=None, reason="", of=lambda p, y: -np.asarray(function(p, y), dtype=np.float64)
+        )
+    return Loss(name=name, tasks=(task,), cap=None, reason="", of=function)
 
 
 def estimate(metric: Loss | SummaryMetric, arms: Arms, *, alpha: float, seed: int) -> Estimated:

@@ -29,6 +29,11 @@ class RolloutEvidence:
     def differences(self) -> Floats:
         return np.array([block.difference for block in self.judged], dtype=np.float64)
 
+    def coverage(self, blocks: int) -> float | None:
+        """Share of the pairs in the first `blocks` blocks whose outcome is known."""
+        pairs = sum(cell.pairs for block in self.judged[:blocks] for cell in block.cells)
+        return sum(block.scored for block in self.judged[:blocks]) / pairs if pairs else None
+
     @property
     def champion_loss(self) -> Floats:
         return np.array([block.champion_loss / block.scored for block in self.judged], dtype=np.float64)

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from lockgate.decide.harm import quality
 from lockgate.decide.judgement import Judgement
 from lockgate.decide.worth import worth
 from lockgate.monitor.evidence import RolloutEvidence
 from lockgate.monitor.verdicts import verdict
 from lockgate.records import ModelSpec, Ruling, Verdict
+from lockgate.records.duration import seconds
 
 
 def judge(
@@ -44,16 +47,40 @@ def judge(
     ]
 
 
+def judged_worth(spec: ModelSpec, evidence: RolloutEvidence, blocks: int | None = None) -> Judgement:
+    """Worth on a rollout's blocks, the first `blocks` of them where a number is given."""
+    rollout, plan = evidence.rollout, evidence.rollout.plan
+    item = worth(
+        rollout.spec,
+        metric=spec.metric,
+        not_worse_by=rollout.not_worse_by,
+        differences=evidence.differences[:blocks],
+        history=evidence.history,
+    )
+    seen = msgspec.structs.replace(
+        item.evidence,
+        coverage=evidence.coverage(item.evidence.blocks),
+        horizon_s=seconds(spec.outcomes.horizon),
+        forecast=None if plan is None else plan.blocks,
+    )
+    return msgspec.structs.replace(item, evidence=seen)
+
+
+def judged_quality(evidence: RolloutEvidence, blocks: int | None = None) -> Judgement:
+    """Quality as a guardrail, likewise."""
+    return quality(
+        evidence.rollout.spec,
+        champion_loss=evidence.champion_loss[:blocks],
+        challenger_loss=evidence.challenger_loss[:blocks],
+        history=evidence.history,
+    )
+
+
 def _quality(evidence: RolloutEvidence, standing: Sequence[Verdict], settled: set[str]) -> list[Judgement]:
     rollout = evidence.rollout
     if "quality" not in rollout.spec.guardrails or "guardrail quality" in settled or not _is_new(evidence, standing):
         return []
-    item = quality(
-        rollout.spec,
-        champion_loss=evidence.champion_loss,
-        challenger_loss=evidence.challenger_loss,
-        history=evidence.history,
-    )
+    item = judged_quality(evidence)
     return [item] if item.ruling is Ruling.FAIL else []
 
 
@@ -62,16 +89,7 @@ def _worth(
 ) -> list[Judgement]:
     if "worth" in settled or not _is_new(evidence, standing):
         return []
-    rollout = evidence.rollout
-    return [
-        worth(
-            rollout.spec,
-            metric=spec.metric,
-            not_worse_by=rollout.not_worse_by,
-            differences=evidence.differences,
-            history=evidence.history,
-        )
-    ]
+    return [judged_worth(spec, evidence)]
 
 
 def _is_new(evidence: RolloutEvidence, standing: Sequence[Verdict]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
+from lockgate.records.plan import Plan
 from lockgate.records.record import Record
 from lockgate.records.spec import RolloutSpec
 
@@ -33,7 +34,7 @@ class Rollout(Record, frozen=True, kw_only=True):
     """The state of one rollout. `at`: index into `steps`; times are event time, seconds since 1970, UTC.
 
     history: day differences of the same pair from before the test, oldest first; only its correlation and skewness
-    are used.
+    are used. plan: what was foretold when it began.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Rollout(Record, frozen=True, kw_only=True):
     not_worse_by: float
     history: tuple[float, ...] = ()
     replayed: bool = False
+    plan: Plan | None = None
     ended_s: float | None = None
     schema: int = 1
 

@@ -12,14 +12,13 @@ from collections.abc import Sequence
 import msgspec
 
 from lockgate.decide.guardrails import Guardrails
-from lockgate.decide.harm import quality
 from lockgate.decide.judgement import Judgement
-from lockgate.decide.worth import worth
 from lockgate.errors import NotFound, SpecError
 from lockgate.metrics import loss
 from lockgate.monitor.blocks import pair_block
 from lockgate.monitor.evidence import RolloutEvidence
 from lockgate.monitor.fold import DAY_S, Call, Fold
+from lockgate.monitor.guard import judged_quality, judged_worth
 from lockgate.monitor.harm import seen
 from lockgate.records import Evidence, ModelSpec, Outcome, PairBlock, Record, Rollout, Shadow, Verdict, Version, encode
 from lockgate.records.evidence import ENGINE
@@ -97,22 +96,10 @@ def _by_call(wiring: Wiring, rollout: Rollout, entries: Sequence[LogEntry], verd
 
 
 def _by_block(spec: ModelSpec, rollout: Rollout, blocks: Sequence[PairBlock], verdict: Verdict) -> Judgement:
-    evidence = RolloutEvidence(rollout, blocks)
-    seen_then = verdict.evidence.blocks
+    evidence, seen_then = RolloutEvidence(rollout, blocks), verdict.evidence.blocks
     if verdict.gate.name == "worth":
-        return worth(
-            rollout.spec,
-            metric=spec.metric,
-            not_worse_by=rollout.not_worse_by,
-            differences=evidence.differences[:seen_then],
-            history=evidence.history,
-        )
-    return quality(
-        rollout.spec,
-        champion_loss=evidence.champion_loss[:seen_then],
-        challenger_loss=evidence.challenger_loss[:seen_then],
-        history=evidence.history,
-    )
+        return judged_worth(spec, evidence, seen_then)
+    return judged_quality(evidence, seen_then)
 
 
 def _blocks(wiring: Wiring, rollout: Rollout, entries: Sequence[LogEntry]) -> tuple[list[PairBlock], str]:

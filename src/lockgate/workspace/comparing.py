@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import time as clock
+from collections.abc import Callable
 from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from lockgate.assess.compare import Comparison
 from lockgate.assess.compare import compare as assess
@@ -16,7 +20,8 @@ def compare(
     table: Any,
     *,
     target: str,
-    metric: str | None = None,
+    metric: str | Callable[[NDArray[np.float64], NDArray[np.float64]], Any] | None = None,
+    direction: Literal["up", "down"] | None = None,
     by: str | None = None,
     time: str | None = None,
     prove: Literal["better", "not worse"] = "better",
@@ -31,8 +36,10 @@ def compare(
 
     champion, challenger: a column of predictions, an array, or a fitted model. table: pandas, Polars, or a mapping.
     metric: a loss (log_loss, brier, zero_one, absolute_error, squared_error) or a number over many rows (roc_auc,
-    average_precision, f1, calibration_error); log_loss or absolute_error if left out. by: what is independent: "row",
-    "day", "week", or a column; days where one time column spans five of them, if left out. margin: in the metric's units.
+    average_precision, f1, calibration_error), or a function of (predictions, outcomes) that gives a value per row or one
+    number, with its `direction`, "up" or "down" for better; log_loss or absolute_error if left out. by: what is
+    independent: "row", "day", "week", or a column; days where one time column spans five of them, if left out. margin: in
+    the metric's units.
     memory: None looks once, at all rows. A memory looks after every block and stops at the first that decides, with an
     error rate that holds over all looks: "independent" for blocks independent by design, "short" and "long" with a
     `history` of 20 blocks or more (a table of earlier rows, or their block differences), "new" without one.
@@ -44,6 +51,7 @@ def compare(
     asked = Comparison(
         target=target,
         metric=metric,
+        direction=direction,
         by=by,
         time=time,
         prove=prove,

@@ -221,12 +221,13 @@ class Workspace:
         model = self._planned(asked.model, spec)
         rollouts = controller.rollouts
         started = begin(asked, model, controller.routing, rollouts, verdicts, event_s=self.event_s(asked.model))
-        refusals = () if anyway else self.plan(asked, spec=spec).refusals
-        if refusals:
+        plan = self.plan(asked, spec=spec)
+        if plan.refusals and not anyway:
             raise SpecError(
-                f"{asked.short} is not rolled out: {' '.join(refusals)}",
+                f"{asked.short} is not rolled out: {' '.join(plan.refusals)}",
                 cure=f"See the plan: lockgate plan {asked.short}; or go on all the same with --anyway.",
             )
+        started = msgspec.structs.replace(started, plan=plan)
         self._wiring.predictor(asked.id)
         self._spend(asked.model, budget.of_rollout(started, **self._now(asked.model), by=by or _person()))
         return controller.start(started, event_s=started.started_s, now_s=now_s, by=by or _person())

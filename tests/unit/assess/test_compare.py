@@ -91,6 +91,36 @@ def test_a_metric_that_grows_with_quality_is_told_in_its_own_direction() -> None
     assert verdict.evidence.estimate < 0
 
 
+def cost(value: np.ndarray, outcome: np.ndarray) -> np.ndarray:
+    """A miss costs five times a false alarm."""
+    return np.where(outcome > 0.5, 5.0 * (value < 0.5), 1.0 * (value >= 0.5))
+
+
+def hits(value: np.ndarray, outcome: np.ndarray) -> float:
+    return float(((value >= 0.5) & (outcome >= 0.5)).sum() / (value >= 0.5).sum())
+
+
+def test_a_metric_of_ones_own_is_judged_in_the_direction_that_is_said() -> None:
+    worse, better = ROWS.with_columns(p=1 - ROWS["new"]), ROWS
+    assert (
+        lg.compare("new", worse["p"].to_numpy(), better, target="late", metric=cost, direction="down").ruling
+        is Ruling.FAIL
+    )
+    assert (
+        lg.compare("new", worse["p"].to_numpy(), better, target="late", metric=cost, direction="up").ruling
+        is Ruling.PASS
+    )
+    found = lg.compare(worse["p"].to_numpy(), "new", better, target="late", metric=hits, direction="up", by="row")
+    assert found.ruling is Ruling.PASS
+    assert "hits is higher than that of champion: +0." in found.sentence
+    with pytest.raises(SpecError, match="no direction 'None'; known: down, up"):
+        lg.compare("old", "new", ROWS, target="late", metric=cost)
+    with pytest.raises(SpecError, match="no direction 'sideways'"):
+        lg.compare("old", "new", ROWS, target="late", metric=cost, direction="sideways")  # type: ignore[arg-type]
+    with pytest.raises(SpecError, match="log_loss is better down, not 'up'"):
+        lg.compare("old", "new", ROWS, target="late", metric="log_loss", direction="up")
+
+
 def test_not_worse_needs_a_margin_and_is_proved_by_it() -> None:
     with pytest.raises(SpecError, match="not worse by 0"):
         lg.compare("old", "old", ROWS, target="late", prove="not worse")
