@@ -14,8 +14,11 @@ from numpy.typing import NDArray
 from lockgate.assess import tables
 from lockgate.assess.estimate import Arms, estimate, metric_of, own_metric
 from lockgate.assess.predictions import predictions
+from lockgate.assess.slices import parts
 from lockgate.decide.judgement import Judgement
 from lockgate.decide.offline import ruled
+from lockgate.decide.slices import sentence as told
+from lockgate.decide.slices import slices
 from lockgate.decide.worth import worth
 from lockgate.errors import SpecError, unknown
 from lockgate.metrics import Loss, SummaryMetric
@@ -47,6 +50,7 @@ class Comparison:
     memory: str | None = None
     task: str | None = None
     seed: int = 0
+    slices: tuple[str, ...] = ()
 
 
 def compare(
@@ -92,6 +96,8 @@ def compare(
             )
         past = _history(champion, challenger, history, asked, metric, task)
         item = _sequential(arms, asked, metric, past)
+    if asked.slices:
+        item = _with_slices(item, table, arms, metric, asked, subject[1])
     at_s = now_s if time is None else float(tables.times_s(table, time).max())
     return _verdict(item, subject, arms, at_s=at_s, now_s=now_s)
 
@@ -123,6 +129,20 @@ def _metric(asked: Comparison, task: str) -> Loss | SummaryMetric:
     return found
 
 
+def _with_slices(
+    item: Judgement, table: tables.Table, arms: Arms, metric: Loss | SummaryMetric, asked: Comparison, against: str
+) -> Judgement:
+    """The same ruling, with what is known of every slice beside it."""
+    if not isinstance(metric, Loss):
+        raise SpecError(f"{metric.name} is no loss of a row, and slices need one.", cure="Compare log_loss, say.")
+    difference = metric.of(arms.challenger, arms.outcome) - metric.of(arms.champion, arms.outcome)
+    block = np.arange(difference.size) if arms.block is None else arms.block
+    named = {name: tables.column(table, name).astype(str) for name in asked.slices}
+    found = slices(parts(named, difference, block), margin=asked.margin, alpha=asked.alpha)
+    evidence = msgspec.structs.replace(item.evidence, slices=found)
+    return msgspec.structs.replace(item, evidence=evidence, sentence=f"{item.sentence} {told(found, against)}")
+
+
 def _time(table: tables.Table, asked: Comparison) -> str | None:
     if asked.time is not None:
         return asked.time
@@ -146,7 +166,7 @@ def _blocks(table: tables.Table, asked: Comparison, time: str | None) -> tuple[N
         if time is None or np.ptp(tables.times_s(table, time)) < FEWEST_DAYS * BLOCKS_S["day"]:
             return None, "row"
         by = "day"
-    if by in BLOCKS_S:
+    if by in BLOCKS_S and not (time is None and by in tables.columns(table)):
         if time is None:
             raise SpecError(
                 f"Nothing says when a row was asked, so there are no {by}s.", cure="Name the column: time=..."
@@ -154,7 +174,9 @@ def _blocks(table: tables.Table, asked: Comparison, time: str | None) -> tuple[N
         return np.floor(tables.times_s(table, time) / BLOCKS_S[by]).astype(np.int64), by
     if by not in tables.columns(table):
         raise SpecError(unknown("block", by, ("row", *BLOCKS_S, *tables.columns(table))))
-    _, place = np.unique(tables.column(table, by).astype(str), return_inverse=True)
+    labels = tables.column(table, by)
+    # Numbers and times in their own order, for blocks are judged one after the other; anything else by its text.
+    _, place = np.unique(labels if labels.dtype.kind in "iufMb" else labels.astype(str), return_inverse=True)
     return place.astype(np.int64), by
 
 

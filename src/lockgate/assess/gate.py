@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from lockgate.assess.slices import parts
+from lockgate.decide import slices
 from lockgate.decide.judgement import Judgement
 from lockgate.decide.offline import offline_gate
-from lockgate.errors import SpecError
+from lockgate.errors import SpecError, unknown
 from lockgate.features.columns import Columns, take
 from lockgate.features.contract import to_columns
 from lockgate.features.pipeline import Floats
@@ -51,7 +54,27 @@ def gate(question: GateQuestion) -> list[Verdict]:
         theirs = measure.of(other.predict(rows).values, target)
         judged = _judge(question, measure, name, own - theirs, asked)
         found.append(_verdict(question, judged, other.version, float(asked.max())))
+        if question.spec.gate.slices:
+            judged = _slices(question, measure, name, own - theirs, rows, asked)
+            found.append(_verdict(question, judged, other.version, float(asked.max())))
     return found
+
+
+def _slices(
+    question: GateQuestion, measure: Loss, against: str, difference: Floats, rows: Columns, asked: Floats
+) -> Judgement:
+    spec = question.spec.gate
+    named = {name: np.array([str(value) for value in _slice_column(rows, name).tolist()]) for name in spec.slices}
+    found = slices.slices(
+        parts(named, difference, np.floor(asked / UNITS_S["d"])), margin=spec.not_worse_by, alpha=spec.alpha
+    )
+    return slices.gate(found, metric=measure.name, against=against, margin=spec.not_worse_by, alpha=spec.alpha)
+
+
+def _slice_column(rows: Columns, name: str) -> NDArray[Any]:
+    if name not in rows:
+        raise SpecError(unknown("column", name, rows), cure="gate.slices names columns of the contract.")
+    return rows[name]
 
 
 def _held_out(question: GateQuestion) -> tuple[Columns, Floats]:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from lockgate.records.policy import Look
 from lockgate.records.record import Record
+from lockgate.records.slice import Slice
 
 # Raised whenever the same records would give other bits: a verdict is replayed by the engine that gave it, or not at all.
 ENGINE = 2
@@ -50,7 +51,8 @@ class Evidence(Record, frozen=True, kw_only=True):
     challenger answered; extra_events: how many more of them failed than at the champion's rate. blocks: days counted.
     path, looks: the evidence as it grew, for the drawing. shares: the challenger's shares and the calls under each.
     forecast: calls, or blocks, that the plan foretold. horizon_s: how old a call was before it counted; late: calls that
-    came behind the watermark and were left out. digest: of the data, in canonical order. detail: further named figures.
+    came behind the watermark and were left out. slices: named parts of the
+    rows. digest: of the data, in canonical order. detail: further named figures.
     """
 
     estimate: float | None = None
@@ -77,6 +79,7 @@ class Evidence(Record, frozen=True, kw_only=True):
     forecast: float | None = None
     horizon_s: float | None = None
     late: tuple[str, ...] = ()
+    slices: tuple[Slice, ...] = ()
     digest: str = ""
     engine: int = ENGINE
     detail: dict[str, float] = {}

@@ -16,9 +16,10 @@ def check_gates(version: Version, verdicts: Sequence[Verdict], champion: str | N
     Undecided may start: a shadow exposes nobody, and only proved worth promotes. verdicts: the model's, oldest first.
     """
     standing = {(v.gate.name, v.subject): v for v in verdicts if v.subject[:1] == (version.id,) and v.rollout is None}
-    needed = [("gate against baseline", (version.id, version.baseline or ""))]
+    needed: list[tuple[str, tuple[str, ...]]] = [("gate against baseline", (version.id, version.baseline or ""))]
     if champion is not None:
         needed.append(("gate against champion", (version.id, champion)))
+    needed += [key for key in standing if key[0].startswith("gate of slices") and key not in needed]
     for name, subject in needed:
         found = standing.get((name, subject))
         if found is None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 
 from lockgate.errors import NotFound
-from lockgate.records import Alarm, Entry, Move, Record, Rollout, Verdict, Version
+from lockgate.records import Alarm, Entry, Move, Record, Rollout, Spend, Verdict, Version
 from lockgate.records.entry import GENESIS, link
 from lockgate.report.words import sparkline, when
 from lockgate.store.ports import Records
 
-Found = Alarm | Move | Rollout | Verdict | Version
+Found = Alarm | Move | Rollout | Spend | Verdict | Version
 
 
 class Why(Record, frozen=True, kw_only=True):
@@ -25,6 +25,7 @@ class Why(Record, frozen=True, kw_only=True):
 def find(records: Records, name: str) -> Found:
     """The record of that id, or of the start of a version's. Raises NotFound."""
     found: Found | None = records.get(Verdict, name) or records.get(Move, name) or records.get(Alarm, name)
+    found = found or records.get(Spend, name)
     found = found or records.get(Rollout, name) or records.get(Version, name)
     if found is not None:
         return found
@@ -48,6 +49,12 @@ def why(records: Records, name: str) -> Why:
     if isinstance(found, Alarm):
         lines = (found.sentence, f"{found.severity}, cause {found.cause}, {when(found.at_s)}")
         return Why(id=name, kind="alarm", lines=lines, next=found.next)
+    if isinstance(found, Spend):
+        lines = (
+            f"{found.alpha:g} of {found.model}'s alpha, drawn for {found.gate}",
+            f"by {found.by}; {when(found.at_s)}",
+        )
+        return Why(id=name, kind="spend", lines=lines, next="lockgate status")
     if isinstance(found, Rollout):
         return Why(id=name, kind="rollout", lines=_rollout(records, found, names), next="lockgate status")
     return Why(id=name, kind="version", lines=_version(found, names), next=f"lockgate gate {found.short}")

@@ -15,11 +15,12 @@ Floats = NDArray[np.float64]
 
 
 class BlockMean(NamedTuple):
-    """Mean per call with its interval. design_effect: variance over what independent calls would give."""
+    """Mean per call with its interval and standard error. design_effect: variance over what independent calls would give."""
 
     mean: float
     low: float
     high: float
+    se: float
     blocks: int
     design_effect: float | None
     lag1: float
@@ -41,7 +42,7 @@ def interval(sums: Floats, counts: Floats, *, alpha: float, call_variance: float
     se = math.sqrt(float(residual @ residual) / (n - 1) / n)
     reach = float(stdtrit(n - 1, 1 - alpha / 2)) * se
     naive = None if not call_variance else call_variance / float(counts.sum())
-    return BlockMean(mean, mean - reach, mean + reach, n, None if not naive else se * se / naive, lag1(residual))
+    return BlockMean(mean, mean - reach, mean + reach, se, n, None if not naive else se * se / naive, lag1(residual))
 
 
 def lag1(values: Floats) -> float:

@@ -11,17 +11,19 @@ from lockgate.records.spend import spend_id
 def of_gates(
     version: Version, spec: GateSpec, others: Mapping[str, str], *, event_s: float, now_s: float
 ) -> list[Spend]:
-    """One draw per version that it is held against. others: "baseline" and "champion" -> their ids."""
+    """One draw per version that it is held against, and one for its slices. others: "baseline", "champion" -> their ids."""
+    kinds = ("gate against", "gate of slices against") if spec.slices else ("gate against",)
     return [
         Spend(
-            id=spend_id(version.model, (version.id, other), f"gate against {name}"),
+            id=spend_id(version.model, (version.id, other), f"{kind} {name}"),
             model=version.model,
-            gate=f"gate against {name}",
+            gate=f"{kind} {name}",
             alpha=spec.alpha,
             at_s=event_s,
             written_s=now_s,
         )
         for name, other in others.items()
+        for kind in kinds
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -31,6 +31,7 @@ def compare(
     history: Any = None,
     task: Literal["binary", "regression"] | None = None,
     seed: int = 0,
+    slices: Sequence[str] = (),
 ) -> Verdict:
     """Whether the challenger is better than the champion, or not worse by `margin`, on the same rows.
 
@@ -43,6 +44,7 @@ def compare(
     memory: None looks once, at all rows. A memory looks after every block and stops at the first that decides, with an
     error rate that holds over all looks: "independent" for blocks independent by design, "short" and "long" with a
     `history` of 20 blocks or more (a table of earlier rows, or their block differences), "new" without one.
+    slices: columns whose levels are held to the margin one by one, all of them together, beside the whole.
     Raises SpecError for unknown words, predictions that are none, or too few blocks.
 
     >>> verdict = compare("old", "new", table, target="late", metric="log_loss", by="day")
@@ -60,5 +62,6 @@ def compare(
         memory=memory,
         task=task,
         seed=seed,
+        slices=tuple(slices),
     )
     return assess(champion, challenger, table, asked, history=history, now_s=clock.time())

@@ -38,8 +38,8 @@ REFUSED = {
         ["depend"],
     ),
     "a key that nothing acts on": (
-        '[model.a]\ntarget = "y"\n[model.a.gate]\nslices = ["x"]\n',
-        ["slices", "not acted on"],
+        '[model.a]\ntarget = "y"\n[model.a.budget]\nalpha = -1\n',
+        ["alpha"],
     ),
     "no TOML": ("[model.a\n", ["not TOML"]),
 }
