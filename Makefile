@@ -46,8 +46,10 @@ floors: $(VENV)/.dev  ## imports run downstairs only
 docs: $(VENV)/.dev  ## the documentation says what the code does
 	@$(BIN)/python -m pytest -q tests/docs
 
-calibrate: $(VENV)/.dev  ## long: error rates measured on worlds with a known truth
+calibrate: $(VENV)/.dev  ## long, an hour and a half: error rates on worlds with a known truth, written into docs/guarantees.md
 	@$(BIN)/python -m pytest -q tests/calibration
+	@$(BIN)/python docs/guarantees/measure.py
+	@$(BIN)/python docs/guarantees/write.py
 
 e2e: $(VENV)/.dev  ## long: command line, HTTP and pages, end to end
 	@$(BIN)/python -m pytest -q tests/e2e

@@ -125,6 +125,36 @@ def test_a_latency_that_cannot_be_is_refused(value: float) -> None:
         judge.observe(arm=0, value=1.0, canary_share=0.5, shadow=1.0)
 
 
+def test_numbers_of_any_make_are_the_same_numbers() -> None:
+    plain, made = rate(), rate()
+    for _ in range(30):
+        plain.observe(arm=1, value=1.0, canary_share=0.5)
+        made.observe(arm=np.int64(1), value=np.float32(1), canary_share=np.float64(0.5))  # type: ignore[arg-type]
+    assert made.verdict is not None
+    assert plain.verdict is not None
+    assert made.verdict.id == plain.verdict.id
+
+
+def test_calls_without_a_unit_count_beside_those_with_one_also_once_the_watch_is_full() -> None:
+    rng = np.random.default_rng(4)
+    units: list[int | None] = [*range(5000), *([None] * 3000)]
+    arm = (rng.random(8000) < 0.1).astype(int)
+    value = (rng.random(8000) < 0.05).astype(float)
+    batch, single = rate(), rate()
+    batch.observe_batch(arm, value, 0.1, units)
+    for row in range(8000):
+        single.observe(int(arm[row]), float(value[row]), 0.1, units[row])
+    assert batch.state() == single.state()
+
+
+def test_an_accuracy_judge_takes_no_pairs() -> None:
+    judge = lg.Judge(lg.Policy(kind="accuracy"))
+    with pytest.raises(SpecError, match='by kind="paired"'):
+        judge.observe(arm=0, value=1.0, canary_share=0.5, shadow=0.0)
+    with pytest.raises(SpecError, match='by kind="paired"'):
+        judge.observe_batch([0], [1.0], 0.5, shadow=[0.0])
+
+
 def test_a_paired_policy_needs_both_values_and_no_share() -> None:
     judge = lg.Judge(lg.Policy(kind="paired"))
     with pytest.raises(SpecError, match="what both versions did"):

@@ -72,9 +72,11 @@ def one(policy: Policy, arm: int, value: float, share: float | None, shadow: flo
     if policy.kind == "latency":
         if not 0 <= value < math.inf:
             raise SpecError(f"A latency of {value!r} cannot be.", cure="Give milliseconds, finite and not negative.")
-        _no_shadow(shadow)
+        _no_shadow(policy, shadow)
         return One(False, int(arm), float(value), _share(share), (False, False))
     failed = _failed(value, "value")
+    if policy.kind == "accuracy":
+        _no_shadow(policy, shadow)
     if shadow is None:
         _may_be_alone(policy)
         return One(False, int(arm), float(failed), _share(share), (failed and not arm, failed and bool(arm)))
@@ -104,7 +106,7 @@ def many(
         return _rates(policy, label, values, share, shadow, units, times)
     is_time = (values >= 0) & np.isfinite(values)
     _each(values, is_time, "A latency of {value!r} cannot be", "Give milliseconds, finite and not negative.")
-    _no_shadow(shadow)
+    _no_shadow(policy, shadow)
     nobody = np.zeros(label.size, dtype=bool)
     shares = _shares(share, label.size, nobody)
     return Rows(label, nobody, label, values, shares, np.zeros((label.size, 2), dtype=bool), units, times)
@@ -123,6 +125,8 @@ def _rates(
     _binary(values, "value")
     failed = values > 0
     bad = np.column_stack([failed & (arm == 0), failed & (arm == 1)])
+    if policy.kind == "accuracy":
+        _no_shadow(policy, shadow)
     if shadow is None:
         _may_be_alone(policy)
         nobody = np.zeros(arm.size, dtype=bool)
@@ -198,9 +202,10 @@ def _binary(values: Floats, name: str) -> None:
     _each(values, (values == 0) | (values == 1), sentence, "Give one of the two.")
 
 
-def _no_shadow(shadow: object) -> None:
+def _no_shadow(policy: Policy, shadow: object) -> None:
     if shadow is not None:
-        raise SpecError("A latency judge takes no shadow: nobody waited for its answer.", cure="Leave it out.")
+        cure = "Leave it out: nobody waited for it." if policy.kind == "latency" else 'Judge pairs by kind="paired".'
+        raise SpecError(f"A judge of {policy.kind} takes no shadow.", cure=cure)
 
 
 def _may_be_alone(policy: Policy) -> None:

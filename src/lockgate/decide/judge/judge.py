@@ -89,6 +89,7 @@ class Judge:
         if self._verdict is not None:
             return None
         call = admit.one(self.policy, arm, value, canary_share, shadow)
+        arm = int(arm)
         row = self._bets.class_of(call.value) if call.label >= 0 else -1
         is_drawn, may_bet = self._admit_unit(unit, arm, call, would_bet=row >= 0)
         self._tally.one(arm, call)
@@ -210,11 +211,12 @@ class Judge:
             return Firsts(places, {})
         found: list[int] = []
         fresh: dict[int, int] = {}
-        open_places: list[int] = [] if units.is_full else places.tolist()
-        for place in open_places:
+        every: list[int] = places.tolist()
+        for place in every:
             unit = rows.unit[place]
             if unit is None:
                 found.append(place)
+            if unit is None or units.is_full:
                 continue
             hashed, arm = admit.hashed(
                 self.policy, unit, int(rows.arm[place]), float(rows.share[place]), is_pair=bool(rows.is_pair[place])
