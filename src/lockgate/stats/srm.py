@@ -8,7 +8,8 @@ order. It is the mean of two e-processes, since no single one is quick for both 
 - one drift of the log odds common to all shares, bets `theta canary - n log(1 + w (e^theta - 1))` averaged over a grid. It
   sees records of one arm lost or doubled, which moves the odds alike under every share, and pools all of them.
 Each factor has mean 1 given the past if a unit is the canary's with chance w, also when w itself follows the evidence; so
-the mean is at most 1 at any stopping time (Ville). Assumes one draw per unit. METHODS 8.
+the mean is at most 1 at any stopping time (Ville). Assumes one draw per unit. METHODS 8. A judge, which looks after every
+unit, bets by `lockgate.stats.mismatch`; this is for counts that hosts ship.
 """
 
 from __future__ import annotations
@@ -18,11 +19,10 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaln, logsumexp, xlog1py, xlogy
 
 from lockgate.errors import SpecError
+from lockgate.stats.mismatch import CONCENTRATION, VOID_AT
 
 Floats = NDArray[np.float64]
 
-CONCENTRATION = 100.0
-VOID_AT = 100.0
 # By how much the odds of the canary may be off, either way: a hundredth of its records lost, up to five in six.
 _ODDS = np.array([1.01, 1.02, 1.04, 1.08, 1.16, 1.32, 1.7, 2.5, 6.0])
 _THETA = np.log(np.concatenate([_ODDS, 1 / _ODDS]))
