@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 from lockgate.errors import NotFound
 from lockgate.records import Alarm, Entry, Move, Record, Rollout, Spend, Verdict, Version
 from lockgate.records.entry import GENESIS, link
-from lockgate.report.words import sparkline, when
+from lockgate.report.words import age, text, when
 from lockgate.store.ports import Records
 
 Found = Alarm | Move | Rollout | Spend | Verdict | Version
@@ -80,23 +78,26 @@ def _verdict(found: Verdict, names: dict[str, str]) -> tuple[str, ...]:
         f"{found.ruling.upper()} of {gate.name!r}: {about}; {when(found.at_s)}",
         f"claim: {gate.claim}, margin {gate.margin:g}; method: {gate.method} ({rate})",
     ]
-    if seen.estimate is not None:
-        interval = "" if seen.low is None or seen.high is None else f" [{seen.low:+.5f}, {seen.high:+.5f}]"
-        lines.append(f"estimate {seen.estimate:+.5f}{interval}; {seen.blocks} blocks of {seen.block or '-'}")
     if seen.n:
         lines.append(f"calls {_counts(seen.n)}; events {_counts(seen.events)} (champion first)")
-    if seen.log_e is not None:
-        line = seen.detail.get("line")
-        bar = "" if line is None else f"; it decides at {math.exp(line):,.0f}"
-        lines.append(f"e-value {math.exp(min(seen.log_e, 700)):,.3g}{bar}")
+    if seen.exposure:
+        extra = (
+            ""
+            if seen.extra_events is None
+            else f", some {seen.extra_events:,.1f} failures more than the champion's rate"
+        )
+        lines.append(f"exposed: {seen.exposure:,} calls{extra}")
     if seen.design_effect is not None or seen.lag1 is not None:
         effect = "-" if seen.design_effect is None else f"{seen.design_effect:.1f}"
         lines.append(f"variance inflation by day {effect}; correlation of neighbouring days {seen.lag1 or 0:+.2f}")
-    if seen.path:
-        lines.append(f"evidence over time  {sparkline(seen.path)}")
-    if seen.values:
-        lines.append(f"day by day          {sparkline(seen.values)}")
-    return tuple(lines)
+    if seen.coverage is not None:
+        foretold = "" if seen.forecast is None else f"; the plan foretold {seen.forecast:,.0f} blocks"
+        lines.append(f"outcomes known of {seen.coverage:.1%} of the pairs, after {age(seen.horizon_s)}{foretold}")
+    if seen.late:
+        lines.append(
+            f"{len(seen.late):,} calls came behind the watermark and count for nothing: {', '.join(seen.late[:3])}"
+        )
+    return (*lines, "", *text(found))
 
 
 def _move(found: Move, names: dict[str, str]) -> tuple[str, ...]:
