@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -29,3 +30,20 @@ def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'lockgate' has no attribute {name!r}")
     return getattr(import_module(_PUBLIC[name]), name)
+
+
+def _verdict_as_html(verdict: Verdict) -> str:
+    from lockgate.report.notebook import html
+
+    return html(verdict)
+
+
+def _show_in_notebooks() -> None:
+    """Imported in a notebook, verdicts show their evidence; nothing is loaded before one is shown."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    if shell is not None:
+        formatter = shell.display_formatter.formatters["text/html"]
+        formatter.for_type_by_name("lockgate.records.evidence", "Verdict", _verdict_as_html)
+
+
+_show_in_notebooks()

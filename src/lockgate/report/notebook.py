@@ -1,6 +1,6 @@
-"""Verdicts in a notebook: the sentence, and the evidence under it. Asked for, never switched on by itself.
+"""Verdicts in a notebook: the sentence, and the evidence under it.
 
-%load_ext lockgate.report.notebook
+`import lockgate` in a notebook sees to it; elsewhere: %load_ext lockgate.report.notebook
 """
 
 from __future__ import annotations

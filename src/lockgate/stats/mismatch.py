@@ -42,5 +42,7 @@ def path(state: Mismatch, arm: NDArray[np.int64], share: Floats) -> tuple[Floats
     chance = share + excess[:-1] / (CONCENTRATION + (state.units + np.arange(arm.size)))
     chance = np.minimum(np.maximum(chance, _LEAST * share), 1.0 - _LEAST * (1.0 - share))
     factor = np.where(arm == 1, chance / share, (1.0 - chance) / (1.0 - share))
-    e = np.multiply.accumulate(np.concatenate(([state.e], factor)))
+    with np.errstate(over="ignore"):
+        # Far behind the line, in a batch that goes on under a gross mismatch: nobody looks there.
+        e = np.multiply.accumulate(np.concatenate(([state.e], factor)))
     return excess[1:], e[1:]

@@ -210,6 +210,14 @@ def test_arms_that_do_not_come_up_as_their_shares_say_make_the_evidence_void() -
     assert "mend it and begin anew" in verdict.sentence
 
 
+def test_a_gross_mismatch_in_one_long_batch_is_void_and_no_overflow() -> None:
+    arm = (np.random.default_rng(2).random(30_000) < 0.4).astype(int)
+    verdict = rate().observe_batch(arm, np.zeros(30_000), 0.2)
+    assert verdict is not None
+    assert verdict.ruling is Ruling.VOID
+    assert verdict.evidence.n[0] + verdict.evidence.n[1] < 300
+
+
 def test_a_state_goes_on_to_the_same_bits_and_a_damaged_or_foreign_one_is_refused() -> None:
     rng = np.random.default_rng(5)
     arm, value = (rng.random(3000) < 0.1).astype(int), (rng.random(3000) < 0.02).astype(float)

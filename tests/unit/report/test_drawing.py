@@ -7,6 +7,7 @@ import json
 import math
 import re
 import shutil
+import subprocess
 import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -401,3 +402,20 @@ def test_an_e_value_no_float_can_hold_is_a_power_of_ten() -> None:
 )
 def test_blocks_are_counted_in_their_own_words(block: str, number: float, said: str) -> None:
     assert counted(Evidence(block=block), number) == said
+
+
+def test_importing_lockgate_in_a_notebook_is_enough_for_verdicts_to_be_drawn() -> None:
+    """In a process of its own: a shell, an import, and the formatter asked as the notebook asks it."""
+    asked = (
+        "from IPython.core.interactiveshell import InteractiveShell\n"
+        "shell = InteractiveShell.instance()\n"
+        "import sys, lockgate as lg\n"
+        "assert 'numpy' not in sys.modules\n"
+        "judge = lg.Judge(lg.Policy(kind='paired'))\n"
+        "verdict = judge.observe_batch([0] * 40, [0.0] * 40, shadow=[1.0] * 40)\n"
+        "found, _ = shell.display_formatter.format(verdict)\n"
+        "assert '<svg' in found['text/html'] and verdict.sentence in found['text/html']\n"
+    )
+    pytest.importorskip("IPython", reason="no IPython: pip install ipython")
+    ran = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=False, timeout=60)
+    assert ran.returncode == 0, ran.stderr
