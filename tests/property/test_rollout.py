@@ -111,9 +111,17 @@ def test_no_evidence_is_no_move_but_from_a_replay_that_is_done(rollout: Rollout,
 
 
 @given(rollouts(), verdicts, before)
-def test_undecided_and_void_verdicts_move_nothing(rollout: Rollout, standing: list[Verdict], now_s: float) -> None:
-    mute = [v for v in standing if v.ruling in (Ruling.UNDECIDED, Ruling.VOID)]
+def test_undecided_verdicts_move_nothing(rollout: Rollout, standing: list[Verdict], now_s: float) -> None:
+    mute = [v for v in standing if v.ruling is Ruling.UNDECIDED]
     assert next_move(rollout, mute, now_s) == next_move(rollout, [], now_s)
+
+
+@given(rollouts(), unfailed, before)
+def test_a_void_verdict_holds_the_step_whatever_else_has_passed(
+    rollout: Rollout, standing: list[Verdict], now_s: float
+) -> None:
+    if any(v.ruling is Ruling.VOID for v in standing):
+        assert next_move(rollout, standing, now_s) is None
 
 
 @given(rollouts(), unfailed, st.floats(DEADLINE_S, 1e9))
