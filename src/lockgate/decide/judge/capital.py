@@ -21,6 +21,8 @@ MOST_LOOKS = 32
 NEVER = int(np.iinfo(np.int64).max)
 _SLACK = 1e-6  # a look is computed in full when its largest bet comes this near the line: the mixture is never above it
 _LOG_LESS = np.log(label_bet.NO_WORSE_PRIOR)
+_NOBODY = np.empty(0, dtype=np.int64)
+_LESS = -1  # in place of a class: the ratios that promote
 
 
 class Calls(NamedTuple):
@@ -60,15 +62,17 @@ class Capital:
         less = np.append(label_bet.NO_WORSE, policy.margin_ratio) if bets.has_rate else np.empty(0)
         self._less, self._log_less = less, np.log(less)
         self.harm, self.less, self.ratio = np.zeros(bets.log_prior.size), np.zeros(less.size), Likelihood()
+        self._gains: dict[tuple[int, int], Floats] = {}
+        self._gains_at: float = math.nan
+        self._gains_of: Floats = bets.score
         self.placed, self.stride = 0, 1
         self.looks: list[Look] = []
 
     def place(self, row: int, share: float, label: int, *, is_bad: bool, calls: int) -> None:
         """One call's bets. row: its class; calls: answered so far, this one among them."""
-        bets = self._bets
-        self.harm = self.harm + label_bet.log_gain(share, bets.score[:, row], bets.log_score[:, row], label)
+        self.harm += self._gain(row, share, label)
         if is_bad and self._less.size:
-            self.less = self.less + label_bet.log_gain(share, self._less, self._log_less, label)
+            self.less += self._gain(_LESS, share, label)
             self.ratio.one(share, label)
         self.placed += 1
         if self.placed % self.stride == 0:
@@ -76,33 +80,27 @@ class Capital:
             if len(self.looks) == MOST_LOOKS:
                 self._thin()
 
+    def _gain(self, row: int, share: float, label: int) -> Floats:
+        """What a call gains each bet; kept for the next call of its class, under the same share and the same scores."""
+        bets = self._bets
+        if share != self._gains_at or bets.score is not self._gains_of:
+            self._gains, self._gains_at, self._gains_of = {}, share, bets.score
+        found = self._gains.get((row, label))
+        if found is None:
+            score, log_score = (
+                (self._less, self._log_less) if row == _LESS else (bets.score[:, row], bets.log_score[:, row])
+            )
+            found = self._gains[row, label] = label_bet.log_gain(share, score, log_score, label)
+        return found
+
     def path(self, calls: Calls) -> Path:
         """The bets of many calls, added one by one: the same bits as `place`."""
-        share, label = calls.share, calls.label
-        harm = self._harm_path(calls)
-        bad = np.flatnonzero(calls.is_bad) if self._less.size else np.empty(0, dtype=np.int64)
-        less = np.empty((self.less.size, bad.size + 1))
-        for bet, start in enumerate(self.less):
-            _add(less[bet], start, label_bet.log_gain(share[bad], self._less[bet], self._log_less[bet], label[bad]))
+        share, label, bets = calls.share, calls.label, self._bets
+        harm = _paths(self.harm, bets.score, bets.log_score, calls.row, share, label)
+        bad = np.flatnonzero(calls.is_bad) if self._less.size else _NOBODY
+        only = np.zeros(bad.size, dtype=np.int64)
+        less = _paths(self.less, self._less[:, None], self._log_less[:, None], only, share[bad], label[bad])
         return Path(calls, harm, less, bad, np.searchsorted(bad, np.arange(share.size + 1)))
-
-    def _harm_path(self, calls: Calls) -> Floats:
-        score, log_score = self._bets.score, self._bets.log_score
-        found = np.empty((self.harm.size, calls.share.size + 1))
-        if calls.share.size > score.shape[1] and (calls.share == calls.share[0]).all():
-            # One share: what each class gains either way is worked out once, and only picked for each call.
-            share, place = float(calls.share[0]), calls.row + calls.label * score.shape[1]
-            either = [label_bet.log_gain(share, score, log_score, label) for label in (0, 1)]
-            gains = np.concatenate(either, axis=1)
-            for bet, start in enumerate(self.harm):
-                found[bet, 0] = start
-                np.take(gains[bet], place, out=found[bet, 1:], mode="clip")
-            np.add.accumulate(found, axis=1, out=found)
-        else:
-            for bet, start in enumerate(self.harm):
-                gained = label_bet.log_gain(calls.share, score[bet][calls.row], log_score[bet][calls.row], calls.label)
-                _add(found[bet], start, gained)
-        return found
 
     def first_ruling(self, path: Path) -> int:
         """The row of the first bet that decides; NEVER where none does."""
@@ -177,7 +175,22 @@ class Capital:
         self.looks, self.stride = self.looks[1::2], self.stride * 2
 
 
-def _add(into: Floats, start: float, gained: Floats) -> None:
-    """Running sums from `start`, one addition after the other."""
-    into[0], into[1:] = start, gained
-    np.add.accumulate(into, out=into)
+def _paths(start: Floats, score: Floats, log_score: Floats, row: Ints, share: Floats, label: Ints) -> Floats:
+    """What stands after each call, shape (bets, calls + 1): running sums from `start`, one addition after the other.
+
+    score, log_score: shape (bets, classes); row: each call's class.
+    """
+    found = np.empty((start.size, share.size + 1))
+    found[:, 0] = start
+    classes = score.shape[1]
+    if share.size > classes and (share == share[0]).all():
+        # One share: what each class gains either way is worked out once, and only picked for each call.
+        either = [label_bet.log_gain(float(share[0]), score, log_score, which) for which in (0, 1)]
+        gains, place = np.concatenate(either, axis=1), row + label * classes
+        for bet in range(start.size):
+            np.take(gains[bet], place, out=found[bet, 1:], mode="clip")
+    else:
+        for bet in range(start.size):
+            found[bet, 1:] = label_bet.log_gain(share, score[bet][row], log_score[bet][row], label)
+    np.add.accumulate(found, axis=1, out=found)
+    return found

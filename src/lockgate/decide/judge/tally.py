@@ -12,6 +12,7 @@ from lockgate.decide.judge.admit import One, Rows
 CHUNK = 8192
 MOST_SHARES = 64
 OTHER_SHARES = -1.0
+_AS_FLOATS, _AS_WHOLE = struct.Struct("<dd"), struct.Struct("<QQ")
 _PRIME, _MASK = 0x9E3779B97F4A7C15, (1 << 64) - 1
 _POWERS = np.multiply.accumulate(np.array([1] + [_PRIME] * CHUNK, dtype=np.uint64))
 
@@ -41,7 +42,7 @@ class Tally:
             self._share(call.share, 1)
         self.bad[0] += call.bad[0]
         self.bad[1] += call.bad[1]
-        value, share = struct.unpack("<QQ", struct.pack("<dd", call.value, call.share))
+        value, share = _AS_WHOLE.unpack(_AS_FLOATS.pack(call.value, call.share))
         self.fingerprint = (self.fingerprint * _PRIME + arm + 2 * (call.label + 1) + 3 * value + 5 * share) & _MASK
 
     def many(self, rows: Rows) -> None:
