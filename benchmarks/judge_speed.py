@@ -3,8 +3,9 @@
     python benchmarks/judge_speed.py
 
 Limits: 0.2 us an outcome in batches of 10,000, 10 us one at a time, 100 kB of state beside the units. Each figure is the
-median CPU time of rounds in which both take turns; machines differ, so the ratio is what to read. The z test keeps no state, knows
-no units and no shares, and its error rate does not hold: it is here as the least that looking after every outcome can cost.
+median CPU time of rounds in which both take turns; machines differ, so the ratio is what to read. The z test keeps no
+state, knows no units and no shares, and its error rate does not hold: it is here as the least that looking after every
+outcome can cost.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Worlds with a known truth, on which error rates are measured."""
