@@ -7,8 +7,6 @@ flights of one model's loss minus the other's, positive where the pair's name sa
 to 31 March, by models that saw January alone.
 """
 
-
-
 from __future__ import annotations
 
 import math

@@ -8,6 +8,9 @@ METHODS' figures to hold it against: live features over the schedule alone, foun
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import polars as pl
 from flight_days import END, HISTORY_START, START, answers, table_of_calls
 
@@ -16,6 +19,7 @@ import lockgate as lg
 PAIRS = {"live over schedule": ("schedule", "live"), "weather over live": ("live", "weather")}
 PAIRS |= {"seed against seed": ("seed 1", "seed 2"), "a day stale": ("live", "day old"), "zeros": ("live", "zeros")}
 FORTNIGHT = "2013-03-18"
+OUT = Path(__file__).resolve().parent / "flights.json"
 MEMORIES = ("short", "new", "independent", "long")
 
 
@@ -36,28 +40,35 @@ def main() -> None:
     past = scored(table, HISTORY_START, HISTORY_START, START)
     year = scored(table, START, START, END)
     april = year.filter(pl.col("day") < "2013-05-01")
+    found: list[dict[str, str]] = []
     for pair, (champion, challenger) in PAIRS.items():
-        print(f"\n{pair}")
+        row = {"pair": pair}
         for name, rows in (("18-31 March, looked at once", fortnight), ("April, looked at once", april)):
             verdict = lg.compare(champion, challenger, rows, target="late", metric="log_loss", by="day")
-            print(f"  {name}: {verdict.ruling.upper()}. {verdict.sentence}")
+            row[name] = verdict.ruling.value
+            print(f"{pair}, {name}: {verdict.ruling.upper()}. {verdict.sentence}")
         for memory in MEMORIES:
-            history = past if memory in ("short", "long") else None
-            verdict = lg.compare(
-                champion,
-                challenger,
-                year,
-                target="late",
-                metric="brier",
-                by="day",
-                memory=memory,  # type: ignore[arg-type]
-                history=history,
-            )
-            print(f"  from April, memory {memory}: {verdict.ruling.upper()} after {verdict.evidence.blocks} days")
-        fall = lg.compare(
-            champion, challenger, april, target="late", metric="brier", by="day", memory="short", history=past
-        )
-        print(f"  April alone, memory short: {fall.ruling.upper()}. {fall.sentence}")
+            row[memory] = judged(champion, challenger, year, past, memory)
+            print(f"{pair}, from April, memory {memory}: {row[memory]}")
+        found.append(row)
+    OUT.write_text(json.dumps(found, indent=1) + "\n")
+
+
+def judged(champion: str, challenger: str, year: pl.DataFrame, past: pl.DataFrame, memory: str) -> str:
+    """The ruling, and after how many days of the year from 1 April."""
+    verdict = lg.compare(
+        champion,
+        challenger,
+        year,
+        target="late",
+        metric="brier",
+        by="day",
+        memory=memory,  # type: ignore[arg-type]
+        history=past if memory in ("short", "long") else None,
+    )
+    words = {"pass": "better", "fail": "worse"}
+    ruling = words.get(verdict.ruling.value)
+    return f"{ruling} after {verdict.evidence.blocks}" if ruling else f"undecided after {verdict.evidence.blocks}"
 
 
 if __name__ == "__main__":

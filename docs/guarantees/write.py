@@ -1,4 +1,4 @@
-"""Write docs/guarantees.md and its drawings from docs/guarantees/figures.json; every number on the page comes from there.
+"""Write docs/guarantees.md and its drawings; every number on the page comes from figures.json and flights.json beside this.
 
 Run it:  python docs/guarantees/write.py        (needs lockgate[dev]: altair and vl-convert)
 """
@@ -17,6 +17,7 @@ import altair as alt
 HERE = Path(__file__).resolve().parent
 PAGE = HERE.parent / "guarantees.md"
 HELD: dict[str, Any] = json.loads((HERE / "figures.json").read_text())["sections"]
+FLIGHTS: list[dict[str, str]] = json.loads((HERE / "flights.json").read_text())
 KINDS = {
     "rate": "failures, a champion failing 2 %",
     "accuracy": "wrong answers, a champion wrong in 10 %",
@@ -390,7 +391,25 @@ Blocks until the verdict at .05, median; the effect is in standard deviations of
 
 {made_by("blocks")}
 
-Real flight days, and the days that each memory needs on them, are in `docs/guarantees/flight_days.py`."""
+{flights()}"""
+
+
+def flights() -> str:
+    """The real year: what each pair comes to, and after how many days."""
+    memories = ("short", "new", "independent", "long")
+    once = ("18-31 March, looked at once", "April, looked at once")
+    body = [[row["pair"], *(row[name] for name in once), *(row[m] for m in memories)] for row in FLIGHTS]
+    return f"""### On a year of real flights
+
+Models frozen before 1 April judge every flight from then on, day by day; the second of each pair is the challenger. The
+history of *short* and *long* is February and March by models that saw January alone. Block by block, two seeds of one model
+are never told apart, and the weather model is not called worse after a bad April. A single look promises less: it is wrong
+one time in twenty, oftener where days go together, and here a fortnight does tell two seeds apart.
+
+{table(["pair", *once, *(f"from 1 April, {memory}" for memory in memories)], body)}
+
+*Made by `python docs/guarantees/flights_compare.py`: `lockgate.compare` by day, log loss in the first two columns, Brier in
+the others, alpha .05.*"""
 
 
 def changing() -> str:
