@@ -17,7 +17,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from lockgate.sim.days import WORLDS
+from lockgate.errors import SpecError
+from lockgate.sim.days import WORLDS, resampled
 from lockgate.stats import block_e, glst
 
 ALPHAS = (0.05, 0.01)
@@ -76,6 +77,22 @@ def keeps_alpha(test: str, world: str, *, paths: int, blocks: int, history: int 
     found = {alpha: share(top, alpha) for alpha in ALPHAS}
     print(f"{test} on {world}: " + ", ".join(f"{rate:.4f} false at {alpha}" for alpha, rate in found.items()))
     return all(rate <= bound(alpha, paths) for alpha, rate in found.items())
+
+
+@pytest.mark.parametrize("world", WORLDS)
+def test_the_mean_of_a_world_is_nought_over_the_horizon(world: str) -> None:
+    """Each path's sum over its own spread: the mean of 4,000 of them is within 4.5 standard errors of 0."""
+    sums = WORLDS[world](np.random.default_rng([9, list(WORLDS).index(world)]), (4_000, 100)).sum(axis=1)
+    assert abs(sums.mean()) < 4.5 * sums.std() / math.sqrt(4_000)
+
+
+def test_a_real_series_is_redrawn_in_whole_stretches_about_nought() -> None:
+    series = np.random.default_rng(11).standard_normal(50) + 3
+    drawn = resampled(series, 7)(np.random.default_rng(12), (3, 20))
+    places = [int(np.argmin(np.abs(series - series.mean() - value * series.std()))) for value in drawn[0]]
+    assert [(b - a) % 50 for a, b in zip(places[:7], places[1:7], strict=False)] == [1] * 6
+    with pytest.raises(SpecError, match="redrawn"):
+        resampled(np.ones(50), 7)
 
 
 @pytest.mark.parametrize(("test", "world"), KEPT)
