@@ -11,6 +11,7 @@ the documents must change.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -90,7 +91,7 @@ def test_a_real_series_is_redrawn_in_whole_stretches_about_nought() -> None:
     series = np.random.default_rng(11).standard_normal(50) + 3
     drawn = resampled(series, 7)(np.random.default_rng(12), (3, 20))
     places = [int(np.argmin(np.abs(series - series.mean() - value * series.std()))) for value in drawn[0]]
-    assert [(b - a) % 50 for a, b in zip(places[:7], places[1:7], strict=False)] == [1] * 6
+    assert [(b - a) % 50 for a, b in itertools.pairwise(places[:7])] == [1] * 6
     with pytest.raises(SpecError, match="redrawn"):
         resampled(np.ones(50), 7)
 

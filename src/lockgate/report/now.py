@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lockgate.records import Alarm, Health, Record, Rollout, Routing, Verdict, Version
+from lockgate.records import Alarm, Health, Record, Rollout, Routing, Ruling, Verdict, Version
 from lockgate.store.ports import Records
 
 
@@ -47,10 +47,11 @@ def _row(records: Records, routing: Routing) -> Row:
     verdicts = records.all(Verdict, model)
     last = verdicts[-1] if verdicts else None
     open_alarms = _open_alarms(records, routing, verdicts)
+    void = next((v for v in verdicts if running and v.rollout == running.id and v.ruling is Ruling.VOID), None)
     return Row(
         model=model,
         traffic=_traffic(routing, names),
-        state=_state(running),
+        state=_state(running, void),
         verdict=last.sentence if last else None,
         verdict_id=last.id if last else None,
         verdict_age_s=max(0.0, health.until_s - last.at_s) if last and health else None,
@@ -60,7 +61,7 @@ def _row(records: Records, routing: Routing) -> Row:
         calls=sum(health.calls.values()) if health else 0,
         until_s=health.until_s if health else None,
         alarms=tuple(alarm.sentence for alarm in open_alarms[-1:]),
-        next=_next(running, open_alarms, last, model),
+        next=_next(running, open_alarms, void or last, model),
     )
 
 
@@ -79,8 +80,12 @@ def _traffic(routing: Routing, names: dict[str, str]) -> tuple[Traffic, ...]:
     return champion, Traffic(version=names.get(routing.challenger, "?"), role=role, share=routing.share)
 
 
-def _state(running: Rollout | None) -> str:
-    return "serving" if running is None else f"rollout {running.id}: {running.step.name}"
+def _state(running: Rollout | None, void: Verdict | None) -> str:
+    """A rollout that stands still because its evidence is unsound says so: nothing but a person moves it."""
+    if running is None:
+        return "serving"
+    held = "" if void is None else ", held: its evidence is void"
+    return f"rollout {running.id}: {running.step.name}{held}"
 
 
 def _next(running: Rollout | None, alarms: Sequence[Alarm], last: Verdict | None, model: str) -> str:
