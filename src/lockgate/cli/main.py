@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lockgate.cli import show
+from lockgate.cli import evidence, show
 from lockgate.errors import LockgateError
 
 if TYPE_CHECKING:
@@ -342,11 +342,11 @@ def why(
     if name is None:
         raise SpecError("Why what?", cure="Name a verdict, move, alarm, rollout or version; or ask for --verify.")
     if replay:
-        _replay(workspace, name, json=json)
+        evidence.replay(workspace, name, json=json)
         return
     record = reasons.find(records, name)
     if draw is not None:
-        _draw(record, draw)
+        evidence.draw(record, draw)
         show.following(f"lockgate why {name}")
         return
     if json:
@@ -355,28 +355,6 @@ def why(
     found = reasons.why(records, name)
     show.say(*found.lines)
     show.following(found.next)
-
-
-def _replay(workspace: Workspace, name: str, *, json: bool) -> None:
-    found = workspace.again(name)
-    if json:
-        show.as_json(found)
-    else:
-        show.say(found.sentence)
-        show.following(f"lockgate why {name}")
-    sys.exit(0 if found.agrees else 1)
-
-
-def _draw(record: object, file: Path) -> None:
-    """Raises SpecError for what is no verdict."""
-    from lockgate.errors import SpecError
-    from lockgate.records import Verdict
-    from lockgate.report import drawing
-
-    if not isinstance(record, Verdict):
-        raise SpecError(f"A {type(record).__name__.lower()} has no evidence to draw.", cure="Name a verdict.")
-    drawing.save(record, file)
-    show.say(f"Drawn in {file}.")
 
 
 def _open(directory: Path) -> Workspace:
