@@ -6,12 +6,13 @@ import json
 import subprocess
 import sys
 
+import msgspec
 import numpy as np
 import pytest
 
-from lockgate.errors import StoreError
+from lockgate.errors import SpecError, StoreError
 from lockgate.features.contract import to_columns
-from lockgate.records import Version
+from lockgate.records import Dataset, Version
 from lockgate.runtime import folder
 from lockgate.runtime.convert import parity
 
@@ -108,3 +109,17 @@ def test_training_again_makes_the_same_answers(workshop):
     columns = to_columns(workshop.table(first_day=50, days=2), workspace.contract("tide").asked)
     one, other = (workspace.wiring.predictor(v).predict(columns).values for v in (workshop.versions["trees"], again.id))
     np.testing.assert_array_equal(one, other)
+
+
+def test_a_rollout_whose_traffic_nobody_knows_starts_only_when_asked_for_all_the_same(workshop):
+    """Before the first day has closed, and without a dataset that spans one, no plan can be made."""
+    workspace = workshop.open()
+    workspace.gate(workshop.versions["rival"])
+    (newest,) = workspace.wiring.records.all(Dataset, "tide")
+    timeless = msgspec.structs.replace(
+        newest, ref=msgspec.structs.replace(newest.ref, version=newest.ref.version + 1), since_s=None, until_s=None
+    )
+    workspace.wiring.records.write(timeless)
+    with pytest.raises(SpecError, match="Nothing says how many calls a day tide gets.*--anyway"):
+        workspace.rollout(workshop.versions["rival"], by="the tests")
+    assert workspace.rollout(workshop.versions["rival"], by="the tests", anyway=True).kind == "start"

@@ -101,6 +101,7 @@ def _rows_per_day(records: Records, model: str) -> float:
     newest = datasets[-1] if datasets else None
     if newest is None or newest.since_s is None or newest.until_s is None or newest.until_s <= newest.since_s:
         raise SpecError(
-            f"Nothing says how many calls a day {model} gets.", cure="Serve it for a day, or name its time column."
+            f"Nothing says how many calls a day {model} gets.",
+            cure="Serve it for a day, name its time column, or start it --anyway.",
         )
     return newest.rows * UNITS_S["d"] / (newest.until_s - newest.since_s)

@@ -221,8 +221,8 @@ class Workspace:
         model = self._planned(asked.model, spec)
         rollouts = controller.rollouts
         started = begin(asked, model, controller.routing, rollouts, verdicts, event_s=self.event_s(asked.model))
-        plan = self.plan(asked, spec=spec)
-        if plan.refusals and not anyway:
+        plan = self._foretold(asked, spec, anyway=anyway)
+        if plan is not None and plan.refusals and not anyway:
             raise SpecError(
                 f"{asked.short} is not rolled out: {' '.join(plan.refusals)}",
                 cure=f"See the plan: lockgate plan {asked.short}; or go on all the same with --anyway.",
@@ -314,6 +314,15 @@ class Workspace:
     def _planned(self, model: str, spec: RolloutSpec | None) -> ModelSpec:
         found = self.model(model)
         return found if spec is None else msgspec.structs.replace(found, rollout=spec)
+
+    def _foretold(self, asked: Version, spec: RolloutSpec | None, *, anyway: bool) -> Plan | None:
+        """The plan; None where nothing says how many calls to expect and the rollout is asked for all the same."""
+        try:
+            return self.plan(asked, spec=spec)
+        except SpecError:
+            if anyway:
+                return None
+            raise
 
     def _now(self, model: str) -> dict[str, float]:
         return {"event_s": self.event_s(model), "now_s": self._wiring.clock()}
