@@ -120,6 +120,6 @@ def test_a_rollout_whose_traffic_nobody_knows_starts_only_when_asked_for_all_the
         newest, ref=msgspec.structs.replace(newest.ref, version=newest.ref.version + 1), since_s=None, until_s=None
     )
     workspace.wiring.records.write(timeless)
-    with pytest.raises(SpecError, match="Nothing says how many calls a day tide gets.*--anyway"):
+    with pytest.raises(SpecError, match=r"Nothing says how many calls a day tide gets.*--anyway"):
         workspace.rollout(workshop.versions["rival"], by="the tests")
     assert workspace.rollout(workshop.versions["rival"], by="the tests", anyway=True).kind == "start"
