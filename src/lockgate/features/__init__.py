@@ -3,6 +3,6 @@
 A user's `features` function returns a `Pipeline` of steps made here.
 """
 
-from lockgate.features.pipeline import Pipeline, custom, levels, numeric
+from lockgate.features.pipeline import Pipeline, custom, levels, numeric, raw
 
-__all__ = ["Pipeline", "custom", "levels", "numeric"]
+__all__ = ["Pipeline", "custom", "levels", "numeric", "raw"]

@@ -58,12 +58,31 @@ class CustomStep(Record, tag="custom", frozen=True, kw_only=True):
     parameters: dict[str, str | float | int | bool] = {}
 
 
-Step = NumericStep | LevelsStep | CustomStep
+class RawStep(Record, tag="raw", frozen=True, kw_only=True):
+    """The columns as they are, for a model that prepares them itself (a scikit-learn Pipeline, say); no step beside it."""
+
+    columns: tuple[str, ...]
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        return self.columns
+
+    @property
+    def gives(self) -> tuple[str, ...]:
+        return self.columns
+
+
+Step = NumericStep | LevelsStep | CustomStep | RawStep
 
 
 def numeric(*columns: str) -> NumericStep:
     """Numbers as they are."""
     return NumericStep(columns=columns)
+
+
+def raw(*columns: str) -> RawStep:
+    """Columns handed to the model as they are: it does its own preparing. Goes with no other step."""
+    return RawStep(columns=columns)
 
 
 def levels(column: str, *, order: Literal["name", "outcome"] = "outcome") -> LevelsStep:
@@ -82,6 +101,15 @@ class Pipeline(Record, frozen=True, kw_only=True):
     """Steps in order; a later step may replace a column that an earlier one gave."""
 
     steps: tuple[Step, ...]
+
+    def __post_init__(self) -> None:
+        if self.is_raw and len(self.steps) > 1:
+            raise SpecError("raw(...) stands alone in a pipeline.", cure="Name every column in one raw(...).")
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether the model is given the columns themselves, and not a matrix."""
+        return any(isinstance(step, RawStep) for step in self.steps)
 
     @classmethod
     def of(cls, *steps: Step) -> Pipeline:
@@ -108,7 +136,11 @@ class Pipeline(Record, frozen=True, kw_only=True):
             steps=tuple(_fit_levels(s, columns, target) if isinstance(s, LevelsStep) else s for s in self.steps)
         )
 
-    def transform(self, columns: Columns) -> Matrix:
+    def transform(self, columns: Columns) -> Matrix | Columns:
+        """The model's inputs: what `matrix` gives, or of a raw pipeline its columns, in order."""
+        return {name: columns[name] for name in self.names} if self.is_raw else self.matrix(columns)
+
+    def matrix(self, columns: Columns) -> Matrix:
         """The model's inputs, shape (n, len(names)), float32: what is served is what was trained on, to the bit.
 
         Raises PredictError where a step of the user's raises, or gives another number of rows.
@@ -144,6 +176,8 @@ def _fit_levels(step: LevelsStep, columns: Columns, target: Floats) -> LevelsSte
 
 
 def _run(step: Step, columns: Columns, rows: int) -> dict[str, NDArray[Any]]:
+    if isinstance(step, RawStep):
+        raise SpecError("A raw pipeline has no matrix.", cure="Ask transform for its columns.")
     if isinstance(step, NumericStep):
         return {name: columns[name] for name in step.columns}
     if isinstance(step, LevelsStep):

@@ -10,6 +10,7 @@ from lockgate.records.health import Health
 from lockgate.records.prediction import Outcome, Prediction, Shadow
 from lockgate.records.profile import ColumnProfile, Profile
 from lockgate.records.record import Record, decode, digest, encode
+from lockgate.records.report import Alternative, Bin, CurvePoint, Finding, Proposal, Report, Rival, Score
 from lockgate.records.rollout import Move, MoveKind, Rollout, RolloutState, Step
 from lockgate.records.routing import Routing
 from lockgate.records.spec import (
@@ -25,10 +26,13 @@ from lockgate.records.spec import (
     WorkspaceSpec,
 )
 from lockgate.records.spend import Spend, spend_id
-from lockgate.records.version import Lineage, Manifest, Parity, Version
+from lockgate.records.version import Benchmark, HeldOut, Library, Lineage, Manifest, Pace, Parity, Version
 
 __all__ = [
     "Alarm",
+    "Alternative",
+    "Benchmark",
+    "Bin",
     "Block",
     "BudgetSpec",
     "Cell",
@@ -37,13 +41,17 @@ __all__ = [
     "ColumnProfile",
     "Contract",
     "ContractSpec",
+    "CurvePoint",
     "Dataset",
     "DatasetRef",
     "Entry",
     "Evidence",
+    "Finding",
     "Gate",
     "GateSpec",
     "Health",
+    "HeldOut",
+    "Library",
     "Lineage",
     "Manifest",
     "ModelSpec",
@@ -52,17 +60,22 @@ __all__ = [
     "MoveKind",
     "Outcome",
     "OutcomesSpec",
+    "Pace",
     "PairBlock",
     "Parity",
     "Prediction",
     "Profile",
+    "Proposal",
     "Record",
+    "Report",
     "RetrainSpec",
+    "Rival",
     "Rollout",
     "RolloutSpec",
     "RolloutState",
     "Routing",
     "Ruling",
+    "Score",
     "ServerSpec",
     "Shadow",
     "Spend",

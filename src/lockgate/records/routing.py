@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from lockgate.records.record import Record
+from lockgate.records.spec import Task
 
 
 class Routing(Record, frozen=True, kw_only=True):
@@ -30,7 +31,7 @@ class Routing(Record, frozen=True, kw_only=True):
     time: str | None = None
     chain: tuple[Literal["champion", "baseline", "constant"], ...] = ("champion", "baseline", "constant")
     deadline_ms: float = 50.0
-    task: Literal["binary", "regression"] = "binary"
+    task: Task = "binary"
     schema: int = 1
 
     @property

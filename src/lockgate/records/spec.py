@@ -9,7 +9,7 @@ from lockgate.errors import SpecError
 from lockgate.records.duration import seconds
 from lockgate.records.record import Record
 
-Task = Literal["binary", "regression"]
+Task = Literal["binary", "multiclass", "regression"]
 Memory = Literal["independent", "short", "long", "new"]
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Literal
-
 from lockgate.errors import StoreError
 from lockgate.features.pipeline import Pipeline
-from lockgate.records import Column, Contract, Lineage, Manifest, Parity, Record, decode, digest, encode
+from lockgate.records import Column, Contract, Library, Lineage, Manifest, Parity, Record, decode, digest, encode
+from lockgate.records.spec import Task
 from lockgate.records.version import Format, Role
 from lockgate.runtime.engines import ONNX, load_native, onnx
 from lockgate.runtime.predictor import Predictor
@@ -34,9 +33,12 @@ def seal(
     name: str,
     role: Role,
     format: Format,  # noqa: A002 - the manifest's own word
-    task: Literal["binary", "regression"],
+    task: Task,
     lineage: Lineage,
     inputs: tuple[Column, ...],
+    classes: tuple[str, ...] = (),
+    library: Library | None = None,
+    is_foreign: bool = False,
 ) -> Manifest:
     """Write the manifest over every file that lies in the folder; the version's id is its digest."""
     manifest = Manifest(
@@ -47,6 +49,9 @@ def seal(
         task=task,
         lineage=lineage,
         inputs=inputs,
+        classes=classes,
+        library=library,
+        is_foreign=is_foreign,
         files={file: _sha256(folder / file) for file in _files(folder)},
     )
     put(folder, MANIFEST, manifest)

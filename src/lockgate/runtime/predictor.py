@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -12,19 +12,25 @@ from lockgate.features.check import breaks, flags_by_row
 from lockgate.features.columns import Columns, length
 from lockgate.features.pipeline import Floats, Matrix, Pipeline
 from lockgate.records import Manifest
+from lockgate.records.version import Format
 
-EngineName = Literal["onnx", "constant", "rule", "lightgbm", "joblib"]
+Inputs = Matrix | Columns
+"""What a feature pipeline gives: a matrix, or the raw columns where the model prepares them itself."""
+
+EngineName = Format | Literal["guest"]
 _ROUNDING = 1e-6  # float32 sums of probabilities end this far outside [0, 1]
 
 
 class Engine(Protocol):
-    """What computes: a matrix of shape (n, p) to n answers, the chance of class 1 or a value."""
+    """What computes. Takes what its version's pipeline gives, and answers shape (n,): the chance of class 1, or a value;
+    for a multiclass task shape (n, k), the chance of each class.
+    """
 
-    def __call__(self, matrix: Matrix, /) -> Floats: ...
+    def __call__(self, inputs: Any, /) -> Floats: ...
 
 
 class Answer(NamedTuple):
-    """values: shape (n,). flags: by row, the ranges of the model's own inputs that the row broke."""
+    """values: as the engine's. flags: by row, the ranges of the model's own inputs that the row broke."""
 
     values: Floats
     flags: list[tuple[str, ...]]
@@ -44,16 +50,17 @@ class Predictor:
         """Answers for all rows, or PredictError: raised, shape, non_finite, or out_of_range (no probability)."""
         rows = length(columns)
         try:
-            matrix = self.pipeline.transform(columns)
-            values = np.asarray(self.engine(matrix), dtype=np.float64)
+            inputs = self.pipeline.transform(columns)
+            values = np.asarray(self.engine(inputs), dtype=np.float64)
         except PredictError:
             raise
         except (Exception, SystemExit) as error:  # a user's step that calls sys.exit ends its call, not the worker
             raise PredictError(f"{self._name} raised {error!r}.", reason="raised") from error
-        return Answer(self._checked(values, rows), self._flags(matrix))
+        return Answer(self._checked(values, rows), self._flags(inputs, rows))
 
     def _checked(self, values: Floats, rows: int) -> Floats:
-        if values.shape != (rows,):
+        wanted = (rows, len(self.manifest.classes)) if self.manifest.task == "multiclass" else (rows,)
+        if values.shape != wanted:
             raise PredictError(f"{self._name} answered shape {values.shape} to {rows} rows.", reason="shape")
         if not np.isfinite(values).all():
             raise PredictError(f"{self._name} answered a number that is not finite.", reason="non_finite")
@@ -63,9 +70,12 @@ class Predictor:
             raise PredictError(f"{self._name} answered no probability.", reason="out_of_range")
         return np.clip(values, 0.0, 1.0)
 
-    def _flags(self, matrix: Matrix) -> list[tuple[str, ...]]:
-        inputs = dict(zip(self.pipeline.names, matrix.T, strict=True))
-        found = flags_by_row(breaks(inputs, self.manifest.inputs), len(matrix))
+    def _flags(self, inputs: Inputs, rows: int) -> list[tuple[str, ...]]:
+        """Of a matrix alone: raw columns are held to the contract before they come here."""
+        if isinstance(inputs, dict):
+            return [()] * rows
+        named: Columns = dict(zip(self.pipeline.names, inputs.T, strict=True))
+        found = flags_by_row(breaks(named, self.manifest.inputs), rows)
         return [tuple(f"input {flag}" for flag in flags) for flags in found]
 
     @property
