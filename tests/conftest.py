@@ -24,9 +24,11 @@ from lockgate.features.columns import Columns
 from lockgate.features.pipeline import observed
 from lockgate.records import Column, Contract, DatasetRef, Lineage, Manifest, Parity, Routing, digest
 from lockgate.records.prediction import LogEntry
-from lockgate.runtime import engines
-from lockgate.runtime.convert import compile_checked
+from lockgate.runtime.compile.checked import compile_checked
 from lockgate.runtime.folder import CONTRACT, PARITY, PIPELINE, put, seal
+from lockgate.runtime.formats import engine as engine_of
+from lockgate.runtime.formats import save_model
+from lockgate.runtime.formats.constant import save_constant
 from lockgate.runtime.predictor import Predictor
 from lockgate.store.folders import Folders
 from lockgate.store.routing_file import RoutingFiles
@@ -125,8 +127,10 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     pipeline = Pipeline.of(numeric("wait", "seats"), levels("carrier")).fit(columns, target)
     matrix = pipeline.transform(columns)
     estimator = LogisticRegression(max_iter=1000).fit(matrix, target)
-    kind, native = engines.save_estimator(folder, estimator)
-    assert compile_checked(estimator, native, matrix, folder).is_passed
+    kind, loaded = save_model(folder, estimator)
+    inputs = observed(pipeline.names, matrix)
+    native = engine_of(loaded, inputs)
+    assert compile_checked(loaded, native, inputs, matrix, folder, task="binary").is_passed
     put(folder, CONTRACT, SERVED_CONTRACT)
     put(folder, PIPELINE, pipeline)
     sealed = seal(
@@ -137,7 +141,7 @@ def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
         format=kind,
         task="binary",
         lineage=lineage(),
-        inputs=observed(pipeline.names, matrix),
+        inputs=inputs,
     )
     return folder, digest(sealed)
 
@@ -184,7 +188,7 @@ class Project:
     def add_constant(self, name: str, value: float, step: str | None = None) -> str:
         """A version that answers one number, behind one of STEPS where asked."""
         folder = self.root / "new"
-        engines.save_constant(folder, value)
+        save_constant(folder, value)
         steps = (numeric("wait"), custom(f"steps:{step}", needs=("wait",), gives=("wait",))) if step else ()
         put(folder, CONTRACT, SERVED_CONTRACT)
         put(folder, PIPELINE, Pipeline.of(*(steps or (numeric("wait"),))))

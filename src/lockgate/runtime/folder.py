@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from lockgate.errors import StoreError
+
+from lockgate.errors import SpecError, StoreError
 from lockgate.features.pipeline import Pipeline
 from lockgate.records import Column, Contract, Library, Lineage, Manifest, Parity, Record, decode, digest, encode
 from lockgate.records.spec import Task
 from lockgate.records.version import Format, Role
-from lockgate.runtime.engines import ONNX, load_native, onnx
-from lockgate.runtime.predictor import Predictor
+from lockgate.runtime import formats
+from lockgate.runtime.compile.engine import ONNX, compiled
+from lockgate.runtime.formats import native
+from lockgate.runtime.guest import Guest
+from lockgate.runtime.predictor import Engine, EngineName, Predictor
 
 MANIFEST = "manifest.json"
 CONTRACT = "contract.json"
 PIPELINE = "pipeline.json"
 PROFILE = "profile.json"
 PARITY = "parity.json"
-LATER = frozenset({MANIFEST, "gate.json", "card.md"})  # evidence that comes after the seal: never read to answer a call
+SAMPLE = "sample.json"
+REPORT = "report.json"
+LATER = frozenset(
+    {MANIFEST, REPORT, "gate.json", "card.md"}
+)  # evidence that comes after the seal: never read to answer a call
 
 
 def put(folder: Path, name: str, record: Record) -> None:
@@ -39,6 +47,7 @@ def seal(
     classes: tuple[str, ...] = (),
     library: Library | None = None,
     is_foreign: bool = False,
+    is_trusted: bool = False,
 ) -> Manifest:
     """Write the manifest over every file that lies in the folder; the version's id is its digest."""
     manifest = Manifest(
@@ -52,6 +61,7 @@ def seal(
         classes=classes,
         library=library,
         is_foreign=is_foreign,
+        is_trusted=is_trusted,
         files={file: _sha256(folder / file) for file in _files(folder)},
     )
     put(folder, MANIFEST, manifest)
@@ -61,7 +71,8 @@ def seal(
 def load(path: Path, version_id: str, *, prefer_onnx: bool = True) -> Predictor:
     """The version in the folder as a predictor: compiled where parity passed, else native.
 
-    Raises StoreError naming the file that is missing, changed, or not in the manifest, before anything is loaded.
+    A foreign version's own file answers from a child process (a guest). Raises StoreError naming the file that is missing,
+    changed, or not in the manifest, before anything is loaded.
     """
     manifest = verify(path, version_id)
     pipeline = decode(Pipeline, _read(path, PIPELINE))
@@ -70,15 +81,34 @@ def load(path: Path, version_id: str, *, prefer_onnx: bool = True) -> Predictor:
             raise StoreError(f"The manifest in {path} names an input {column.name!r} that its pipeline does not give.")
     try:
         if prefer_onnx and _may_compile(path, manifest):
-            return Predictor(version_id, manifest, pipeline, onnx(path / ONNX), "onnx")
-        return Predictor(version_id, manifest, pipeline, load_native(path, manifest.format), manifest.format)
+            return Predictor(version_id, manifest, pipeline, compiled(path / ONNX), "onnx")
+        engine, name = _native(path, manifest)
+        return Predictor(version_id, manifest, pipeline, engine, name)
     except StoreError:
         raise
+    except SpecError as error:
+        raise StoreError(
+            f"Version {version_id[:6]} in {path} cannot be loaded as {manifest.format}: {error.message}",
+            cure=error.cure,
+        ) from error
     except Exception as error:
         raise StoreError(
             f"Version {version_id[:6]} in {path} cannot be loaded as {manifest.format}: {error!r}.",
             cure="Install the libraries it was trained with, or train it again.",
         ) from error
+
+
+def _native(path: Path, manifest: Manifest) -> tuple[Engine, EngineName]:
+    """The framework's own file: what was trained here in this process, what came from elsewhere as a guest.
+
+    The digests say that neither has changed since. A guest's loader holds every name to the known model libraries once more,
+    unless whoever imported it trusted it.
+    """
+    file = native(path, manifest.format)
+    if manifest.is_foreign:
+        return Guest(file, manifest.format, manifest.inputs, task=manifest.task, trust=manifest.is_trusted), "guest"
+    loaded = formats.load(file, manifest.format, trust=True)
+    return formats.engine(loaded, manifest.inputs), manifest.format
 
 
 def verify(path: Path, version_id: str) -> Manifest:

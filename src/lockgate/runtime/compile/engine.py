@@ -1,0 +1,95 @@
+"""The compiled engine: a graph in ONNX Runtime. All that a serving worker loads of the compiled path."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lockgate.errors import PredictError
+from lockgate.features.columns import Columns
+from lockgate.features.pipeline import Floats, Matrix
+from lockgate.records import decode
+from lockgate.runtime.compile.layout import KEY, Layout, packed_numbers, packed_texts
+
+ONNX = "model.onnx"
+_BEYOND = float(np.finfo(np.float32).max)
+_DTYPES: Mapping[str, Any] = {"tensor(float)": np.float32, "tensor(double)": np.float64}
+
+
+class Compiled:
+    """Takes a matrix or columns, as its graph's layout says; answers as every engine does.
+
+    Raises PredictError for the rows that its native model refuses. Make it in the process that uses it, for a session does
+    not survive a fork.
+    """
+
+    def __init__(self, graph: bytes) -> None:
+        self._session = _session(graph)
+        told = self._session.get_modelmeta().custom_metadata_map.get(KEY)
+        self.layout = decode(Layout, told.encode()) if told else Layout()
+        self._types = {given.name: given.type for given in self._session.get_inputs()}
+        self._answer = self._session.get_outputs()[-1].name  # a classifier's label comes first
+        self._levels = {name: frozenset(levels) for name, levels in self.layout.levels.items()}
+
+    def __call__(self, inputs: Matrix | Columns, /) -> Floats:
+        (given,) = self._session.run([self._answer], self._fed(inputs))
+        if given.ndim == 2 and given.shape[1] <= 2:
+            given = given[:, -1]
+        wide: Floats = given.astype(np.float64)
+        return wide
+
+    def _fed(self, inputs: Matrix | Columns) -> dict[str, NDArray[Any]]:
+        if isinstance(inputs, dict):
+            return self._packed(inputs)
+        for place in self.layout.refuses_missing:
+            if np.isnan(inputs[:, int(place)]).any():
+                raise _refused(f"a missing value in input {place}")
+        (name,) = self._types
+        return {name: inputs}
+
+    def _packed(self, columns: Columns) -> dict[str, NDArray[Any]]:
+        self._refuse(columns)
+        fed: dict[str, NDArray[Any]] = {}
+        if "numbers" in self._types:
+            fed["numbers"] = packed_numbers(columns, self.layout.numbers, _DTYPES[self._types["numbers"]])
+        if "texts" in self._types:
+            fed["texts"] = packed_texts(columns, self.layout.texts)
+        if self.layout.refuses_beyond and (np.abs(fed["numbers"]) > _BEYOND).any():
+            raise _refused("a number beyond float32")
+        return fed
+
+    def _refuse(self, columns: Columns) -> None:
+        for name in self.layout.refuses_missing:
+            values = columns[name]
+            is_missing = np.array([v is None for v in values.tolist()]) if values.dtype == object else np.isnan(values)
+            if is_missing.any():
+                raise _refused(f"a missing value in {name!r}")
+        for name, levels in self._levels.items():
+            for value in columns[name].tolist():
+                if value is not None and value not in levels:
+                    raise _refused(f"{value!r} in {name!r}, which training never saw")
+
+
+def compiled(path: Path) -> Compiled:
+    """The engine of a graph file."""
+    return Compiled(path.read_bytes())
+
+
+def _refused(what: str) -> PredictError:
+    return PredictError(f"The model does not take {what}.", reason="raised")
+
+
+def _session(graph: bytes) -> Any:
+    """One thread, not spinning: on a busy machine, all cores at once cost ten times as much."""
+    runtime = import_module("onnxruntime")
+    options = runtime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4  # what fails is raised: nothing is printed
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    return runtime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
