@@ -10,34 +10,92 @@ from numpy.typing import NDArray
 
 from lockgate.errors import ContractError
 from lockgate.features.columns import Columns
-from lockgate.records import Column
+from lockgate.features.expression import Expression, condition, names
+from lockgate.features.lower import to_array
+from lockgate.records import Column, Contract, Rule
+from lockgate.records.contract import ColumnType, OnBreak
 
-Kind = Literal["missing", "not finite", "below range", "above range", "unseen level"]
+Kind = Literal["missing", "not finite", "below range", "above range", "unseen level", "broken"]
 
 
 class Break(NamedTuple):
-    """`rows`: shape (n,), which rows break the rule. is_refused: whether such a row may not be used at all."""
+    """`rows`: shape (n,), which rows break the rule. subject: the column, or the rule's name. columns: those it is about.
+    check: the rule's own text, of a rule between columns.
+    """
 
-    column: str
+    subject: str
     kind: Kind
     rows: NDArray[np.bool_]
-    is_refused: bool
+    on_break: OnBreak
+    columns: tuple[str, ...]
+    check: str = ""
+
+    @property
+    def column(self) -> str:
+        return self.columns[0]
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether such a row may not be used at all."""
+        return self.on_break == "refuse"
 
     @property
     def flag(self) -> str:
-        return f"{self.column}: {self.kind}"
+        return f"{self.subject}: {self.kind}"
 
 
-def breaks(columns: Columns, contract: Iterable[Column]) -> list[Break]:
-    """The rules that at least one row breaks.
+class ReadRule(NamedTuple):
+    """A cross-column rule with its tree."""
 
-    A null where none may be, an infinity, and a value outside a person's range are refused; outside an inferred range
-    or among unseen levels is flagged, for the world may go where the training table never was.
+    rule: Rule
+    tree: Expression
+    columns: tuple[str, ...]
+
+
+def read_rules(contract: Contract) -> tuple[ReadRule, ...]:
+    """The contract's cross-column rules. Raises SpecError naming the rule and the place in it that cannot be read."""
+    types: dict[str, ColumnType] = {column.name: column.type for column in contract.columns}
+    trees = [condition(rule.check, types, place=f"The rule {rule.name!r}") for rule in contract.rules]
+    return tuple(ReadRule(rule, tree, names(tree)) for rule, tree in zip(contract.rules, trees, strict=True))
+
+
+def asked_rules(contract: Contract) -> tuple[ReadRule, ...]:
+    """Those that hold a request as well: all their columns are known when the question is asked."""
+    asked = {column.name for column in contract.asked}
+    return tuple(rule for rule in read_rules(contract) if asked.issuperset(rule.columns))
+
+
+def kinds(column: Column) -> list[tuple[Kind, OnBreak]]:
+    """The rules of one column, in order, with what a break of each does: what every check of it is made from."""
+    found: list[tuple[Kind, OnBreak]] = []
+    if column.type not in ("text", "bool", "time"):
+        found.append(("not finite", column.does("not_finite")))
+    if not column.is_nullable:
+        found.append(("missing", column.does("missing")))
+    if column.type == "text":
+        return [*found, ("unseen level", column.does("levels"))] if column.levels is not None else found
+    if column.low is not None:
+        found.append(("below range", column.does("range")))
+    if column.high is not None:
+        found.append(("above range", column.does("range")))
+    return found
+
+
+def breaks(columns: Columns, contract: Iterable[Column], rules: Iterable[ReadRule] = ()) -> list[Break]:
+    """The rules that at least one row breaks, the columns' first.
+
+    A null where none may be, an infinity, and a value outside a person's range are refused unless declared otherwise;
+    outside an inferred range or among unseen levels is flagged, for the world may go where the training table never was.
     """
-    found: list[Break] = []
-    for column in contract:
-        values = columns[column.name]
-        found += _text_breaks(column, values) if column.type == "text" else _number_breaks(column, values)
+    with np.errstate(invalid="ignore"):
+        found = [
+            Break(column.name, kind, _broken(column, kind, columns[column.name]), does, (column.name,))
+            for column in contract
+            for kind, does in kinds(column)
+        ]
+    for rule in rules:
+        is_broken = to_array(rule.tree, columns) == 0.0
+        found.append(Break(rule.rule.name, "broken", is_broken, rule.rule.on_break, rule.columns, rule.rule.check))
     return [item for item in found if item.rows.any()]
 
 
@@ -47,6 +105,8 @@ def refuse(found: Iterable[Break], cure: str) -> None:
     if item is not None:
         row = int(item.rows.argmax())
         message = f"Column {item.column!r} of row {row} is {item.kind}."
+        if item.kind == "broken":
+            message = f"Row {row} breaks the rule {item.subject!r}: {item.check}."
         raise ContractError(message, cure=cure, column=item.column, row=row)
 
 
@@ -59,24 +119,24 @@ def flags_by_row(found: Iterable[Break], rows: int) -> list[tuple[str, ...]]:
     return flags
 
 
-def _text_breaks(column: Column, values: NDArray[Any]) -> list[Break]:
-    is_missing = np.array([value is None for value in values], dtype=bool)
-    found = [] if column.is_nullable else [Break(column.name, "missing", is_missing, True)]
-    if column.levels is not None:
-        known = set(column.levels)
-        unseen = np.array([value is not None and value not in known for value in values], dtype=bool)
-        found.append(Break(column.name, "unseen level", unseen, column.on_break == "refuse"))
-    return found
+def falls_back(found: Iterable[Break], rows: int) -> NDArray[np.bool_]:
+    """Shape (rows,): which rows the contract leaves to the fallback."""
+    left = np.zeros(rows, dtype=bool)
+    for item in found:
+        if item.on_break == "fall_back":
+            left |= item.rows
+    return left
 
 
-def _number_breaks(column: Column, values: NDArray[Any]) -> list[Break]:
-    found = [Break(column.name, "not finite", np.isinf(values), True)]
-    if not column.is_nullable:
-        found.append(Break(column.name, "missing", np.isnan(values), True))
-    is_refused = column.range_origin == "declared" or column.on_break == "refuse"
-    with np.errstate(invalid="ignore"):
-        if column.low is not None:
-            found.append(Break(column.name, "below range", values < column.low, is_refused))
-        if column.high is not None:
-            found.append(Break(column.name, "above range", values > column.high, is_refused))
-    return found
+def _broken(column: Column, kind: Kind, values: NDArray[Any]) -> NDArray[np.bool_]:
+    if column.type == "text":
+        if kind == "missing":
+            return np.array([value is None for value in values], dtype=bool)
+        known = set(column.levels or ())
+        return np.array([value is not None and value not in known for value in values], dtype=bool)
+    broken: NDArray[np.bool_]
+    if kind in ("missing", "not finite"):
+        broken = np.isnan(values) if kind == "missing" else np.isinf(values)
+    else:
+        broken = values < column.low if kind == "below range" else values > column.high
+    return broken

@@ -1,133 +1,148 @@
-"""Contracts over tables: inferred, checked exactly, and breaking rows set aside. The table half: needs Polars."""
+"""Contracts over tables: checked exactly, and breaking rows set aside. The table half: needs Polars."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from lockgate.errors import ContractError, LeakError, unknown
-from lockgate.features.check import breaks
+from lockgate.features.check import Kind, kinds, read_rules
 from lockgate.features.columns import Columns
-from lockgate.records import Column, Contract, ModelSpec
-from lockgate.records.contract import ColumnType
+from lockgate.features.infer import column_type, infer
+from lockgate.features.table_expression import to_polars
+from lockgate.records import Column, Contract
+from lockgate.records.contract import OnBreak
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     import polars as pl
 
-MANY_LEVELS = 1000
+__all__ = ["Checked", "Mask", "check", "column_type", "infer", "masks", "refuse_leaks", "to_columns"]
 
 
 class Checked(NamedTuple):
-    """kept: the rows that keep the contract; quarantined: the others with a `broken_rule` column; counts by rule."""
+    """kept: the rows that may be used; quarantined: the others, with a `broken_rule` column that lists what each breaks.
+
+    counts: the quarantined rows by rule (a row that breaks two is under both). flagged: rows by rule that break one which
+    does not refuse them.
+    """
 
     kept: pl.DataFrame
     quarantined: pl.DataFrame
     counts: dict[str, int]
+    flagged: dict[str, int]
 
 
-def infer(model: str, spec: ModelSpec, table: pl.DataFrame) -> Contract:
-    """The contract a table keeps: types, nulls, levels and ranges as seen, a person's ranges and leaks as declared.
+class Mask(NamedTuple):
+    """flag: the rule's words. rows: a Polars expression, true where a row breaks it, never null."""
 
-    Raises ContractError where a column the config names is missing, or one has a type no contract knows.
-    """
-    named = [spec.target, spec.unit, spec.time, spec.contract.known, *spec.contract.keys, *spec.contract.ranges]
-    for name in (*(n for n in named if n), *spec.contract.known_after, *spec.contract.nullable):
-        if name not in table.columns:
-            raise ContractError(
-                unknown("column", name, table.columns),
-                cure=f"Add it to the table, or mend [model.{model}] in lockgate.toml.",
-                column=name,
-            )
-    after = {spec.target, *spec.contract.known_after, *([spec.contract.known] if spec.contract.known else [])}
-    columns = tuple(_infer_column(table[name], spec, is_known_before=name not in after) for name in table.columns)
-    return Contract(
-        model=model,
-        columns=columns,
-        target=spec.target,
-        unit=spec.unit,
-        time=spec.time,
-        known=spec.contract.known,
-        keys=spec.contract.keys,
-    )
-
-
-def _infer_column(series: pl.Series, spec: ModelSpec, *, is_known_before: bool) -> Column:
-    kind = column_type(series.name, series.dtype)
-    declared = spec.contract.ranges.get(series.name)
-    low, high = declared or (None, None)
-    levels = None
-    is_identifier = series.name in (spec.unit, *spec.contract.keys)
-    if kind == "text" and not is_identifier and series.n_unique() <= MANY_LEVELS:
-        levels = tuple(sorted(series.drop_nulls().unique().to_list()))
-    if kind in ("int", "float") and declared is None and not is_identifier and series.count():
-        low, high = _float(series.min()), _float(series.max())
-    return Column(
-        name=series.name,
-        type=kind,
-        is_nullable=series.null_count() > 0 or series.name in spec.contract.nullable or not is_known_before,
-        low=low,
-        high=high,
-        range_origin="declared" if declared else "inferred",
-        levels=levels,
-        is_known_before=is_known_before,
-    )
-
-
-def _float(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and np.isfinite(value) else None
-
-
-def column_type(name: str, dtype: pl.DataType) -> ColumnType:
-    """The contract's word for a Polars type. Raises ContractError for one it has no word for."""
-    import polars as pl
-
-    if dtype.is_integer():
-        return "int"
-    if dtype.is_float():
-        return "float"
-    if dtype == pl.Boolean:
-        return "bool"
-    if isinstance(dtype, pl.String | pl.Categorical | pl.Enum):
-        return "text"
-    if isinstance(dtype, pl.Datetime) and dtype.time_zone == "UTC":
-        return "time"
-    raise ContractError(
-        f"Column {name!r} has type {dtype}, which no contract knows.",
-        cure="Cast it to a number, a boolean, text, or a Datetime in UTC.",
-        column=name,
-    )
+    flag: str
+    on_break: OnBreak
+    rows: pl.Expr
 
 
 def check(table: pl.DataFrame, contract: Contract) -> Checked:
-    """Hold a table to its contract: another schema is refused whole, breaking rows are set aside with their rule.
+    """Hold a table to its contract: another schema is refused whole, breaking rows are set aside with their rules.
 
     Raises ContractError naming the first column that is missing, extra or of another type: a silent cast would store
     1.7 in an int column as 1.
     """
+    table = _typed(table, contract)
+    asked = masks(contract, table)
+    # One pass over the table for every rule, and nothing of the size of the table in Python.
+    broken = table.lazy().select(mask.rows.alias(str(place)) for place, mask in enumerate(asked)).collect()
+    rows = [int(broken[str(place)].sum()) for place in range(len(asked))]
+    flagged = {mask.flag: n for mask, n in zip(asked, rows, strict=True) if n and mask.on_break != "refuse"}
+    refused = {str(place): mask.flag for place, mask in enumerate(asked) if rows[place] and mask.on_break == "refuse"}
+    counts = {flag: rows[int(place)] for place, flag in refused.items()}
+    is_broken = _any(broken, refused, table.height)
+    repeats = f"{', '.join(contract.keys)}: duplicate key"
+    if contract.keys and (is_repeated := _repeated(table, contract.keys, is_broken)).any():
+        is_broken = is_broken | is_repeated
+        counts[repeats] = int(is_repeated.sum())
+    if not counts:
+        return Checked(table, table.clear().with_columns(_words(broken.clear(), refused, repeats)), counts, flagged)
+    quarantined = table.filter(is_broken).with_columns(_words(broken.filter(is_broken), refused, repeats))
+    by_count = dict(sorted(counts.items(), key=lambda item: -item[1]))
+    return Checked(table.filter(~is_broken), quarantined, by_count, flagged)
+
+
+def masks(contract: Contract, table: pl.DataFrame) -> list[Mask]:
+    """Every rule of the contract over a table that has its columns, in the order in which a row's flags are listed."""
+    found = [
+        Mask(f"{column.name}: {kind}", does, rows)
+        for column in contract.columns
+        for kind, does, rows in _column_masks(column, table[column.name])
+    ]
+    for rule in read_rules(contract):
+        kept = to_polars(rule.tree).fill_null(value=True)
+        found.append(Mask(f"{rule.rule.name}: broken", rule.rule.on_break, kept.not_()))
+    return found
+
+
+def _column_masks(column: Column, series: pl.Series) -> Iterator[tuple[Kind, OnBreak, pl.Expr]]:
+    """What cannot be in this table (an infinity among whole numbers, a null where none is) costs nothing."""
     import polars as pl
 
-    _check_schema(table, contract)
-    columns = to_columns(table, contract.columns)
-    rule = np.full(table.height, None, dtype=object)
-    for item in reversed(breaks(columns, contract.columns)):
-        if item.is_refused:
-            rule[item.rows] = item.flag
-    if contract.keys:
-        # Among the rows that are otherwise whole: a broken row must not push out the good one sent in its place.
-        is_whole = np.array([broken is None for broken in rule], dtype=bool)
-        repeated = table.filter(is_whole).select(pl.struct(contract.keys).is_first_distinct().not_()).to_series()
-        rule[np.flatnonzero(is_whole)[repeated.to_numpy()]] = f"{', '.join(contract.keys)}: duplicate key"
-    broken = pl.Series("broken_rule", rule.tolist(), dtype=pl.String)
-    marked = table.with_columns(broken)
-    quarantined = marked.filter(pl.col("broken_rule").is_not_null())
-    counts = dict(quarantined["broken_rule"].value_counts(sort=True).iter_rows())
-    return Checked(marked.filter(pl.col("broken_rule").is_null()).drop("broken_rule"), quarantined, counts)
+    own = pl.col(column.name)
+    is_float, has_null = series.dtype.is_float(), series.null_count() > 0
+    number = own if is_float or column.type != "int" else own.cast(pl.Float64)
+    for kind, does in kinds(column):
+        found: pl.Expr | None = None
+        if kind == "missing" and (is_float or has_null):
+            yield kind, does, (own.is_null() | own.is_nan()).fill_null(value=True) if is_float else own.is_null()
+        elif kind == "not finite" and is_float:
+            found = own.is_infinite()
+        elif kind == "unseen level":
+            text = own if isinstance(series.dtype, pl.String) else own.cast(pl.String)
+            found = text.is_in(list(column.levels or ())).not_()
+        elif kind == "below range":
+            found = number < column.low
+        elif kind == "above range":
+            found = (number > column.high) & own.is_not_nan() if is_float else number > column.high
+        if found is not None:
+            yield kind, does, found.fill_null(value=False) if has_null else found
 
 
-def _check_schema(table: pl.DataFrame, contract: Contract) -> None:
+def _any(broken: pl.DataFrame, refused: dict[str, str], rows: int) -> pl.Series:
+    import polars as pl
+
+    if not refused:
+        return pl.Series([False]).new_from_index(0, rows)
+    return broken.select(pl.any_horizontal(*refused)).to_series()
+
+
+def _repeated(table: pl.DataFrame, keys: tuple[str, ...], is_broken: pl.Series) -> pl.Series:
+    """Rows whose key came before, among the rows that are otherwise whole: a broken row must not push out the good one
+    sent in its place.
+    """
+    import polars as pl
+
+    place = pl.int_range(pl.len(), dtype=pl.UInt32).alias("place")
+    whole = table.select(pl.struct(keys).alias("key"), place).filter(~is_broken)
+    repeated = whole.filter(pl.col("key").is_first_distinct().not_())["place"]
+    return table.select(place.is_in(repeated.implode())).to_series()
+
+
+def _words(broken: pl.DataFrame, refused: dict[str, str], otherwise: str) -> pl.Series:
+    """What each of these rows breaks, `; ` between; `otherwise` of a row that breaks none of `refused`."""
+    import polars as pl
+
+    if not refused:
+        return pl.Series("broken_rule", [otherwise], dtype=pl.String).new_from_index(0, broken.height)
+    said = [pl.when(pl.col(place)).then(pl.lit(flag)) for place, flag in refused.items()]
+    words = pl.concat_str(said, separator="; ", ignore_nulls=True).alias("words")
+    is_any = pl.any_horizontal(*refused)
+    return broken.select(pl.when(is_any).then(words).otherwise(pl.lit(otherwise)).alias("broken_rule")).to_series()
+
+
+def _typed(table: pl.DataFrame, contract: Contract) -> pl.DataFrame:
+    """The table, once its schema is the contract's; a column without any value gets the contract's type."""
+    import polars as pl
+
     expected = {column.name: column.type for column in contract.columns}
     for name, kind in expected.items():
         if name not in table.columns:
@@ -137,7 +152,7 @@ def _check_schema(table: pl.DataFrame, contract: Contract) -> None:
                 column=name,
             )
         found = column_type(name, table.schema[name])
-        if found != kind:
+        if found != kind and not isinstance(table.schema[name], pl.Null):
             raise ContractError(
                 f"Column {name!r} is {found} ({table.schema[name]}), and the contract of {contract.model} says {kind}.",
                 cure="Cast it where the table is made; Lockgate does not cast silently.",
@@ -148,6 +163,15 @@ def _check_schema(table: pl.DataFrame, contract: Contract) -> None:
         raise ContractError(
             f"Column {extra[0]!r} is not in the contract of {contract.model}.", cure="Drop it.", column=extra[0]
         )
+    empty = [name for name, dtype in table.schema.items() if isinstance(dtype, pl.Null)]
+    return table.with_columns(_nulls(name, expected[name]) for name in empty) if empty else table
+
+
+def _nulls(name: str, kind: str) -> pl.Expr:
+    import polars as pl
+
+    types = {"int": pl.Int64(), "float": pl.Float64(), "bool": pl.Boolean(), "text": pl.String()}
+    return pl.col(name).cast(types.get(kind, pl.Datetime("us", "UTC")))
 
 
 def to_columns(table: pl.DataFrame, contract: Iterable[Column]) -> Columns:
@@ -163,7 +187,7 @@ def to_columns(table: pl.DataFrame, contract: Iterable[Column]) -> Columns:
             values = np.empty(series.len(), dtype=object)
             values[:] = series.cast(pl.String).to_list()
             columns[column.name] = values
-        elif column.type == "time":
+        elif column.type == "time" and not isinstance(series.dtype, pl.Null):
             micros = series.dt.cast_time_unit("us").cast(pl.Int64)
             columns[column.name] = micros.cast(pl.Float64).fill_null(float("nan")).to_numpy() / 1e6
         else:

@@ -33,7 +33,9 @@ def is_held_out(columns: Columns, held_out: HeldOut, time: str | None) -> NDArra
 def _codes(values: NDArray[np.generic]) -> NDArray[np.uint64]:
     """A number for each value, from its text alone: the same value gives the same number in any table."""
     labels, place = np.unique(np.array([str(value) for value in values.tolist()]), return_inverse=True)
-    codes = [int.from_bytes(hashlib.blake2b(label.encode(), digest_size=8).digest(), "big") for label in labels.tolist()]
+    codes = [
+        int.from_bytes(hashlib.blake2b(label.encode(), digest_size=8).digest(), "big") for label in labels.tolist()
+    ]
     return np.array(codes, dtype=np.uint64)[place]
 
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
+import sys
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Any, NamedTuple
+from operator import attrgetter
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
+import numpy as np
 from numpy.typing import NDArray
 
 from lockgate.errors import ContractError
-from lockgate.features.check import breaks, flags_by_row, refuse
+from lockgate.features.check import asked_rules, breaks, falls_back, flags_by_row, refuse
 from lockgate.features.columns import Columns, array
+from lockgate.features.lower import to_function
 from lockgate.records import Column, Contract
 
 _TYPES: dict[str, Any] = {
@@ -20,68 +26,161 @@ _TYPES: dict[str, Any] = {
     "text": str,
     "time": Annotated[datetime, msgspec.Meta(tz=True)],
 }
+_LITERAL: Any = Literal  # its values are known when a contract is
+FEW_ROWS = 20
+_LARGEST = 2**62  # a bound beyond it is not msgspec's to check
 
 
 class Rows(NamedTuple):
-    """Decoded rows: `columns` by name, `flags` by row, for what was broken but not refused."""
+    """Decoded rows: `columns` by name; by row, `flags` for what was broken but not refused, and whether the contract
+    leaves the row to the fallback.
+    """
 
     columns: Columns
     flags: list[tuple[str, ...]]
     unit: str | None
     id: str | None
+    falls_back: NDArray[np.bool_]
 
 
 class RequestType:
-    """Decodes `{"rows": [...], "unit": ..., "id": ...}` for one contract."""
+    """Decodes `{"rows": [...], "unit": ..., "id": ...}` for one contract.
+
+    Two decoders: a narrow one whose types hold every range and level, so that a request which breaks nothing is checked
+    while it is read; and a wide one for the others, whose rows then meet the one definition of a break.
+    """
 
     def __init__(self, contract: Contract) -> None:
         self.asked = contract.asked
-        self._fields = [f"f{number}" for number in range(len(self.asked))]
-        row: Any = _struct("Row", self.asked)
-        self._envelope = msgspec.defstruct(
-            "Request",
-            [("rows", list[row]), ("unit", str | None, None), ("id", str | None, None)],
-            forbid_unknown_fields=True,
-        )
-        self._decoder = msgspec.json.Decoder(self._envelope)
+        self._rules = asked_rules(contract)
+        fields = {column.name: attrgetter(f"f{number}") for number, column in enumerate(self.asked)}
+        self._conditions = tuple(to_function(rule.tree, fields) for rule in self._rules)
+        self._types = tuple(_narrow(column) for column in self.asked)
+        self._narrow = _decoder(self.asked, self._types)
+        self._wide = _decoder(self.asked, tuple(_wide(column) for column in self.asked))
 
     def decode(self, body: bytes) -> Rows:
         """Rows ready to predict. Raises ContractError naming the column where a row may not be used."""
+        request, is_whole = self.read(body)
+        rows = [msgspec.structs.astuple(row) for row in request.rows]
+        columns = self._columns(rows)
+        if is_whole:
+            return Rows(columns, [()] * len(rows), request.unit, request.id, np.zeros(len(rows), dtype=bool))
+        found = breaks(columns, self._suspects(rows), self._rules)
+        refuse(found, "The contract refuses it; GET the model's metadata for what it takes.")
+        flags, left = flags_by_row(found, len(rows)), falls_back(found, len(rows))
+        return Rows(columns, flags, request.unit, request.id, left)
+
+    def read(self, body: bytes) -> tuple[Any, bool]:
+        """The request as objects, its rows' fields f0, f1, ... in the order of `asked`; and whether they break nothing.
+
+        Raises ContractError where the body is of another shape or type, or holds no rows.
+        """
         try:
-            request: Any = self._decoder.decode(body)
-        except msgspec.ValidationError as error:
-            raise ContractError(str(error), column=_column_in(str(error))) from error
+            request: Any = self._narrow.decode(body)
+        except msgspec.ValidationError:
+            return self._read_wide(body), False
         if not request.rows:
             raise ContractError("The request holds no rows.", cure='Send {"rows": [{...}]} with at least one row.')
-        columns = {
-            column.name: _array(column, [_plain(getattr(row, field)) for row in request.rows])
-            for column, field in zip(self.asked, self._fields, strict=True)
+        try:
+            for keeps in self._conditions:
+                for row in request.rows:
+                    if keeps(row) is False:
+                        return request, False
+        except OverflowError:
+            return request, False  # the arrays say which column it is
+        return request, True
+
+    def _read_wide(self, body: bytes) -> Any:
+        try:
+            return self._wide.decode(body)
+        except msgspec.ValidationError as error:
+            raise ContractError(str(error), column=_column_in(str(error))) from error
+
+    def _suspects(self, rows: list[tuple[Any, ...]]) -> tuple[Column, ...]:
+        """The columns that may break something: of a few rows those whose value is too wide for the narrow type."""
+        if len(rows) > FEW_ROWS:
+            return self.asked
+        by_column = zip(self.asked, self._types, zip(*rows, strict=True), strict=True)
+        return tuple(column for column, kind, values in by_column if not all(_fits(value, kind) for value in values))
+
+    def _columns(self, rows: list[tuple[Any, ...]]) -> Columns:
+        """All numbers in one array, a column a row of it: one row must not pay for an array per column."""
+        values = [
+            tuple(map(_seconds, found)) if column.type == "time" else found
+            for column, found in zip(self.asked, zip(*rows, strict=True), strict=True)
+        ]
+        numbers = [found for column, found in zip(self.asked, values, strict=True) if column.type != "text"]
+        try:
+            flat = np.array([value for found in numbers for value in found], dtype=np.float64)
+        except OverflowError:  # JSON has integers of any length, a column has not
+            _refuse_too_large(self.asked, values)
+            raise
+        stretches = iter(flat.reshape(len(numbers), len(rows)))
+        return {
+            column.name: array(column, found) if column.type == "text" else next(stretches)
+            for column, found in zip(self.asked, values, strict=True)
         }
-        found = breaks(columns, self.asked)
-        refuse(found, "The contract refuses it; GET the model's metadata for what it takes.")
-        return Rows(columns, flags_by_row(found, len(request.rows)), request.unit, request.id)
 
 
-def _struct(name: str, asked: tuple[Column, ...]) -> type[msgspec.Struct]:
-    """Fields are numbered and renamed, for a column may be called `sepal length (cm)` or `0`."""
-    fields: list[Any] = []
-    for number, column in enumerate(asked):
-        kind = _TYPES[column.type]
-        fields.append((f"f{number}", kind | None if column.is_nullable else kind))
-    names = {f"f{number}": column.name for number, column in enumerate(asked)}
-    return msgspec.defstruct(name, fields, rename=names, forbid_unknown_fields=True, kw_only=True)
-
-
-def _array(column: Column, values: list[Any]) -> NDArray[Any]:
-    """JSON has integers of any length, a column has not."""
+def _fits(value: Any, kind: Any) -> bool:
     try:
-        return array(column, values)
-    except OverflowError as error:
-        raise ContractError(f"Column {column.name!r} is too large a number.", column=column.name) from error
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
-def _plain(value: Any) -> Any:
-    return value.timestamp() if isinstance(value, datetime) else value
+def _decoder(asked: tuple[Column, ...], types: tuple[Any, ...]) -> msgspec.json.Decoder[Any]:
+    """Fields are numbered and renamed, for a column may be called `sepal length (cm)` or `0`."""
+    fields: list[Any] = [(f"f{number}", kind) for number, kind in enumerate(types)]
+    names = {f"f{number}": column.name for number, column in enumerate(asked)}
+    row: Any = msgspec.defstruct("Row", fields, rename=names, forbid_unknown_fields=True, kw_only=True)
+    envelope = msgspec.defstruct(
+        "Request",
+        [("rows", list[row]), ("unit", str | None, None), ("id", str | None, None)],
+        forbid_unknown_fields=True,
+    )
+    return msgspec.json.Decoder(envelope)
+
+
+def _wide(column: Column) -> Any:
+    """What a row may hold at all: a null also where it is flagged, and not refused."""
+    kind = _TYPES[column.type]
+    return kind | None if column.is_nullable or column.does("missing") != "refuse" else kind
+
+
+def _narrow(column: Column) -> Any:
+    """What breaks nothing. Narrower than the contract at most, for what it turns away is read again."""
+    kind: Any = _TYPES[column.type]
+    if column.type == "text" and column.levels is not None:
+        nothing: Any = Annotated[str, msgspec.Meta(min_length=1, max_length=0)]
+        kind = _LITERAL[column.levels] if column.levels else nothing
+    elif column.type in ("int", "float") and (column.low is not None or column.high is not None):
+        low, high = _bounds(column)
+        kind = Annotated[kind, msgspec.Meta(ge=low, le=high)]
+    return kind | None if column.is_nullable else kind
+
+
+def _bounds(column: Column) -> tuple[float | None, float | None]:
+    """The range in the column's type. Whole numbers beyond 62 bits are left to the wide decoder."""
+    low, high = (None if b is None or math.isinf(b) else b for b in (column.low, column.high))
+    if column.type == "float":
+        return low, high
+    least = -_LARGEST if low is None else max(-_LARGEST, math.ceil(low))
+    most = _LARGEST if high is None else min(_LARGEST, math.floor(high))
+    return (least, most) if least <= most else (1, 0)
+
+
+def _seconds(value: datetime | None) -> float | None:
+    return None if value is None else value.timestamp()
+
+
+def _refuse_too_large(asked: Iterable[Column], values: Iterable[tuple[Any, ...]]) -> None:
+    for column, found in zip(asked, values, strict=True):
+        for row, value in enumerate(found):
+            if isinstance(value, int) and abs(value) > sys.float_info.max:
+                raise ContractError(f"Column {column.name!r} is too large a number.", column=column.name, row=row)
 
 
 def _column_in(message: str) -> str | None:

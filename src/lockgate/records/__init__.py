@@ -2,7 +2,7 @@
 
 from lockgate.records.alarm import Alarm
 from lockgate.records.block import Block, Cell, PairBlock
-from lockgate.records.contract import Column, Contract
+from lockgate.records.contract import Column, Contract, Rule, Severity
 from lockgate.records.dataset import Dataset, DatasetRef
 from lockgate.records.entry import Entry
 from lockgate.records.evidence import Claim, Evidence, Gate, Ruling, Verdict
@@ -10,13 +10,15 @@ from lockgate.records.health import Health
 from lockgate.records.prediction import Outcome, Prediction, Shadow
 from lockgate.records.profile import ColumnProfile, Profile
 from lockgate.records.record import Record, decode, digest, encode
-from lockgate.records.report import Alternative, Bin, CurvePoint, Finding, Proposal, Report, Rival, Score
+from lockgate.records.report import Alternative, Bin, CurvePoint, Finding, Proposal, Report, Rival, Score, SliceLoss
 from lockgate.records.rollout import Move, MoveKind, Rollout, RolloutState, Step
 from lockgate.records.routing import Routing
 from lockgate.records.spec import (
     BudgetSpec,
+    ColumnSpec,
     ContractSpec,
     GateSpec,
+    MlflowSpec,
     ModelSpec,
     MonitorSpec,
     OutcomesSpec,
@@ -39,6 +41,7 @@ __all__ = [
     "Claim",
     "Column",
     "ColumnProfile",
+    "ColumnSpec",
     "Contract",
     "ContractSpec",
     "CurvePoint",
@@ -54,6 +57,7 @@ __all__ = [
     "Library",
     "Lineage",
     "Manifest",
+    "MlflowSpec",
     "ModelSpec",
     "MonitorSpec",
     "Move",
@@ -74,10 +78,13 @@ __all__ = [
     "RolloutSpec",
     "RolloutState",
     "Routing",
+    "Rule",
     "Ruling",
     "Score",
     "ServerSpec",
+    "Severity",
     "Shadow",
+    "SliceLoss",
     "Spend",
     "Step",
     "Verdict",

@@ -9,14 +9,34 @@ from lockgate.records.record import Record
 ColumnType = Literal["int", "float", "bool", "text", "time"]
 OnBreak = Literal["refuse", "flag", "fall_back"]
 Origin = Literal["declared", "inferred"]
+RuleKind = Literal["missing", "not_finite", "range", "levels"]
+
+
+class Severity(Record, frozen=True, kw_only=True):
+    """What a break of each of a column's rules does; None leaves what stands otherwise (`Column.does`)."""
+
+    missing: OnBreak | None = None
+    not_finite: OnBreak | None = None
+    range: OnBreak | None = None
+    levels: OnBreak | None = None
+
+    def of(self, kind: RuleKind) -> OnBreak | None:
+        given: dict[RuleKind, OnBreak | None] = {
+            "missing": self.missing,
+            "not_finite": self.not_finite,
+            "range": self.range,
+            "levels": self.levels,
+        }
+        return given[kind]
 
 
 class Column(Record, frozen=True, kw_only=True):
     """One column of a contract.
 
     low, high: inclusive range of a number, None where unbounded. range_origin: a person's range refuses a row, an
-    inferred one flags it. levels: the known values of a text column, None where any value goes. is_known_before: false
-    for what is learnt only after the question, which may never become a feature.
+    inferred one flags it. levels: the known values of a text column, None where any value goes. on_break: what leaving
+    the range or the levels does. severity: the same, rule by rule. is_known_before: false for what is learnt only after
+    the question, which may never become a feature.
     """
 
     name: str
@@ -27,11 +47,32 @@ class Column(Record, frozen=True, kw_only=True):
     range_origin: Origin = "inferred"
     levels: tuple[str, ...] | None = None
     on_break: OnBreak = "flag"
+    severity: Severity = Severity()
     is_known_before: bool = True
+
+    def does(self, kind: RuleKind) -> OnBreak:
+        """What a break of this kind does: as declared for the kind; else a null, an infinity and a value outside a
+        person's range refuse the row, and the rest is as `on_break` says.
+        """
+        own = self.severity.of(kind)
+        if own is not None:
+            return own
+        is_strict = kind in ("missing", "not_finite") or (kind == "range" and self.range_origin == "declared")
+        return "refuse" if is_strict else self.on_break
+
+
+class Rule(Record, frozen=True, kw_only=True):
+    """A condition over the columns of one row, as text: `arrives_at >= asked_at`. A null compared with anything is
+    unknown, and what is unknown breaks nothing.
+    """
+
+    name: str
+    check: str
+    on_break: OnBreak = "refuse"
 
 
 class Contract(Record, frozen=True, kw_only=True):
-    """The columns of a model's table, and the roles some of them have.
+    """The columns of a model's table, the roles some of them have, and the rules between them.
 
     target: the outcome's column. unit, time, known: columns naming who is asked about, when it was asked, and when the
     outcome was known; None where there is none. keys: columns that together name a row once.
@@ -44,6 +85,7 @@ class Contract(Record, frozen=True, kw_only=True):
     time: str | None = None
     known: str | None = None
     keys: tuple[str, ...] = ()
+    rules: tuple[Rule, ...] = ()
     schema: int = 1
 
     def column(self, name: str) -> Column | None:

@@ -22,6 +22,8 @@ FindingKind = Literal[
     "library",
     "unseen_class",
     "missing_column",
+    "identifier",
+    "constant",
     "slice",
     "baseline",
     "rows",
@@ -79,6 +81,17 @@ class CurvePoint(Record, frozen=True, kw_only=True):
     loss: float
 
 
+class SliceLoss(Record, frozen=True, kw_only=True):
+    """The model's own mean loss on one slice, with its 95 % interval."""
+
+    column: str
+    level: str
+    rows: int
+    loss: float
+    low: float
+    high: float
+
+
 class Finding(Record, frozen=True, kw_only=True):
     """Something a person should know. grade: "stop", the figures cannot be trusted; "warn", look before you go on; "note"."""
 
@@ -92,7 +105,8 @@ class Finding(Record, frozen=True, kw_only=True):
 class Report(Record, frozen=True, kw_only=True):
     """ruling: pass where the model is shown better than `best`, the best baseline; fail where it is not even ahead of it;
     undecided between. rows: of the table; tested: those the figures rest on; split: which they are, in words.
-    by: what was taken as independent (row, day, a column). next: what to do, most urgent first.
+    by: what was taken as independent (row, day, a column). slice_metric: the loss that slices are read in; slices: the
+    model against `best`, weakest: where its own loss is highest. next: what to do, most urgent first.
     """
 
     name: str
@@ -112,6 +126,8 @@ class Report(Record, frozen=True, kw_only=True):
     ruling: Ruling
     sentence: str
     slices: tuple[Slice, ...] = ()
+    slice_metric: str = ""
+    weakest: tuple[SliceLoss, ...] = ()
     calibration: tuple[Bin, ...] = ()
     curve: tuple[CurvePoint, ...] = ()
     benchmark: Benchmark | None = None

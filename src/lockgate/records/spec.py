@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Literal
 
 from lockgate.errors import SpecError
+from lockgate.records.contract import ColumnType, OnBreak, Rule, Severity
 from lockgate.records.duration import seconds
 from lockgate.records.record import Record
 
 Task = Literal["binary", "multiclass", "regression"]
+SplitKind = Literal["time", "group", "random"]
 Memory = Literal["independent", "short", "long", "new"]
 
 
@@ -22,14 +25,16 @@ class OutcomesSpec(Record, frozen=True, kw_only=True):
 
 
 class GateSpec(Record, frozen=True, kw_only=True):
-    """better_by, not_worse_by: in the metric's units. holdout: the last stretch of the table, by time, never trained on.
-    slices: columns whose parts are reported.
+    """better_by, not_worse_by: in the metric's units. split: how rows are held out; where left out by time if there is a
+    time column, else by unit if units come more than once, else by chance. holdout: how many of them: the last stretch of
+    the table ("14d"), or a share ("20%"); those two where left out. slices: columns whose parts are reported.
     """
 
     better_by: float = 0.0
     not_worse_by: float = 0.002
     alpha: float = 0.05
-    holdout: str = "14d"
+    split: SplitKind | None = None
+    holdout: str | None = None
     slices: tuple[str, ...] = ()
 
 
@@ -81,10 +86,43 @@ class RetrainSpec(Record, frozen=True, kw_only=True):
     when: tuple[str, ...] = ("degradation",)
 
 
+class ColumnSpec(Record, frozen=True, kw_only=True):
+    """What a person says of one column; None leaves it as the table shows it.
+
+    on_break: one word for its range and levels, or one for each rule: `{ range = "flag", missing = "fall_back" }`.
+    known_after: false says that a time after the question is known all the same, a timetable's say.
+    """
+
+    type: ColumnType | None = None
+    low: float | None = None
+    high: float | None = None
+    levels: tuple[str, ...] | None = None
+    nullable: bool | None = None
+    on_break: OnBreak | Severity | None = None
+    known_after: bool | None = None
+
+    def __post_init__(self) -> None:
+        bounds = [bound for bound in (self.low, self.high) if bound is not None]
+        if any(math.isnan(bound) for bound in bounds) or bounds != sorted(bounds):
+            raise SpecError(
+                f"No number lies between {self.low:g} and {self.high:g}." if len(bounds) > 1 else "NaN bounds nothing.",
+                cure="Give low and high in order.",
+            )
+        if self.levels is not None and (bounds or self.type not in (None, "text")):
+            raise SpecError("Levels are of text, a range is of numbers.", cure="Give one of the two.")
+        if bounds and self.type not in (None, "int", "float"):
+            raise SpecError(f"A column of type {self.type} has no range.", cure="Leave low and high out.")
+
+    @property
+    def has_range(self) -> bool:
+        return self.low is not None or self.high is not None
+
+
 class ContractSpec(Record, frozen=True, kw_only=True):
     """known_after: columns learnt only after the question. known: the column that says when the outcome was known.
     nullable: columns that may be missing although the first table never lacks them. ranges: a person's [low, high] by
-    column: rows outside are refused.
+    column: rows outside are refused. columns: more about single columns. rules: conditions between the columns of a row.
+    schema_from: "module:Class", a contract written in Python; what is written here beside it counts more.
     """
 
     known_after: tuple[str, ...] = ()
@@ -92,18 +130,22 @@ class ContractSpec(Record, frozen=True, kw_only=True):
     keys: tuple[str, ...] = ()
     nullable: tuple[str, ...] = ()
     ranges: dict[str, tuple[float, float]] = {}
+    columns: dict[str, ColumnSpec] = {}
+    rules: tuple[Rule, ...] = ()
+    schema_from: str | None = None
 
 
 class ModelSpec(Record, frozen=True, kw_only=True):
     """One model's task. train, features: `module:function`; rule: the columns by which the rule baseline
-    groups, chosen where left out; fallback: the links behind the chosen version, in order.
+    groups, chosen where left out; fallback: the links behind the chosen version, in order. metric: the loss that judges,
+    log_loss or absolute_error where left out. features: where left out the model is handed the columns themselves.
     """
 
     target: str
     unit: str | None = None
     task: Task = "binary"
     time: str | None = None
-    metric: str = "log_loss"
+    metric: str | None = None
     train: str | None = None
     features: str | None = None
     rule: tuple[str, ...] = ()
@@ -118,6 +160,11 @@ class ModelSpec(Record, frozen=True, kw_only=True):
     retrain: RetrainSpec = RetrainSpec()
     budget: BudgetSpec = BudgetSpec()
 
+    @property
+    def judged_by(self) -> str:
+        """The loss that gates and rollouts judge by."""
+        return self.metric or ("absolute_error" if self.task == "regression" else "log_loss")
+
 
 class ServerSpec(Record, frozen=True, kw_only=True):
     host: str = "127.0.0.1"
@@ -126,9 +173,33 @@ class ServerSpec(Record, frozen=True, kw_only=True):
     workers: int = 2
 
 
+class MlflowSpec(Record, frozen=True, kw_only=True):
+    """Where runs and versions are shown. uri: a tracking server or a database, a SQLite file under the workspace where
+    left out; registry_uri: where it differs. experiment: one for all models, else one each, named as the model. champion,
+    challenger: what their aliases are called. Raises SpecError for an alias that MLflow keeps for itself.
+    """
+
+    uri: str | None = None
+    registry_uri: str | None = None
+    experiment: str | None = None
+    champion: str = "champion"
+    challenger: str = "challenger"
+
+    def __post_init__(self) -> None:
+        for alias in (self.champion, self.challenger):
+            if not re.fullmatch(r"[\w-]+", alias) or re.fullmatch(r"latest|[vV]\d+", alias):
+                raise SpecError(
+                    f"MLflow takes no alias {alias!r}.",
+                    cure="Letters, digits, - and _; not `latest`, and not v with a number.",
+                )
+        if self.champion == self.challenger:
+            raise SpecError(f"Champion and challenger cannot share the alias {self.champion!r}.")
+
+
 class WorkspaceSpec(Record, frozen=True, kw_only=True):
     """The whole file."""
 
     model: dict[str, ModelSpec] = {}
     server: ServerSpec = ServerSpec()
+    mlflow: MlflowSpec = MlflowSpec()
     directory: str = ".lockgate"

@@ -7,7 +7,7 @@ from typing import Literal
 from lockgate.records.contract import Column
 from lockgate.records.dataset import DatasetRef
 from lockgate.records.record import Record
-from lockgate.records.spec import Task
+from lockgate.records.spec import SplitKind, Task
 
 Role = Literal["baseline", "candidate"]
 # The framework's own file in `native/`. joblib: also a plain pickle; pyfunc: a whole MLflow model folder.
@@ -30,7 +30,7 @@ class HeldOut(Record, frozen=True, kw_only=True):
     the table does. share: of groups or rows, in (0, 1), by a hash with `seed`.
     """
 
-    kind: Literal["time", "group", "random"]
+    kind: SplitKind
     from_s: float | None = None
     by: str | None = None
     share: float | None = None
@@ -38,7 +38,9 @@ class HeldOut(Record, frozen=True, kw_only=True):
 
 
 class Lineage(Record, frozen=True, kw_only=True):
-    """Where a version comes from: enough to train it again."""
+    """Where a version comes from: enough to train it again. code: SHA-256 of each file of the project that was loaded, by
+    its place in the project. environment: SHA-256 over what was installed.
+    """
 
     dataset: DatasetRef
     train: str
@@ -47,6 +49,7 @@ class Lineage(Record, frozen=True, kw_only=True):
     commit: str | None
     is_dirty: bool | None
     environment: str
+    code: dict[str, str] = {}
     seed: int
     run: str | None
     trained_from_s: float | None
@@ -94,7 +97,8 @@ class Benchmark(Record, frozen=True, kw_only=True):
 class Manifest(Record, frozen=True, kw_only=True):
     """What lies in a version's folder: `files` maps each file to its SHA-256; `inputs` are the columns the model sees,
     with the ranges of the training rows. classes: the outcome's labels as text, in the order of the model's chances;
-    () for a regression. is_foreign: it came from elsewhere, so its native file is loaded in a child process alone.
+    () for a regression. is_foreign: it came from elsewhere, so its native file is loaded in a child process alone;
+    is_trusted: whoever brought it said that code outside known model libraries may run there.
     """
 
     model: str
@@ -108,6 +112,7 @@ class Manifest(Record, frozen=True, kw_only=True):
     classes: tuple[str, ...] = ()
     library: Library | None = None
     is_foreign: bool = False
+    is_trusted: bool = False
     schema: int = 1
 
 
@@ -115,7 +120,7 @@ class Version(Record, frozen=True, kw_only=True):
     """A registered version. `id` is the digest of its manifest; `short` is what people type.
 
     baseline: the best of the simpler versions trained beside it, None for the simplest. held_out: the rows that were
-    never trained on, None where nobody knows. metrics: on those rows.
+    never trained on, None where nobody knows. metrics: on those rows. curve: (rows trained on, loss on the held-out ones).
     """
 
     id: str
@@ -129,6 +134,7 @@ class Version(Record, frozen=True, kw_only=True):
     baseline: str | None = None
     held_out: HeldOut | None = None
     benchmark: Benchmark | None = None
+    curve: tuple[tuple[int, float], ...] = ()
     schema: int = 1
 
     @property

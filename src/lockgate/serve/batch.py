@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lockgate.features.check import breaks, flags_by_row, refuse
+from lockgate.features.check import asked_rules, breaks, falls_back, flags_by_row, refuse
 from lockgate.features.columns import Columns, length, row_tuples
 from lockgate.features.request import Rows
 from lockgate.records import Contract
@@ -19,7 +19,7 @@ from lockgate.records.prediction import Scalar
 @dataclass(frozen=True, kw_only=True)
 class Batch:
     """Rows that keep the contract. asked_s: shape (n,), seconds since 1970; flags: what a row broke without being
-    refused; inputs: what the log keeps of each row.
+    refused; falls_back: shape (n,), which rows the contract leaves to the fallback; inputs: what the log keeps of each row.
     """
 
     ids: list[str]
@@ -27,6 +27,7 @@ class Batch:
     asked_s: NDArray[np.float64]
     columns: Columns
     flags: list[tuple[str, ...]]
+    falls_back: NDArray[np.bool_]
     inputs: list[tuple[Scalar, ...]]
 
     def __len__(self) -> int:
@@ -42,6 +43,7 @@ class Batch:
                 asked_s=self.asked_s[stretch],
                 columns={name: values[stretch] for name, values in self.columns.items()},
                 flags=self.flags[stretch],
+                falls_back=self.falls_back[stretch],
                 inputs=self.inputs[stretch],
             )
 
@@ -52,7 +54,7 @@ def from_request(rows: Rows, contract: Contract, *, now_s: float) -> Batch:
     """
     request = rows.id or secrets.token_hex(8)
     ids = [f"{request}-{place}" for place in range(length(rows.columns))]
-    return _batch(rows.columns, rows.flags, ids, contract, unit=rows.unit, now_s=now_s)
+    return _batch(rows.columns, rows.flags, rows.falls_back, ids, contract, unit=rows.unit, now_s=now_s)
 
 
 def from_columns(columns: Columns, contract: Contract, *, prefix: str, now_s: float) -> Batch:
@@ -61,10 +63,11 @@ def from_columns(columns: Columns, contract: Contract, *, prefix: str, now_s: fl
     Raises ContractError naming the column and the row where a row may not be used.
     """
     rows = length(columns)
-    found = breaks(columns, contract.asked)
+    found = breaks(columns, contract.asked, asked_rules(contract))
     refuse(found, "Set such rows aside first: lockgate data MODEL TABLE says which they are.")
     ids = [f"{prefix}-{place}" for place in range(rows)]
-    batch = _batch(columns, flags_by_row(found, rows), ids, contract, unit=None, now_s=now_s)
+    flags, left = flags_by_row(found, rows), falls_back(found, rows)
+    batch = _batch(columns, flags, left, ids, contract, unit=None, now_s=now_s)
     named = set(_named_units(batch.inputs, contract)) - {None}
     return replace(batch, ids=[f"{prefix}-{unit}" for unit in batch.units]) if len(named) == rows else batch
 
@@ -72,6 +75,7 @@ def from_columns(columns: Columns, contract: Contract, *, prefix: str, now_s: fl
 def _batch(
     columns: Columns,
     flags: list[tuple[str, ...]],
+    left: NDArray[np.bool_],
     ids: list[str],
     contract: Contract,
     *,
@@ -85,6 +89,7 @@ def _batch(
         asked_s=_asked(columns, contract, len(ids), now_s),
         columns=columns,
         flags=flags,
+        falls_back=left,
         inputs=inputs,
     )
 

@@ -5,21 +5,21 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lockgate.decide.assign import assign
-from lockgate.errors import Conflict
-from lockgate.features.columns import take
+from lockgate.errors import Conflict, PredictError
+from lockgate.features.columns import Columns, take
 from lockgate.records import Contract, Prediction, Routing, Shadow
 from lockgate.records.prediction import Arm, LogEntry
 from lockgate.runtime.bounded import Pool
-from lockgate.runtime.fallback import Absent, Answered, alone, chain
-from lockgate.runtime.predictor import Predictor
+from lockgate.runtime.fallback import Absent, Answered, CanPredict, alone, chain
+from lockgate.runtime.predictor import Answer, Predictor
 from lockgate.serve.batch import Batch
 
 REMEMBERED = 20_000  # rows, not requests: a request may hold thousands
@@ -32,7 +32,7 @@ class Served:
 
     routing: Routing
     contract: Contract
-    predictors: Mapping[str, Predictor]
+    predictors: Mapping[str, CanPredict]
     pools: Mapping[str, Pool] = field(default_factory=dict[str, Pool])
 
 
@@ -105,10 +105,10 @@ class Caller:
             return []
         shadows: list[Shadow] = []
         for arm, other in (("champion", routing.challenger), ("challenger", routing.champion)):
-            own = [p.arm == arm and p.rollout == routing.rollout for p in predictions]
-            rows = np.flatnonzero(np.array(own, dtype=bool))
-            if rows.size:
-                shadows += self._shadow(served, batch, rows, other, has_deadline=has_deadline)
+            own = np.array([p.arm == arm and p.rollout == routing.rollout for p in predictions], dtype=bool)
+            for rows, is_left in _parts(own, batch):
+                by = replace(served, predictors=_barring(served, other)) if is_left else served
+                shadows += self._shadow(by, batch, rows, other, has_deadline=has_deadline)
         self._append(shadows)
         return shadows
 
@@ -129,18 +129,20 @@ class Caller:
         arms: list[Arm] = [assign(routing.salt, unit, share) for unit in batch.units]
         found: dict[int, Prediction] = {}
         for arm, version in (("champion", routing.champion), ("challenger", routing.challenger)):
-            rows = np.flatnonzero(np.array([own == arm for own in arms]))
-            if not rows.size or version is None:
+            if version is None:
                 continue
-            deadline_s = routing.deadline_ms / 1000 if has_deadline else None
-            began = time.perf_counter()
-            link = chain(routing, version, served.predictors, deadline_s=deadline_s, pools=served.pools)
-            answered = link(take(batch.columns, rows))
-            latency_ms = (time.perf_counter() - began) * 1000 / (1 if has_deadline else rows.size)
-            for place, row in enumerate(rows.tolist()):
-                found[row] = _prediction(
-                    routing, batch, row, answered, place, arm=arms[row], version=version, latency_ms=latency_ms
-                )
+            for rows, is_left in _parts(np.array([own == arm for own in arms], dtype=bool), batch):
+                predictors = _barring(served, version) if is_left else served.predictors
+                deadline_s = routing.deadline_ms / 1000 if has_deadline else None
+                began = time.perf_counter()
+                link = chain(routing, version, predictors, deadline_s=deadline_s, pools=served.pools)
+                answered = link(take(batch.columns, rows))
+                latency_ms = (time.perf_counter() - began) * 1000 / (1 if has_deadline else rows.size)
+                numbers: list[int] = rows.tolist()
+                for place, row in enumerate(numbers):
+                    found[row] = _prediction(
+                        routing, batch, row, answered, place, arm=arms[row], version=version, latency_ms=latency_ms
+                    )
         return [found[row] for row in range(len(batch))]
 
     def _shadow(
@@ -190,6 +192,33 @@ class Caller:
         with self._lock:
             gone = self._recent.pop(request, None)
             self._remembered -= gone.rows if gone else 0
+
+
+class _Barred:
+    """A version that the contract keeps a row from: the row's call fails for it, and what lies behind it answers."""
+
+    def __init__(self, version: str) -> None:
+        self.version = version
+
+    def predict(self, columns: Columns) -> Answer:  # noqa: ARG002 - the shape of a predictor
+        raise PredictError("The contract leaves this row to the fallback.", reason="contract")
+
+
+def _parts(chosen: NDArray[np.bool_], batch: Batch) -> Iterator[tuple[NDArray[np.intp], bool]]:
+    """The chosen rows, those that the contract leaves to the fallback apart, and whether they are those."""
+    for is_left in (False, True):
+        rows = np.flatnonzero(chosen & (batch.falls_back == is_left))
+        if rows.size:
+            yield rows, is_left
+
+
+def _barring(served: Served, version: str) -> dict[str, CanPredict]:
+    """The predictors for rows that the contract leaves to the fallback: neither arm's version may score them, for they
+    break the one contract of both; the baseline or the constant answers.
+    """
+    arms = (version, served.routing.champion, served.routing.challenger)
+    others: dict[str, CanPredict] = {name: found for name, found in served.predictors.items() if name not in arms}
+    return others | {version: _Barred(version)}
 
 
 def _same(known: list[Prediction], batch: Batch, request: str) -> list[Prediction]:

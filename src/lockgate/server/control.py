@@ -19,6 +19,7 @@ from starlette.staticfiles import StaticFiles
 
 from lockgate.errors import LockgateError
 from lockgate.report import now, page
+from lockgate.server.mirroring import keep_up
 from lockgate.server.supervisor import PARENT
 from lockgate.workspace.workspace import Workspace
 
@@ -51,6 +52,7 @@ def serve(project: Path, fd: int | None) -> None:
     stop = threading.Event()
     loop = threading.Thread(target=_turn, args=(workspace, stop), name="loop", daemon=True)
     loop.start()
+    threading.Thread(target=keep_up, args=(workspace.wiring, stop), name="mirror", daemon=True).start()
     parent = int(os.environ.get(PARENT, os.getppid()))
     threading.Thread(target=_stop_with_parent, args=(parent,), name="parent", daemon=True).start()
     try:

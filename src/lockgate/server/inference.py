@@ -21,6 +21,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from lockgate.errors import ContractError, LockgateError
+from lockgate.features.check import asked_rules
 from lockgate.records import Outcome, Prediction
 from lockgate.serve import outcomes
 from lockgate.serve.batch import Batch, from_request
@@ -125,6 +126,7 @@ class Inference:
             "share": routing.share,
             "revision": routing.revision,
             "columns": [msgspec.to_builtins(column) for column in served.contract.asked],
+            "rules": [msgspec.to_builtins(rule.rule) for rule in asked_rules(served.contract)],
         }
         return JSONResponse(described)
 

@@ -1,0 +1,77 @@
+"""Row expressions over a table, as Polars expressions: null where the tree has no value."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lockgate.features.expression import (
+    Absolute,
+    Among,
+    Arithmetic,
+    Compare,
+    Constant,
+    Expression,
+    IsNull,
+    Join,
+    Name,
+    Not,
+)
+from lockgate.features.lower import COMPARE, RECKON
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def to_polars(tree: Expression) -> pl.Expr:
+    """What the tree says of each row: a float64, a time as seconds since 1970, text, or true, false and null."""
+    import polars as pl
+
+    found: pl.Expr
+    match tree:
+        case Name():
+            found = _value(pl.col(tree.name), tree.type)
+        case Constant():
+            found = pl.lit(tree.value)
+        case Arithmetic():
+            found = _reckoned(tree)
+        case Absolute():
+            found = to_polars(tree.item).abs()
+        case Compare():
+            found = COMPARE[tree.op](to_polars(tree.left), to_polars(tree.right))
+        case Among():
+            found = to_polars(tree.item).is_in(list(tree.values))
+        case Join():
+            found = _joined([to_polars(part) for part in tree.parts], tree.op)
+        case Not():
+            found = to_polars(tree.item).not_()
+        case IsNull():
+            found = to_polars(tree.item).is_null()
+    return found
+
+
+def _value(column: pl.Expr, kind: str) -> pl.Expr:
+    """A column as `Columns` holds it, with null where that has NaN."""
+    import polars as pl
+
+    if kind == "time":
+        return column.dt.cast_time_unit("us").cast(pl.Int64).cast(pl.Float64) / 1e6
+    if kind == "number":
+        return column.cast(pl.Float64).fill_nan(None)
+    return column.cast(pl.String) if kind == "text" else column
+
+
+def _reckoned(tree: Arithmetic) -> pl.Expr:
+    import polars as pl
+
+    left, right = to_polars(tree.left), to_polars(tree.right)
+    if tree.op == "/":
+        right = pl.when(right != 0).then(right)
+    found: pl.Expr = RECKON[tree.op](left, right)
+    return found.fill_nan(None)
+
+
+def _joined(parts: list[pl.Expr], op: str) -> pl.Expr:
+    found = parts[0]
+    for part in parts[1:]:
+        found = found & part if op == "and" else found | part
+    return found
