@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lockgate.assess import tables
 from lockgate.assess.estimate import Arms, estimate, metric_of, own_metric
-from lockgate.assess.predictions import predictions
+from lockgate.assess.predictions import labels, places, predictions
 from lockgate.assess.slices import parts
 from lockgate.decide.judgement import Judgement
 from lockgate.decide.offline import ruled
@@ -32,7 +32,7 @@ BLOCKS_S = {"day": UNITS_S["d"], "week": UNITS_S["w"]}
 PROVE = ("better", "not worse")
 FEWEST_DAYS = 5
 FEWEST_ROWS = 30
-PROPOSED = {"binary": "log_loss", "regression": "absolute_error"}
+PROPOSED = {"binary": "log_loss", "multiclass": "log_loss", "regression": "absolute_error"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,21 +58,10 @@ def compare(
 ) -> Verdict:
     """The verdict. Raises SpecError for what cannot be compared; `lockgate.compare` is the door."""
     _check(asked)
-    outcome = tables.numbers(table, asked.target)
-    task = asked.task or ("binary" if set(np.unique(outcome)) <= {0.0, 1.0} else "regression")
-    if task not in PROPOSED:
-        raise SpecError(unknown("task", task, PROPOSED))
-    metric = _metric(asked, task)
-    named = {"target": asked.target, "task": task}
+    task, classes = _task(table, asked, (champion, challenger))
     time = _time(table, asked)
-    block, length = _blocks(table, asked, time)
-    arms = Arms(
-        champion=predictions(champion, table, arm="champion", **named),
-        challenger=predictions(challenger, table, arm="challenger", **named),
-        outcome=outcome,
-        block=block,
-        length=length,
-    )
+    arms = _arms(champion, challenger, table, asked, task, classes)
+    metric = _metric(asked, task, arms)
     subject = (_name(challenger, "challenger"), _name(champion, "champion"))
     if asked.memory is None:
         if history is not None:
@@ -94,7 +83,7 @@ def compare(
                 f"{metric.name} is a number over many rows, and no block test takes it.",
                 cure="Leave `memory` out to look once, or compare a loss: log_loss, brier, zero_one.",
             )
-        past = _history(champion, challenger, history, asked, metric, task)
+        past = _history(champion, challenger, history, asked, metric, task, classes)
         item = _sequential(arms, asked, metric, past)
     if asked.slices:
         item = _with_slices(item, table, arms, metric, asked, subject[1])
@@ -117,10 +106,37 @@ def _check(asked: Comparison) -> None:
         raise SpecError("Nothing is ever proved not worse by 0.", cure="Give the margin that does not matter.")
 
 
-def _metric(asked: Comparison, task: str) -> Loss | SummaryMetric:
+def _task(table: tables.Table, asked: Comparison, models: tuple[Any, Any]) -> tuple[str, tuple[str, ...]]:
+    """As asked; else words are classes, 0 and 1 are binary, and other numbers values. With the labels, of many classes."""
+    if asked.task is not None and asked.task not in PROPOSED:
+        raise SpecError(unknown("task", asked.task, PROPOSED))
+    is_words = tables.column(table, asked.target).dtype.kind in "OUS"
+    if asked.task == "multiclass" or (asked.task is None and is_words):
+        return "multiclass", labels(table, asked.target, models)
+    outcome = tables.numbers(table, asked.target)
+    return asked.task or ("binary" if set(np.unique(outcome)) <= {0.0, 1.0} else "regression"), ()
+
+
+def _arms(
+    champion: Any, challenger: Any, table: tables.Table, asked: Comparison, task: str, classes: tuple[str, ...]
+) -> Arms:
+    block, length = _blocks(table, asked, _time(table, asked))
+    named: dict[str, Any] = {"target": asked.target, "task": task, "classes": classes}
+    return Arms(
+        champion=predictions(champion, table, arm="champion", **named),
+        challenger=predictions(challenger, table, arm="challenger", **named),
+        outcome=places(table, asked.target, classes) if classes else tables.numbers(table, asked.target),
+        block=block,
+        length=length,
+    )
+
+
+def _metric(asked: Comparison, task: str, arms: Arms) -> Loss | SummaryMetric:
     if callable(asked.metric):
         return own_metric(asked.metric, asked.direction, task)
-    found = metric_of(asked.metric or PROPOSED[task], task)
+    # Labels alone are no chances: with the first mistake their log loss is as large as it can be.
+    is_labels = arms.champion.ndim == 2 and any(np.isin(arm, (0, 1)).all() for arm in (arms.champion, arms.challenger))
+    found = metric_of(asked.metric or ("zero_one" if is_labels else PROPOSED[task]), task)
     known = found.direction if isinstance(found, SummaryMetric) else "down"
     if asked.direction not in (None, known):
         raise SpecError(
@@ -136,9 +152,8 @@ def _with_slices(
     if not isinstance(metric, Loss):
         raise SpecError(f"{metric.name} is no loss of a row, and slices need one.", cure="Compare log_loss, say.")
     difference = metric.of(arms.challenger, arms.outcome) - metric.of(arms.champion, arms.outcome)
-    block = np.arange(difference.size) if arms.block is None else arms.block
     named = {name: tables.column(table, name).astype(str) for name in asked.slices}
-    found = slices(parts(named, difference, block), margin=asked.margin, alpha=asked.alpha)
+    found = slices(parts(named, difference, arms.block), margin=asked.margin, alpha=asked.alpha)
     evidence = msgspec.structs.replace(item.evidence, slices=found)
     return msgspec.structs.replace(item, evidence=evidence, sentence=f"{item.sentence} {told(found, against)}")
 
@@ -193,7 +208,15 @@ def _differences(arms: Arms, metric: Loss) -> tuple[Floats, int]:
     return means[counts >= FEWEST_ROWS], int((counts < FEWEST_ROWS).sum())
 
 
-def _history(champion: Any, challenger: Any, history: Any, asked: Comparison, metric: Loss, task: str) -> Floats:
+def _history(
+    champion: Any,
+    challenger: Any,
+    history: Any,
+    asked: Comparison,
+    metric: Loss,
+    task: str,
+    classes: tuple[str, ...],
+) -> Floats:
     """The pair's block differences from before the test, as given or from a table of earlier rows."""
     if history is None:
         return np.empty(0)
@@ -202,17 +225,7 @@ def _history(champion: Any, challenger: Any, history: Any, asked: Comparison, me
         if found.ndim != 1 or not np.isfinite(found).all():
             raise SpecError("A history is one finite difference per block, oldest first, or a table of earlier rows.")
         return found
-    time = _time(history, asked)
-    block, length = _blocks(history, asked, time)
-    named = {"target": asked.target, "task": task}
-    arms = Arms(
-        champion=predictions(champion, history, arm="champion", **named),
-        challenger=predictions(challenger, history, arm="challenger", **named),
-        outcome=tables.numbers(history, asked.target),
-        block=block,
-        length=length,
-    )
-    return _differences(arms, metric)[0]
+    return _differences(_arms(champion, challenger, history, asked, task, classes), metric)[0]
 
 
 def _sequential(arms: Arms, asked: Comparison, metric: Loss, history: Floats) -> Judgement:

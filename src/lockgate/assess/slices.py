@@ -16,12 +16,13 @@ Floats = NDArray[np.float64]
 MOST_LEVELS = 200
 
 
-def parts(columns: Mapping[str, NDArray[Any]], difference: Floats, block: NDArray[Any]) -> list[Part]:
-    """Sums and counts per block of each slice. columns: by name, shape (n,), levels as text; difference: shape (n,).
+def parts(columns: Mapping[str, NDArray[Any]], difference: Floats, block: NDArray[Any] | None) -> list[Part]:
+    """Sums and counts per block of each slice. columns: by name, shape (n,), levels as text; difference: shape (n,);
+    block: shape (n,), None where each row is its own.
 
     Raises SpecError for a column of more than 200 levels: that is a unit, or a number, and no slice.
     """
-    blocks, place = np.unique(block, return_inverse=True)
+    blocks, place = np.unique(np.empty(0) if block is None else block, return_inverse=True)
     found: list[Part] = []
     for name, values in columns.items():
         levels, level = np.unique(values, return_inverse=True)
@@ -30,6 +31,10 @@ def parts(columns: Mapping[str, NDArray[Any]], difference: Floats, block: NDArra
                 f"{name} has {levels.size:,} levels, too many for slices.",
                 cure="Name a column of a few, or bin it first.",
             )
+        if block is None:
+            rows = [difference[level == at] for at in range(levels.size)]
+            found += [Part(name, str(levels[at]), own, np.ones(own.size)) for at, own in enumerate(rows)]
+            continue
         cell = level * blocks.size + place
         sums = np.bincount(cell, weights=difference, minlength=levels.size * blocks.size).reshape(levels.size, -1)
         counts = np.bincount(cell, minlength=levels.size * blocks.size).reshape(levels.size, -1)

@@ -233,3 +233,55 @@ def test_two_time_columns_must_be_told_apart() -> None:
 def test_nothing_is_no_table() -> None:
     with pytest.raises(SpecError, match="list is no table"):
         lg.compare("old", "new", [1, 2], target="late")
+
+
+def kinds(rows: int = 600) -> tuple[pl.DataFrame, np.ndarray]:
+    """Three kinds by x, and the true chances of each; `guess` is right more often than `blind`."""
+    rng = np.random.default_rng(8)
+    x = rng.normal(size=rows)
+    raw = np.exp(np.column_stack([2 * x, np.zeros(rows), -2 * x]))
+    true = raw / raw.sum(axis=1, keepdims=True)
+    names = np.array(["cat", "dog", "owl"])
+    kind = names[np.minimum((rng.random(rows)[:, None] > true.cumsum(axis=1)).sum(axis=1), 2)]
+    guess, blind = names[true.argmax(axis=1)], rng.choice(names, rows)
+    return pl.DataFrame({"x": x, "kind": kind, "guess": guess, "blind": blind}), true
+
+
+def test_a_target_of_words_has_many_classes_and_chances_are_compared_by_log_loss() -> None:
+    rows, true = kinds()
+    even = np.full(true.shape, 1 / 3)
+    found = lg.compare(even, true, rows, target="kind")
+    assert found.ruling is Ruling.PASS
+    assert found.gate.measure == "log_loss"
+    assert lg.compare(even, true, rows, target="kind", metric="macro_f1").ruling is Ruling.PASS
+    assert lg.compare(true, even, rows, target="kind", metric="accuracy").ruling is Ruling.FAIL
+
+
+def test_columns_of_labels_are_compared_by_their_mistakes() -> None:
+    rows, _ = kinds()
+    found = lg.compare("blind", "guess", rows, target="kind")
+    assert found.ruling is Ruling.PASS
+    assert found.gate.method == "McNemar mid-p, score interval"
+
+
+def test_fitted_models_are_asked_in_their_own_order_of_classes() -> None:
+    rows, true = kinds()
+    numbered = rows.with_columns(
+        kind=rows["kind"].replace_strict({"cat": 10, "dog": 9, "owl": 2}, return_dtype=pl.Int64)
+    )
+    model = LogisticRegression().fit(numbered.select("x"), numbered["kind"])
+    found = lg.compare(np.full(true.shape, 1 / 3), model, numbered, target="kind", task="multiclass")
+    assert found.ruling is Ruling.PASS
+
+
+def test_chances_that_are_none_are_refused() -> None:
+    rows, true = kinds()
+    for bad, told in (
+        (true[:, :2], "for 600 rows of 3 classes"),
+        (true * 2, "which are no chances"),
+        (np.full(true.shape, np.nan), "which are no chances"),
+    ):
+        with pytest.raises(SpecError, match=told):
+            lg.compare(bad, true, rows, target="kind")
+    with pytest.raises(SpecError, match="All rows have kind = cat"):
+        lg.compare("guess", "blind", rows.filter(pl.col("kind") == "cat"), target="kind")
