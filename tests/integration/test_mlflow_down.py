@@ -6,6 +6,7 @@ import socket
 from dataclasses import replace
 
 from lockgate.records import Verdict, Version
+from lockgate.store.mlflow_place import MlflowPlace
 from lockgate.store.mlflow_runs import MlflowRuns
 from lockgate.workspace.workspace import Workspace
 
@@ -28,7 +29,7 @@ def test_a_server_that_refuses_the_connection_holds_nothing_up(workshop, monkeyp
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
         monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
         uri = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        tracker = MlflowRuns(uri)
+        tracker = MlflowRuns(MlflowPlace(uri))
         workspace = Workspace(replace(workshop.open().wiring, tracker=tracker))
         made = workspace.train("tide", name="lonely")
     assert made.lineage.run is None

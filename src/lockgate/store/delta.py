@@ -33,6 +33,15 @@ class DeltaTables:
 
     def read(self, ref: DatasetRef) -> pl.DataFrame:
         import polars as pl
+
+        return pl.read_delta(self._held(ref))
+
+    def schema(self, ref: DatasetRef) -> dict[str, pl.DataType]:
+        import polars as pl
+
+        return dict(pl.scan_delta(self._held(ref)).collect_schema())
+
+    def _held(self, ref: DatasetRef) -> DeltaTable:
         from deltalake import DeltaTable
 
         path = self._directory / ref.table
@@ -44,7 +53,7 @@ class DeltaTables:
                 f"The table {ref.table!r} at version {ref.version} is not the one referred to: its files differ.",
                 cure="Somebody rewrote it; restore the folder, or add the data again as a new version.",
             )
-        return pl.read_delta(held)
+        return held
 
 
 def _digest(table: DeltaTable) -> str:

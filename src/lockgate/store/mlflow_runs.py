@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import shutil
-import sys
-from collections.abc import Mapping
-from importlib.metadata import version
+import math
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from lockgate.errors import LockgateError
+from lockgate.store.mlflow_place import FILES_S, MlflowPlace, make_template, prepare, template
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("DO_NOT_TRACK", "true")
+__all__ = ["MlflowRuns", "prepare"]
+
+Curves = Mapping[str, Sequence[tuple[int, float]]]
+AT_ONCE = 100  # parameters in one request; of metrics it takes ten times as many
+LONGEST = 500  # characters of a parameter, in the oldest servers
 
 
 class MlflowRuns:
     """Writes to a tracking server or a SQLite file."""
 
-    def __init__(self, uri: str, artifacts: Path | None = None) -> None:
-        self._uri = uri
-        self._artifacts = artifacts
+    def __init__(self, place: MlflowPlace) -> None:
+        self._place = place
         self._problem: str | None = None
 
     @property
@@ -31,79 +33,56 @@ class MlflowRuns:
         return self._problem
 
     def log_run(
-        self, *, model: str, name: str, parameters: Mapping[str, str], metrics: Mapping[str, float], folder: Path | None
+        self,
+        *,
+        model: str,
+        name: str,
+        parameters: Mapping[str, str],
+        metrics: Mapping[str, float],
+        folder: Path | None,
+        curves: Curves | None = None,
+        tags: Mapping[str, str] | None = None,
     ) -> str | None:
+        def begin(client: MlflowClient) -> str:
+            experiment = self._place.experiment_of(client, model)
+            made: str = client.create_run(experiment, run_name=name).info.run_id
+            fill(client, made, parameters, metrics, curves or {}, {"lockgate.model": model} | dict(tags or {}))
+            return made
+
+        run: str | None = None
         try:
-            return self._log_run(model, name, parameters, metrics, folder)
-        except Exception as error:  # noqa: BLE001 - whatever the tracker raises, the version is made all the same
-            self._problem = f"MLflow at {self._uri} could not be reached: {error}"
-            return None
-
-    def _log_run(
-        self, model: str, name: str, parameters: Mapping[str, str], metrics: Mapping[str, float], folder: Path | None
-    ) -> str:
-        from mlflow.entities import Metric, Param, RunTag
-
-        client = self._client()
-        experiment = client.get_experiment_by_name(model)
-        place = self._artifacts.resolve().as_uri() if self._artifacts else None
-        number = experiment.experiment_id if experiment else client.create_experiment(model, artifact_location=place)
-        run: str = client.create_run(number, run_name=name).info.run_id
-        now_ms = 0
-        client.log_batch(
-            run,
-            metrics=[Metric(key, value, now_ms, 0) for key, value in metrics.items() if value == value],
-            params=[Param(key, value[:500]) for key, value in parameters.items()],
-            tags=[RunTag("lockgate.model", model)],
-        )
-        if folder is not None:
-            client.log_artifacts(run, str(folder))
-        client.set_terminated(run)
+            run = begun = self._place.ask(begin)
+            if folder is not None:
+                self._place.ask(lambda client: client.log_artifacts(begun, str(folder)), answer_s=FILES_S)
+            self._place.ask(lambda client: client.set_terminated(begun))
+        except LockgateError as error:  # the version is made all the same
+            self._problem = error.message
+            return run
+        self._problem = None
         return run
 
-    def _client(self) -> MlflowClient:
-        from mlflow import MlflowClient
 
-        logging.getLogger("mlflow").setLevel(logging.ERROR)
-        logging.getLogger("alembic").setLevel(logging.ERROR)
-        return MlflowClient(tracking_uri=self._uri, registry_uri=self._uri)
+def fill(
+    client: MlflowClient,
+    run: str,
+    parameters: Mapping[str, str],
+    metrics: Mapping[str, float],
+    curves: Curves,
+    tags: Mapping[str, str],
+) -> None:
+    """What a run says. A number that is not finite is left out: the charts cannot show it."""
+    from mlflow.entities import Metric, Param, RunTag
 
-
-def template() -> Path:
-    """Where a migrated, empty database of this MLflow is kept: its first migration takes 10 to 30 s."""
-    return Path(sys.prefix) / "share" / "lockgate" / f"mlflow-{version('mlflow')}.db"
-
-
-def prepare(database: Path) -> None:
-    """A migrated database at `database`, copied from the template; the first time ever, the template is made."""
-    database.parent.mkdir(parents=True, exist_ok=True)
-    if not template().exists() and not make_template():
-        _migrate(database)
-        return
-    shutil.copyfile(template(), database)
-
-
-def make_template() -> bool:
-    """Migrate once for every workspace to come; false where the installation cannot be written to."""
-    kept = template()
-    fresh = kept.with_suffix(f".{os.getpid()}")
-    try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        fresh.touch()
-    except OSError:
-        return False
-    _migrate(fresh)
-    fresh.replace(kept)
-    return True
-
-
-def _migrate(database: Path) -> None:
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    make: Any = SqlAlchemyStore
-    make(f"sqlite:///{database}", str(database.parent / "artifacts"))
+    now_ms = int(time.time() * 1000)
+    points = [(key, 0, value) for key, value in metrics.items()]
+    points += [(key, step, value) for key, curve in curves.items() for step, value in curve]
+    measured = [Metric(key, value, now_ms, step) for key, step, value in points if math.isfinite(value)]
+    told = [Param(key, value[:LONGEST]) for key, value in parameters.items()]
+    for start in range(0, len(told), AT_ONCE):
+        client.log_batch(run, params=told[start : start + AT_ONCE])
+    for start in range(0, len(measured), 10 * AT_ONCE):
+        client.log_batch(run, metrics=measured[start : start + 10 * AT_ONCE])
+    client.log_batch(run, tags=[RunTag(key, value) for key, value in tags.items()])
 
 
 if __name__ == "__main__":
