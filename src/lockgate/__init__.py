@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lockgate.records.evidence import Verdict as Verdict
     from lockgate.records.policy import Policy as Policy
+    from lockgate.records.record import Record
+    from lockgate.records.report import Report as Report
+    from lockgate.workspace.checking import check as check
     from lockgate.workspace.comparing import compare as compare
     from lockgate.workspace.judging import Judge as Judge
     from lockgate.workspace.planning import plan as plan
@@ -17,12 +20,14 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "Judge": "lockgate.workspace.judging",
     "Policy": "lockgate.records.policy",
+    "Report": "lockgate.records.report",
     "Verdict": "lockgate.records.evidence",
     "Workspace": "lockgate.workspace.workspace",
+    "check": "lockgate.workspace.checking",
     "compare": "lockgate.workspace.comparing",
     "plan": "lockgate.workspace.planning",
 }
-__all__ = ["Judge", "Policy", "Verdict", "Workspace", "compare", "plan"]
+__all__ = ["Judge", "Policy", "Report", "Verdict", "Workspace", "check", "compare", "plan"]
 
 
 def __getattr__(name: str) -> Any:
@@ -32,18 +37,28 @@ def __getattr__(name: str) -> Any:
     return getattr(import_module(_PUBLIC[name]), name)
 
 
-def _verdict_as_html(verdict: Verdict) -> str:
+def _as_html(record: Record) -> str:
     from lockgate.report.notebook import html
 
-    return html(verdict)
+    return html(record)
+
+
+# Where each of them is written down: a formatter is looked up by that name, so that nothing has to be loaded.
+_DRAWN = {
+    "Plan": "lockgate.records.plan",
+    "Report": "lockgate.records.report",
+    "Verdict": "lockgate.records.evidence",
+    "Version": "lockgate.records.version",
+}
 
 
 def _show_in_notebooks() -> None:
-    """Imported in a notebook, verdicts show their evidence; nothing is loaded before one is shown."""
+    """Imported in a notebook, records show what they hold; nothing is loaded before one is shown."""
     shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
     if shell is not None:
         formatter = shell.display_formatter.formatters["text/html"]
-        formatter.for_type_by_name("lockgate.records.evidence", "Verdict", _verdict_as_html)
+        for name, room in _DRAWN.items():
+            formatter.for_type_by_name(room, name, _as_html)
 
 
 _show_in_notebooks()
