@@ -14,7 +14,7 @@ from lockgate.errors import SpecError, StoreError
 from lockgate.features.contract import to_columns
 from lockgate.records import Dataset, Version
 from lockgate.runtime import folder
-from lockgate.runtime.convert import parity
+from lockgate.runtime.compile.parity import parity
 
 ASK = """
 import json, sys

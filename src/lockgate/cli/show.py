@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from lockgate.errors import SpecError, StoreError
+
 if TYPE_CHECKING:
-    from lockgate.records import Verdict, Version
+    from pathlib import Path
+
+    from lockgate.records import Finding, Report, Verdict, Version
     from lockgate.records.plan import Plan
     from lockgate.report.now import Row
+    from lockgate.workspace.making import Same
+    from lockgate.workspace.workspace import Workspace
 
 EXIT = {"pass": 0, "fail": 1, "undecided": 2, "void": 2}
 ERROR = 3
@@ -30,6 +36,12 @@ def following(command: str) -> None:
     say(f"next: {command}")
 
 
+def notes(sentences: Iterable[str]) -> None:
+    """What a person should know of the input, on standard error so that output can be piped."""
+    for sentence in sentences:
+        sys.stderr.write(f"  note: {sentence}\n")
+
+
 def progress() -> Callable[[str], None]:
     """What long work is doing, on standard error so that output can be piped."""
 
@@ -40,12 +52,72 @@ def progress() -> Callable[[str], None]:
     return tell
 
 
+def made(workspace: Workspace, version: Version) -> None:
+    """A version that has come about, and what was found out about it."""
+    found = workspace.report(version)
+    say(*version_lines(version))
+    if found is not None:
+        say(found.sentence, *(f"{f.grade.upper():<9} {f.sentence} {f.cure}".rstrip() for f in serious(found)))
+    if workspace.wiring.tracker.problem:
+        say(f"note: {workspace.wiring.tracker.problem}")
+
+
+def mirrored(workspace: Workspace) -> None:
+    """The registry brought up to date; what was done and what could not be, a line each."""
+    found = workspace.mirror()
+    say(*found.did, *(f"note: {line}" for line in found.could_not))
+    for proposal in found.proposals:
+        say(f"proposal: {proposal.sentence}", *([f"  to follow it: {proposal.command}"] if proposal.command else []))
+    if found.problem:
+        say(f"note: {found.problem}")
+
+
+def serious(found: Report) -> list[Finding]:
+    """What a person should look at, the gravest first."""
+    return [f for grade in ("stop", "warn") for f in found.findings if f.grade == grade]
+
+
 def version_lines(version: Version) -> list[str]:
     figures = "  ".join(
         f"{name} {value:.4f}" for name, value in sorted(version.metrics.items()) if name != "target_mean"
     )
-    compiled = "" if version.parity is None else f" {version.parity.reason}"
-    return [f"{version.short}: {figures} on held-out rows.{compiled}"]
+    lines = [f"{version.short}: {figures} on held-out rows."]
+    return lines if version.parity is None else [*lines, version.parity.reason]
+
+
+def same_lines(found: Same) -> None:
+    """Whether a version made once more answers as the first did."""
+    rows, worst = found.agreement
+    if found.agreement.holds:
+        say(
+            f"{found.other.short} answers {rows} rows as {found.version.short} did; the largest difference is {worst:.1e}."
+        )
+    else:
+        say(f"{found.other.short} answers {rows} rows otherwise than {found.version.short} did, by up to {worst:.2g}.")
+    say(*(f"  not as it was: {what}" for what in found.differs))
+    following(f"lockgate gate {found.other.short}")
+
+
+def report(found: Report) -> None:
+    """A report for a person, as wide as the terminal."""
+    from shutil import get_terminal_size
+
+    from lockgate.report.checked import text
+
+    say(*text(found, width=min(120, max(60, get_terminal_size((100, 24)).columns))))
+
+
+def write_report(found: Report, file: Path) -> None:
+    """A report as a page, or as JSON, by the file's name."""
+    from lockgate.report.checked import page
+
+    if file.suffix not in (".html", ".json"):
+        raise SpecError(f"{file} is neither a page nor JSON.", cure="Name it FILE.html or FILE.json.")
+    body = page(found).encode() if file.suffix == ".html" else msgspec.json.format(msgspec.json.encode(found), indent=2)
+    try:
+        file.write_bytes(body)
+    except OSError as error:
+        raise StoreError(f"{file} cannot be written: {error.strerror}.") from error
 
 
 def verdict_lines(verdicts: Sequence[Verdict]) -> list[str]:

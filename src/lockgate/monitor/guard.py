@@ -52,7 +52,7 @@ def judged_worth(spec: ModelSpec, evidence: RolloutEvidence, blocks: int | None 
     rollout, plan = evidence.rollout, evidence.rollout.plan
     item = worth(
         rollout.spec,
-        metric=spec.metric,
+        metric=spec.judged_by,
         not_worse_by=rollout.not_worse_by,
         differences=evidence.differences[:blocks],
         history=evidence.history,

@@ -46,7 +46,7 @@ class Watch:
 
     def __init__(self, model: str, spec: ModelSpec, records: Records) -> None:
         self._model, self._spec, self._records = model, spec, records
-        self._loss = loss(spec.metric, spec.task)
+        self._loss = loss(spec.judged_by, spec.task)
         self._blocks = records.all(Block, model)
         self._watched: tuple[str, int] | None = None
         self._harm: HarmWatch | None = None

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import subprocess
+import sys
+from functools import cache
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -16,6 +19,19 @@ def commit(directory: Path) -> tuple[str | None, bool | None]:
     return (head, None if changed is None else bool(changed)) if head else (None, None)
 
 
+def code(project: Path) -> dict[str, str]:
+    """SHA-256 of each Python file of the project that is loaded, by its place in the project."""
+    root = str(project.resolve()) + os.sep
+    files = {getattr(module, "__file__", None) or "" for module in list(sys.modules.values())}
+    found: dict[str, str] = {}
+    for file in sorted(file for file in files if file.startswith(root) and file.endswith(".py")):
+        place = Path(file).relative_to(root)
+        if not any(part.startswith(".") or part == "site-packages" for part in place.parts):
+            found[place.as_posix()] = hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    return found
+
+
+@cache
 def installed() -> str:
     """SHA-256 over the Python version and every installed distribution with its version."""
     names = sorted({f"{d.metadata['Name']}=={d.version}" for d in distributions()})

@@ -10,8 +10,11 @@ import numpy as np
 from lockgate.errors import ContractError, PredictError, SpecError
 from lockgate.features.columns import Columns, length, take
 from lockgate.features.contract import refuse_leaks, to_columns
-from lockgate.features.pipeline import CustomStep, Matrix, Pipeline, resolve
+from lockgate.features.outcome import outcome
+from lockgate.features.pipeline import CustomStep, Matrix, Pipeline, raw, resolve
 from lockgate.records import Contract
+from lockgate.records.spec import Task
+from lockgate.runtime.frames import framer
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,24 +25,35 @@ SAMPLE = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Features:
-    """The fitted pipeline with the contract it reads. names: the matrix's columns."""
+    """The fitted pipeline with the contract it reads. names: the matrix's columns. classes: the outcome's labels."""
 
     pipeline: Pipeline
     contract: Contract
+    task: Task
+    classes: tuple[str, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
         return self.pipeline.names
 
     def matrix(self, table: pl.DataFrame) -> Matrix:
-        """The model's inputs for each row of the table, shape (n, len(names)), float32, NaN for missing."""
-        return self.pipeline.transform(to_columns(table, self.contract.columns))
+        """The model's inputs for each row of the table, shape (n, len(names)), float32, NaN for missing.
+
+        Raises SpecError where no pipeline is named: the model is handed the columns themselves.
+        """
+        return self.pipeline.matrix(to_columns(table, self.contract.columns))
+
+    def frame(self, table: pl.DataFrame) -> Any:
+        """The columns themselves as the pandas frame that the model will be handed when it serves."""
+        found = (self.contract.column(name) for name in self.pipeline.needs)
+        order = tuple(column for column in found if column is not None)
+        return framer(self.pipeline.needs, order, {})(to_columns(table, order))
 
     def target(self, table: pl.DataFrame) -> NDArray[np.float64]:
-        """The outcome of each row, shape (n,)."""
+        """The outcome of each row, shape (n,): a value, 0 or 1, or the place of its class in `classes`."""
         column = self.contract.column(self.contract.target)
         assert column is not None
-        return to_columns(table, (column,))[column.name]
+        return outcome(self.contract, to_columns(table, (column,)), self.task, self.classes)
 
 
 class Found(NamedTuple):
@@ -47,8 +61,10 @@ class Found(NamedTuple):
     name: str
 
 
-def definition(function: str, contract: Contract) -> Found:
-    """The user's pipeline, with leaks refused before anything is computed."""
+def definition(function: str | None, contract: Contract) -> Found:
+    """The user's pipeline, with leaks refused before anything is computed; without one, the columns themselves."""
+    if function is None:
+        return Found(Pipeline.of(raw(*themselves(contract))), "columns")
     made: Any = resolve(function)()
     if not isinstance(made, Pipeline):
         raise SpecError(
@@ -56,6 +72,21 @@ def definition(function: str, contract: Contract) -> Found:
         )
     refuse_leaks(contract, made.needs)
     return Found(made, function.rpartition(":")[2])
+
+
+def themselves(contract: Contract) -> tuple[str, ...]:
+    """The columns that a model without a pipeline is handed: all that is known in time, but for who and when.
+
+    Raises ContractError where nothing is left.
+    """
+    apart = {contract.unit, contract.time, *contract.keys}
+    names = tuple(column.name for column in contract.asked if column.name not in apart)
+    if not names:
+        raise ContractError(
+            f"The table of {contract.model} has no column to learn from.",
+            cure="Bring columns that are known when the question is asked.",
+        )
+    return names
 
 
 def check_row_local(pipeline: Pipeline, columns: Columns) -> None:
@@ -66,9 +97,9 @@ def check_row_local(pipeline: Pipeline, columns: Columns) -> None:
     if not any(isinstance(step, CustomStep) for step in pipeline.steps):
         return
     rows = np.linspace(0, length(columns) - 1, min(SAMPLE, length(columns))).astype(np.int64)
-    together = pipeline.transform(take(columns, rows))
+    together = pipeline.matrix(take(columns, rows))
     try:
-        alone = np.vstack([pipeline.transform(take(columns, rows[i : i + 1])) for i in range(rows.size)])
+        alone = np.vstack([pipeline.matrix(take(columns, rows[i : i + 1])) for i in range(rows.size)])
     except PredictError as error:
         raise ContractError(f"A feature step works on a batch and not on one row: {error}.") from error
     differs = ~((together == alone) | (np.isnan(together) & np.isnan(alone)))

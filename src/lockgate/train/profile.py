@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lockgate.features import profile
-from lockgate.features.columns import Columns
+from lockgate.features.columns import Columns, take
 from lockgate.features.pipeline import Floats, Matrix, Pipeline
 from lockgate.metrics import Loss
 from lockgate.records import Contract, Profile
@@ -20,20 +21,27 @@ def reference(columns: Columns, contract: Contract, importance: dict[str, float]
 
 
 def importance(
-    engine: Engine, pipeline: Pipeline, matrix: Matrix, target: Floats, loss: Loss, seed: int
+    engine: Engine, pipeline: Pipeline, rows: Columns, target: Floats, loss: Loss, seed: int
 ) -> dict[str, float]:
-    """Each raw column's share of the loss that shuffling the model's inputs adds, on held-out rows (Breiman 2001).
+    """Each input's share of the loss that shuffling it adds, on held-out rows (Breiman 2001).
 
     Columns that the pipeline does not read are 0. Shares sum to 1 unless the model leans on nothing.
     """
     rng = np.random.default_rng(seed)
-    rows = rng.permutation(len(matrix))[:SAMPLE]
-    sample, outcome = matrix[rows], target[rows]
-    plain = float(loss.of(engine(sample), outcome).mean())
+    chosen = rng.permutation(target.size)[:SAMPLE]
+    inputs, outcome = pipeline.transform(take(rows, chosen)), target[chosen]
+    plain = float(loss.of(engine(inputs), outcome).mean())
     added: dict[str, float] = {}
     for place, name in enumerate(pipeline.names):
-        shuffled = sample.copy()
-        shuffled[:, place] = shuffled[rng.permutation(len(sample)), place]
+        shuffled = _shuffled(inputs, place, name, rng.permutation(chosen.size))
         added[name] = max(0.0, float(loss.of(engine(shuffled), outcome).mean()) - plain)
     total = sum(added.values())
     return {name: value / total if total > 0 else 0.0 for name, value in added.items()}
+
+
+def _shuffled(inputs: Matrix | Columns, place: int, name: str, order: NDArray[np.int64]) -> Matrix | Columns:
+    if isinstance(inputs, dict):
+        return {**inputs, name: inputs[name][order]}
+    moved = inputs.copy()
+    moved[:, place] = moved[order, place]
+    return moved

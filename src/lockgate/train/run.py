@@ -2,58 +2,33 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from lockgate.errors import SpecError
-from lockgate.features.pipeline import Floats, Matrix, Pipeline, observed, resolve
-from lockgate.metrics import SUMMARIES, Loss, loss, skill
-from lockgate.records import Contract, Dataset, Lineage, ModelSpec, Parity, Version, digest
-from lockgate.records.duration import UNITS_S
-from lockgate.records.version import Format, Role
-from lockgate.runtime import engines, folder
-from lockgate.runtime.convert import compile_checked
-from lockgate.runtime.predictor import Engine
-from lockgate.store.ports import Records, Tracker, VersionFolders
-from lockgate.train import baselines, environment, profile
+from lockgate.features.pipeline import Pipeline, resolve
+from lockgate.records import Version
+from lockgate.runtime.benchmark import benchmark
+from lockgate.runtime.compile.checked import compile_checked
+from lockgate.runtime.compile.engine import ONNX, Compiled
+from lockgate.runtime.formats import engine, estimator, save_model
+from lockgate.runtime.formats.constant import ConstantFile, save_constant
+from lockgate.runtime.formats.rule import RuleFile, save_rule
+from lockgate.runtime.hyperparameters import parameters_of
+from lockgate.train import baselines
+from lockgate.train.baselines import Baseline, Rows
+from lockgate.train.curves import rounds
 from lockgate.train.features import Features, check_row_local, definition
+from lockgate.train.make import Draft, Maker, Saved, inputs_of
+from lockgate.train.question import Outside, Progress, Question
 from lockgate.train.split import Split, split
 
-if TYPE_CHECKING:
-    import polars as pl
-
-Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outside:
-    """The ports that training writes to."""
-
-    records: Records
-    folders: VersionFolders
-    tracker: Tracker
-
-
-@dataclass(frozen=True, kw_only=True)
-class Question:
-    """What is to be trained, on what. project: the folder that the user's code lives in."""
-
-    model: str
-    spec: ModelSpec
-    contract: Contract
-    dataset: Dataset
-    table: pl.DataFrame
-    train: str
-    features: str
-    name: str | None
-    project: Path
-    now_s: float
+PARTS = (0.25, 0.5)
+PATIENCE_S = 20.0
+"""A learning curve trains again on parts of the rows; a fit that took longer is not repeated for it."""
 
 
 def train(question: Question, outside: Outside, progress: Progress = lambda _: None) -> list[Version]:
@@ -61,167 +36,143 @@ def train(question: Question, outside: Outside, progress: Progress = lambda _: N
 
     Raises LeakError or ContractError before anything is trained; SpecError where the user's code gives no estimator.
     """
-    return _Training(question, outside, progress).run()
+    return Training(question, outside, progress).run()
 
 
-class _Training:
-    """One question's rows and fitted features, shared by its baselines and its candidate."""
+class Training:
+    """One question's rows and fitted features, shared by its baselines and its candidate.
 
-    def __init__(self, question: Question, outside: Outside, progress: Progress) -> None:
-        self._q, self._outside, self._progress = question, outside, progress
-        self._loss: Loss = loss(question.spec.metric, question.spec.task)
+    classes: the outcome's labels, where a model that knows more of them than the rows do sets their order.
+    """
+
+    def __init__(
+        self,
+        question: Question,
+        outside: Outside,
+        progress: Progress,
+        classes: tuple[str, ...] | None = None,
+    ) -> None:
+        self._q, self._progress = question, progress
         found = definition(question.features, question.contract)
         self._name = question.name or found.name
-        self._split: Split = split(question.table, question.contract, question.spec)
-        target = question.contract.target
-        self._y: Floats = self._split.train[target]
-        self._y_held: Floats = self._split.held_out[target]
-        self._pipeline: Pipeline = found.pipeline.fit(self._split.train, self._y)
-        check_row_local(self._pipeline, self._split.train)
-        self._x: Matrix = self._pipeline.transform(self._split.train)
-        self._x_held: Matrix = self._pipeline.transform(self._split.held_out)
-        self._text = frozenset(c.name for c in question.contract.columns if c.type == "text")
-        self._environment = environment.installed()
-        self._commit, self._is_dirty = environment.commit(question.project)
+        self.rows: Split = split(question.table, question.contract, question.spec, classes)
+        self.pipeline: Pipeline = found.pipeline.fit(self.rows.train, self.rows.y)
+        check_row_local(self.pipeline, self.rows.train)
+        self._maker = Maker(question, outside, self.rows)
 
     def run(self) -> list[Version]:
-        made = [self._majority()]
-        for step in (self._rule, self._linear, self._candidate):
-            best = min(made, key=lambda version: version.metrics[self._loss.name])
-            made.append(step(best.id))
+        fit = resolve(self._q.train)
+        made = self.baselines()
+        self._progress(f"candidate {self._name}")
+        began = time.process_time()
+        fitted = self._fitted(fit, self.rows.train_rows)
+        took_s = time.process_time() - began
+        made.append(
+            self._maker.make(
+                Draft(
+                    name=self._name,
+                    role="candidate",
+                    pipeline=self.pipeline,
+                    save=lambda place: self._saved(place, fitted, self.pipeline),
+                    baseline=best(made, self._maker.loss.name).id,
+                    curve=self._learning(fit, fitted) if took_s <= PATIENCE_S else (),
+                )
+            )
+        )
         return made
 
-    def _majority(self) -> Version:
-        self._progress("baseline majority")
-        value = float(self._y.mean())
-        return self._make("majority", "baseline", lambda place: ("constant", engines.save_constant(place, value), None))
+    def baselines(self) -> list[Version]:
+        """A constant, a rule, the last period where there is time, and a linear model; each knows the best before it."""
+        made: list[Version] = []
+        own = self.pipeline
+        if own.is_raw:
+            own = baselines.usual(self._q.contract, self.rows.train).fit(self.rows.train, self.rows.y)
+        for item in each_baseline(self._rows(), own, self._q.spec.rule, self._progress):
+            simpler = best(made, self._maker.loss.name).id if made else None
+            made.append(self._maker.make(self._draft(item, simpler)))
+        return made
 
-    def _rule(self, simpler: str) -> Version:
-        self._progress("baseline rule")
-        fitted = baselines.fit_rule(self._x, self._y, self._pipeline.names, self._q.spec.rule, self._text)
-        return self._make(
-            "rule", "baseline", lambda place: ("rule", engines.save_rule(place, fitted), None), baseline=simpler
+    def adopted(self, draft: Draft) -> Version:
+        """A version of a model that was fitted elsewhere, on this question's rows."""
+        return self._maker.make(draft)
+
+    def _rows(self) -> Rows:
+        return Rows(
+            columns=self.rows.train,
+            y=self.rows.y,
+            contract=self._q.contract,
+            task=self._q.spec.task,
+            classes=self.rows.classes,
+            loss=self._maker.loss.name,
         )
 
-    def _linear(self, simpler: str) -> Version:
-        name = "logistic" if self._q.spec.task == "binary" else "ridge"
-        self._progress(f"baseline {name}")
-        fitted = baselines.fit_linear(self._x, self._y, self._pipeline.names, self._text, self._q.spec.task)
-        return self._make(name, "baseline", lambda place: self._saved(place, fitted), baseline=simpler)
+    def _draft(self, item: Baseline, simpler: str | None) -> Draft:
+        def save(place: Path) -> Saved:
+            if isinstance(item.made, ConstantFile):
+                return Saved(format="constant", engine=save_constant(place, item.made.value))
+            if isinstance(item.made, RuleFile):
+                return Saved(format="rule", engine=save_rule(place, item.made))
+            return self._saved(place, item.made, item.pipeline)
 
-    def _candidate(self, baseline: str) -> Version:
-        self._progress(f"candidate {self._name}")
-        features = Features(pipeline=self._pipeline, contract=self._q.contract)
-        fitted = resolve(self._q.train)(self._q.table[self._split.train_rows], features)
-        if not hasattr(fitted, "predict"):
+        return Draft(name=item.name, role="baseline", pipeline=item.pipeline, save=save, baseline=simpler)
+
+    def _fitted(self, fit: Any, places: np.ndarray[tuple[int], np.dtype[np.int64]]) -> Any:
+        features = Features(
+            pipeline=self.pipeline, contract=self._q.contract, task=self._q.spec.task, classes=self.rows.classes
+        )
+        fitted = fit(self._q.table[places], features)
+        if not hasattr(fitted, "predict") and not callable(fitted):
             raise SpecError(
                 f"{self._q.train} gave {type(fitted).__name__}, which cannot predict.",
                 cure="Return a fitted estimator.",
             )
-        return self._make(self._name, "candidate", lambda place: self._saved(place, fitted), baseline=baseline)
+        return fitted
 
-    def _saved(self, place: Path, fitted: Any) -> tuple[Format, Engine, Parity]:
-        kind, engine = engines.save_estimator(place, fitted)
-        return (
-            kind,
-            engine,
-            compile_checked(fitted, engine, self._x_held, place, is_binary=self._q.spec.task == "binary"),
-        )
-
-    def _make(
-        self,
-        name: str,
-        role: Role,
-        save: Callable[[Path], tuple[Format, Engine, Parity | None]],
-        *,
-        baseline: str | None = None,
-    ) -> Version:
-        place = Path(tempfile.mkdtemp(prefix="lockgate-version-"))
-        try:
-            kind, engine, parity = save(place)
-            metrics = self._metrics(engine)
-            self._describe(place, engine)
-            run = self._log_run(name, role, metrics, place)
-            manifest = folder.seal(
-                place,
-                model=self._q.model,
-                name=name,
-                role=role,
-                format=kind,
-                task=self._q.spec.task,
-                lineage=self._lineage(run),
-                inputs=observed(self._pipeline.names, self._x),
-            )
-            self._outside.folders.add(digest(manifest), place)
-        finally:
-            shutil.rmtree(place, ignore_errors=True)
-        version = Version(
-            id=digest(manifest),
-            model=self._q.model,
-            name=name,
-            role=role,
-            made_s=self._q.now_s,
-            lineage=manifest.lineage,
-            metrics=metrics,
+    def _saved(self, place: Path, fitted: Any, pipeline: Pipeline) -> Saved:
+        """The model's file, and the compiled path where it agrees."""
+        kind, loaded = save_model(place, fitted)
+        inputs = inputs_of(pipeline, self._q.contract, self.rows.train)
+        native = engine(loaded, inputs)
+        held = pipeline.transform(self.rows.held_out)
+        parity = compile_checked(loaded, native, inputs, held, place, task=self._q.spec.task)
+        compiled = Compiled((place / ONNX).read_bytes()) if parity.is_passed else None
+        return Saved(
+            format=kind,
+            engine=native,
+            served=compiled,
             parity=parity,
-            baseline=baseline,
-            held_out_from_s=self._split.cut_s,
-        )
-        self._outside.records.write(version)
-        return version
-
-    def _describe(self, place: Path, engine: Engine) -> None:
-        leaning = profile.importance(engine, self._pipeline, self._x_held, self._y_held, self._loss, self._q.spec.seed)
-        folder.put(place, folder.CONTRACT, self._q.contract)
-        folder.put(place, folder.PIPELINE, self._pipeline)
-        folder.put(place, folder.PROFILE, profile.reference(self._split.train, self._q.contract, leaning))
-
-    def _metrics(self, engine: Engine) -> dict[str, float]:
-        values = engine(self._x_held)
-        own = self._loss.of(values, self._y_held)
-        by_day = self._loss.of(self._daily_mean(), self._y_held)
-        found = {self._loss.name: float(own.mean()), "skill": skill(float(own.sum()), float(by_day.sum()))}
-        found["target_mean"] = float(self._y.mean())
-        for metric in SUMMARIES.values():
-            if self._q.spec.task in metric.tasks:
-                found[metric.name] = metric.of(values, self._y_held)
-        return found
-
-    def _daily_mean(self) -> Floats:
-        """The mean outcome of each held-out row's own day: what skill is measured against, here and in production."""
-        assert self._q.contract.time is not None
-        day = np.floor(self._split.held_out[self._q.contract.time] / UNITS_S["d"])
-        _, index = np.unique(day, return_inverse=True)
-        return (np.bincount(index, weights=self._y_held) / np.bincount(index))[index]
-
-    def _lineage(self, run: str | None) -> Lineage:
-        contract = self._q.contract
-        asked = self._split.train[contract.time] if contract.time else np.array([np.nan])
-        return Lineage(
-            dataset=self._q.dataset.ref,
-            train=self._q.train,
-            features=self._q.features,
-            features_hash=self._pipeline.hash,
-            commit=self._commit,
-            is_dirty=self._is_dirty,
-            environment=self._environment,
-            seed=self._q.spec.seed,
-            run=run,
-            trained_from_s=float(asked.min()),
-            trained_until_s=self._split.cut_s,
-            rows=len(self._y),
+            benchmark=benchmark(native, compiled, held),
+            library=loaded.library,
+            parameters=parameters_of(fitted),
+            curves=rounds(fitted),
         )
 
-    def _log_run(self, name: str, role: Role, metrics: Mapping[str, float], place: Path) -> str | None:
-        parameters = {
-            "role": role,
-            "dataset": str(self._q.dataset.ref),
-            "features": self._q.features,
-            "features_hash": self._pipeline.hash,
-            "train": self._q.train,
-            "seed": str(self._q.spec.seed),
-            "rows": str(len(self._y)),
-        }
-        return self._outside.tracker.log_run(
-            model=self._q.model, name=name, parameters=parameters, metrics=metrics, folder=place
-        )
+    def _learning(self, fit: Any, fitted: Any) -> tuple[tuple[int, float], ...]:
+        """The held-out loss after training on the newest parts of the rows, and on all of them."""
+        held = self.pipeline.transform(self.rows.held_out)
+        inputs = inputs_of(self.pipeline, self._q.contract, self.rows.train)
+        found: list[tuple[int, float]] = []
+        for part in (*PARTS, 1.0):
+            places = self.rows.train_rows[-max(1, round(part * self.rows.train_rows.size)) :]
+            try:
+                made = fitted if part == 1.0 else self._fitted(fit, places)
+                values = engine(estimator.of(made), inputs)(held)
+                loss = float(self._maker.loss.of(np.asarray(values, dtype=np.float64), self.rows.y_held).mean())
+            except Exception as error:  # noqa: BLE001 - fewer rows may lack a class: the curve then has no such point
+                self._progress(f"no point of the learning curve at {places.size:,} rows: {error}")
+                continue
+            found.append((places.size, loss))
+        return tuple(found)
+
+
+def each_baseline(rows: Rows, pipeline: Pipeline, by: tuple[str, ...], progress: Progress) -> list[Baseline]:
+    """Every baseline that these rows allow, simplest first. pipeline: fitted, giving a matrix. by: columns of the rule."""
+    progress("baselines: a constant, a rule, the last period, a linear model")
+    made = [baselines.fit_constant(rows, pipeline), baselines.fit_rule(rows, pipeline, by)]
+    last = baselines.fit_last_period(rows)
+    made += [last] if last is not None else []
+    return [*made, baselines.fit_linear(rows, pipeline)]
+
+
+def best(made: list[Version], loss: str) -> Version:
+    return min(made, key=lambda version: version.metrics[loss])

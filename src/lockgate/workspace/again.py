@@ -108,7 +108,7 @@ def _blocks(wiring: Wiring, rollout: Rollout, entries: Sequence[LogEntry]) -> tu
         (b for b in wiring.records.all(PairBlock, rollout.model) if b.rollout == rollout.id), key=lambda b: b.start_s
     )
     scored = _replayed(wiring, rollout, entries, [b for b in kept if b.is_replayed])
-    measure = loss(wiring.spec.model[rollout.model].metric, wiring.spec.model[rollout.model].task)
+    measure = loss(wiring.spec.model[rollout.model].judged_by, wiring.spec.model[rollout.model].task)
     found: list[PairBlock] = []
     for block in kept:
         source = scored.get(block.start_s, entries) if block.is_replayed else entries

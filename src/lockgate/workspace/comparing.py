@@ -29,13 +29,15 @@ def compare(
     alpha: float = 0.05,
     memory: Literal["independent", "short", "long", "new"] | None = None,
     history: Any = None,
-    task: Literal["binary", "regression"] | None = None,
+    task: Literal["binary", "multiclass", "regression"] | None = None,
     seed: int = 0,
     slices: Sequence[str] = (),
 ) -> Verdict:
     """Whether the challenger is better than the champion, or not worse by `margin`, on the same rows.
 
     champion, challenger: a column of predictions, an array, or a fitted model. table: pandas, Polars, or a mapping.
+    A target of words, or task="multiclass", has many classes: predictions are then labels, or chances of shape (n, k) in
+    the order of the labels.
     metric: a loss (log_loss, brier, zero_one, absolute_error, squared_error) or a number over many rows (roc_auc,
     average_precision, f1, calibration_error), or a function of (predictions, outcomes) that gives a value per row or one
     number, with its `direction`, "up" or "down" for better; log_loss or absolute_error if left out. by: what is

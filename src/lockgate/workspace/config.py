@@ -11,7 +11,8 @@ from typing import Any, get_args
 import msgspec
 
 from lockgate.decide import ladder
-from lockgate.errors import ConfigError, NotFound
+from lockgate.errors import ConfigError, NotFound, SpecError
+from lockgate.features.expression import refuse_unreadable
 from lockgate.metrics import loss
 from lockgate.records import ModelSpec, MonitorSpec, WorkspaceSpec
 from lockgate.records.duration import seconds
@@ -44,6 +45,8 @@ def read(file: Path) -> WorkspaceSpec:
         spec = msgspec.convert(found, WorkspaceSpec)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{file.name}: {_readable(str(error))}.") from error
+    except SpecError as error:
+        raise ConfigError(f"{file.name}: {error.message}", cure=error.cure) from error
     for name, model in spec.model.items():
         _check(name, model, file.name)
     return spec
@@ -51,11 +54,11 @@ def read(file: Path) -> WorkspaceSpec:
 
 def _check(name: str, spec: ModelSpec, file: str) -> None:
     """What the types cannot say: durations, names of metrics and guardrails, a ladder that climbs."""
-    loss(spec.metric, spec.task)
+    loss(spec.judged_by, spec.task)
     ladder.steps(spec.rollout)
     for duration in (
         spec.outcomes.horizon,
-        spec.gate.holdout,
+        *([spec.gate.holdout] if spec.gate.holdout and not spec.gate.holdout.endswith("%") else []),
         spec.rollout.block,
         spec.rollout.deadline,
         spec.monitor.window,
@@ -79,9 +82,18 @@ def _check(name: str, spec: ModelSpec, file: str) -> None:
             raise ConfigError(
                 f"{file}: model.{name}.retrain.when names {when!r}; known so far: {', '.join(RETRAIN_WHEN)}."
             )
+    _check_rules(name, spec, file)
     for link in spec.fallback:
         if isinstance(link, str) and link not in ("champion", "baseline"):
             raise ConfigError(f"{file}: model.{name}.fallback names {link!r}; use 'champion', 'baseline' or a number.")
+
+
+def _check_rules(name: str, spec: ModelSpec, file: str) -> None:
+    place = f"{file}: model.{name}.contract.rules"
+    for number, rule in enumerate(spec.contract.rules):
+        if not rule.name or any(other.name == rule.name for other in spec.contract.rules[:number]):
+            raise ConfigError(f"{place} has two rules called {rule.name!r}.", cure="Give each rule its own name.")
+        refuse_unreadable(rule.check, place=f"{place}: {rule.name!r}")
 
 
 def _refuse_unknown(found: Mapping[str, Any], kind: type[msgspec.Struct], place: str) -> None:
@@ -100,6 +112,12 @@ def _tables(kind: Any, key: str, value: Any) -> Iterator[tuple[str, Mapping[str,
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and isinstance(value, dict):
         yield key, value, kind
     inner = get_args(kind)
+    records = [option for option in inner if isinstance(option, type) and issubclass(option, msgspec.Struct)]
+    if len(records) == 1 and isinstance(value, list):
+        items: list[Any] = value  # pyright: ignore[reportUnknownVariableType] # TOML: any value
+        yield from ((f"{key}[{place}]", item, records[0]) for place, item in enumerate(items) if isinstance(item, dict))
+    if len(records) == 1 and inner[0] is not str and isinstance(value, dict):
+        yield key, value, records[0]
     is_table_of_records = len(inner) == 2 and isinstance(inner[1], type) and issubclass(inner[1], msgspec.Struct)
     if is_table_of_records and isinstance(value, dict):
         entries: dict[str, Any] = value  # pyright: ignore[reportUnknownVariableType] # TOML: any value, string keys

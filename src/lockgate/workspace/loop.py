@@ -126,7 +126,7 @@ class Loop:
                 since_s=cut_off_s,
                 until_s=max(closed),
             )
-            measure = loss(spec.metric, spec.task)
+            measure = loss(spec.judged_by, spec.task)
             written = {b.start_s for b in wiring.records.all(PairBlock, rollout.model) if b.rollout == rollout.id}
             for day in days:
                 if day.day in written:

@@ -11,8 +11,10 @@ from lockgate.runtime import folder
 from lockgate.runtime.predictor import Predictor
 from lockgate.store.delta import DeltaTables
 from lockgate.store.folders import Folders
+from lockgate.store.mlflow_place import MlflowPlace
+from lockgate.store.mlflow_registry import MlflowRegistry
 from lockgate.store.mlflow_runs import MlflowRuns
-from lockgate.store.ports import Lease, PredictionLog, Records, RoutingBoard, Tables, Tracker, VersionFolders
+from lockgate.store.ports import Lease, PredictionLog, Records, Registry, RoutingBoard, Tables, Tracker, VersionFolders
 from lockgate.store.routing_file import RoutingFiles
 from lockgate.store.segments import SegmentLog
 from lockgate.store.sql import SqlLease, SqlRecords, connect_file
@@ -35,6 +37,7 @@ class Wiring:
     folders: VersionFolders
     tables: Tables
     tracker: Tracker
+    registry: Registry
     loaded: dict[str, Predictor] = field(default_factory=dict[str, Predictor])
 
     def predictor(self, version: str) -> Predictor:
@@ -54,6 +57,7 @@ def wire(project: Path, spec: WorkspaceSpec, clock: Clock) -> Wiring:
     """Embedded adapters under `<project>/.lockgate`. Raises StoreError where the folder cannot be used."""
     home = project / spec.directory
     engine = connect_file(home / "lockgate.db")
+    place = MlflowPlace.of(spec.mlflow, project, home)
     return Wiring(
         project=project,
         home=home,
@@ -65,5 +69,6 @@ def wire(project: Path, spec: WorkspaceSpec, clock: Clock) -> Wiring:
         board=RoutingFiles(home / "routing"),
         folders=Folders(home / "versions"),
         tables=DeltaTables(home / "tables"),
-        tracker=MlflowRuns(f"sqlite:///{home / 'mlflow.db'}", home / "artifacts"),
+        tracker=MlflowRuns(place),
+        registry=MlflowRegistry(place),
     )

@@ -16,6 +16,7 @@ import msgspec
 from lockgate.assess.gate import GateQuestion, gate
 from lockgate.errors import Conflict, ContractError, NotFound, SpecError, StoreError, unknown
 from lockgate.features.contract import Checked, check, infer, to_columns
+from lockgate.features.schema import refuse_other_schema, storable
 from lockgate.records import (
     Contract,
     Dataset,
@@ -24,6 +25,7 @@ from lockgate.records import (
     Move,
     Outcome,
     Prediction,
+    Report,
     RolloutSpec,
     Routing,
     Spend,
@@ -33,6 +35,7 @@ from lockgate.records import (
     digest,
 )
 from lockgate.records.plan import Plan
+from lockgate.records.spec import Task
 from lockgate.release.controller import Controller
 from lockgate.release.start import begin, check_gates
 from lockgate.report import now
@@ -40,11 +43,12 @@ from lockgate.report import why as reasons
 from lockgate.report.card import card
 from lockgate.serve.batch import from_columns
 from lockgate.serve.outcomes import outcome
-from lockgate.train.run import Outside, Question, train
-from lockgate.workspace import budget, config, planning
+from lockgate.workspace import adopting, budget, config, making, planning
+from lockgate.workspace import mirror as mirrors
 from lockgate.workspace.again import Again, again
 from lockgate.workspace.dataplane import DataPlane
 from lockgate.workspace.loop import Loop, Ticked
+from lockgate.workspace.mirror import Mirrored
 from lockgate.workspace.wire import Clock, Wiring, wire
 
 if TYPE_CHECKING:
@@ -106,11 +110,14 @@ class Workspace:
         checked = check(table, contract)
         if not checked.kept.height:
             raise ContractError(f"No row of the table keeps the contract of {model}: {_counts(checked)}.")
+        kept = storable(checked.kept)
+        if datasets:
+            refuse_other_schema(kept, self._wiring.tables.schema(datasets[-1].ref), name=model)
         if checked.quarantined.height:
-            self._wiring.tables.write(f"{model}.quarantine", checked.quarantined)
+            self._wiring.tables.write(f"{model}.quarantine", storable(checked.quarantined))
         asked = to_columns(checked.kept, contract.columns)[contract.time] if contract.time else None
         made = Dataset(
-            ref=self._wiring.tables.write(model, checked.kept),
+            ref=self._wiring.tables.write(model, kept),
             model=model,
             rows=checked.kept.height,
             quarantined=checked.counts,
@@ -138,33 +145,63 @@ class Workspace:
         name: str | None = None,
         progress: Progress = lambda _: None,
     ) -> Version:
-        """Baselines, then the candidate, on the newest dataset version. Returns the candidate."""
+        """Baselines, then the candidate, on the newest dataset version. Returns the candidate; `report` says the rest.
+
+        features: left out here and in lockgate.toml, the model is handed the columns themselves.
+        """
         spec = self.model(model)
-        datasets = self._wiring.records.all(Dataset, model)
-        if not datasets:
-            raise NotFound(f"{model} has no data yet.", cure=f"Bring a table: lockgate data {model} TABLE")
-        functions = {"train": train_with or spec.train, "features": features or spec.features}
-        for key, value in functions.items():
-            if value is None:
-                raise SpecError(
-                    f"Nothing says how {model} is trained: `{key}` is not set.",
-                    cure=f'Write {key} = "module:function" under [model.{model}] in lockgate.toml.',
-                )
-        question = Question(
-            model=model,
-            spec=spec,
-            contract=self.contract(model),
-            dataset=datasets[-1],
-            table=self._wiring.tables.read(datasets[-1].ref),
-            train=functions["train"] or "",
-            features=functions["features"] or "",
+        asked = making.question(
+            self._wiring,
+            spec,
+            self.contract(model),
+            making.newest(self._wiring, model),
+            train=train_with or spec.train,
+            features=features or spec.features,
             name=name,
-            project=self._wiring.project,
-            now_s=self._wiring.clock(),
         )
-        wiring = self._wiring
-        outside = Outside(records=wiring.records, folders=wiring.folders, tracker=wiring.tracker)
-        return train(question, outside, progress)[-1]
+        return making.trained(self._wiring, asked, progress)
+
+    def train_same(self, version: Version | str, *, progress: Progress = lambda _: None) -> making.Same:
+        """The version's recipe once more, on its own dataset and seed, and whether the answers are the same."""
+        asked = self.version(version) if isinstance(version, str) else version
+        return making.same_as(self._wiring, asked, self.model(asked.model), progress)
+
+    def import_(
+        self,
+        source: str | Path,
+        *,
+        model: str | None = None,
+        name: str | None = None,
+        trust: bool = False,
+        seconds: float = 600.0,
+        memory_mb: int = 8192,
+        progress: Progress = lambda _: None,
+    ) -> Version:
+        """A version from elsewhere: an archive that `export` wrote, a model's file, or an MLflow URI.
+
+        model: whose task it answers, for a model's file; its table must be here already. trust: load a pickle that names
+        more than known model libraries. Nothing is kept unless all of it is.
+        """
+        return adopting.bring(
+            self,
+            str(source),
+            model=model,
+            name=name,
+            trust=trust,
+            seconds=seconds,
+            memory_mb=memory_mb,
+            progress=progress,
+        )
+
+    def export(self, version: Version | str, file: str | Path) -> Path:
+        """One archive with the version, the baselines behind it, and their evidence; `import_` reads it elsewhere."""
+        asked = self.version(version) if isinstance(version, str) else version
+        return adopting.export(self, asked, Path(file))
+
+    def report(self, version: Version | str) -> Report | None:
+        """What was found out about a version when it was made."""
+        asked = self.version(version) if isinstance(version, str) else version
+        return making.report_of(self._wiring, asked.id)
 
     def gate(self, version: Version | str) -> list[Verdict]:
         """The version against its baseline and the champion, on the rows held out when it was trained."""
@@ -204,13 +241,16 @@ class Workspace:
         by: str | None = None,
         spec: RolloutSpec | None = None,
         anyway: bool = False,
+        dirty: bool = False,
     ) -> Move:
         """The first champion takes the traffic at once; any later version starts at the foot of the ladder.
 
         Raises SpecError where the plan says that it would never decide, or not in time, unless asked for `anyway`; and
-        where its gates would spend more alpha than the model's budget has left.
+        where its gates would spend more alpha than the model's budget has left; and for a version made from a tree that
+        differed from its commit, unless `dirty`.
         """
         asked = self.version(version) if isinstance(version, str) else version
+        _check_servable(asked, self._wiring.predictor(asked.id).manifest.task, dirty=dirty)
         controller, now_s = self._controller(asked.model), self._wiring.clock()
         verdicts = self._wiring.records.all(Verdict, asked.model)
         if self._wiring.records.get(Routing, asked.model) is None:
@@ -269,6 +309,12 @@ class Workspace:
         found: list[Outcome] = [outcome(i, v, at_s, model=model, task=task, now_s=now_s) for i, v, at_s in told]
         self.plane.log.append(found)
         return len(found)
+
+    def mirror(self) -> Mirrored:
+        """What the workspace says, shown in MLflow's registry: versions, verdicts as tags, aliases."""
+        wiring = self._wiring
+        owner = mirrors.owner_of(wiring.home)
+        return mirrors.mirror(wiring.records, wiring.folders, wiring.registry, owner=owner, spec=self.spec.mlflow)
 
     def tick(self) -> Ticked:
         """One turn of the loop, as `lockgate watch --once` does it."""
@@ -339,7 +385,9 @@ class Workspace:
         """gate.json and card.md: evidence that comes after the seal, for people; nothing reads it to answer a call."""
         folder = self._wiring.folders.path(version.id)
         (folder / "gate.json").write_bytes(msgspec.json.encode(verdicts))
-        (folder / "card.md").write_text(card(version, self._wiring.contract(version.id), verdicts))
+        (folder / "card.md").write_text(
+            card(version, self._wiring.contract(version.id), verdicts, self.report(version))
+        )
 
     def _keep_contract(self, contract: Contract) -> None:
         folder = self._wiring.home / "contracts"
@@ -398,6 +446,20 @@ def _put_on_path(project: Path) -> None:
     """The user's own modules are importable, and stay so: feature steps are imported when they first run."""
     if str(project) not in sys.path:
         sys.path.insert(0, str(project))
+
+
+def _check_servable(version: Version, task: Task, *, dirty: bool) -> None:
+    if version.lineage.is_dirty and not dirty:
+        raise SpecError(
+            f"{version.short} was made from files that differ from commit {(version.lineage.commit or '')[:12]}, so nobody "
+            "can make it again.",
+            cure="Commit them and train again; or promote it all the same with --dirty.",
+        )
+    if task == "multiclass":
+        raise SpecError(
+            f"{version.short} answers with a chance for each class, and only single numbers are served so far.",
+            cure="Train, check, gate, export and `lg.check` take it; for traffic, ask one class against the rest.",
+        )
 
 
 def _counts(checked: Checked) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from lockgate.errors import NotFound, SpecError
+from lockgate.records import Rule, Severity
 from lockgate.workspace import config
 
 REFUSED = {
@@ -41,6 +42,34 @@ REFUSED = {
         '[model.a]\ntarget = "y"\n[model.a.budget]\nalpha = -1\n',
         ["alpha"],
     ),
+    "an unknown key of a column": (
+        '[model.a]\ntarget = "y"\n[model.a.contract.columns]\nx = { lo = 1 }\n',
+        ["contract: columns.x", "'lo'", "Did you mean 'low'"],
+    ),
+    "an unknown key of a severity": (
+        '[model.a]\ntarget = "y"\n[model.a.contract.columns]\nx = { on_break = { rang = "flag" } }\n',
+        ["columns.x: on_break", "'rang'", "Did you mean 'range'"],
+    ),
+    "an unknown severity": (
+        '[model.a]\ntarget = "y"\n[model.a.contract.columns]\nx = { on_break = "drop" }\n',
+        ["drop"],
+    ),
+    "a range the wrong way round": (
+        '[model.a]\ntarget = "y"\n[model.a.contract.columns]\nx = { low = 2, high = 1 }\n',
+        ["No number lies between 2 and 1"],
+    ),
+    "an unknown key of a rule": (
+        '[model.a]\ntarget = "y"\n[[model.a.contract.rules]]\nname = "r"\ncheck = "x > 1"\non_brake = "flag"\n',
+        ["rules[0]", "'on_brake'", "Did you mean 'on_break'"],
+    ),
+    "a rule that is code": (
+        '[model.a]\ntarget = "y"\n[[model.a.contract.rules]]\nname = "r"\ncheck = "open(x)"\n',
+        ["model.a.contract.rules: 'r'", "open(...) is no function"],
+    ),
+    "two rules of one name": (
+        '[model.a]\ntarget = "y"\n' + '[[model.a.contract.rules]]\nname = "r"\ncheck = "x > 1"\n' * 2,
+        ["two rules called 'r'"],
+    ),
     "no TOML": ("[model.a\n", ["not TOML"]),
 }
 
@@ -57,7 +86,20 @@ def test_it_is_refused_in_a_sentence_that_names_it(tmp_path: Path, text: str, wo
 def test_every_key_but_the_target_has_a_default(tmp_path: Path) -> None:
     file = tmp_path / config.FILE
     file.write_text('[model.a]\ntarget = "y"\n')
-    assert config.read(file).model["a"].metric == "log_loss"
+    assert config.read(file).model["a"].judged_by == "log_loss"
+
+
+def test_columns_and_rules_are_read(tmp_path: Path) -> None:
+    file = tmp_path / config.FILE
+    file.write_text(
+        '[model.a]\ntarget = "y"\n[model.a.contract.columns]\nx = { low = 1, on_break = { range = "flag" } }\n'
+        'z = { levels = ["a"], on_break = "fall_back", nullable = true, known_after = false }\n'
+        '[[model.a.contract.rules]]\nname = "r"\ncheck = "x > 1"\non_break = "flag"\n'
+    )
+    contract = config.read(file).model["a"].contract
+    assert contract.columns["x"].on_break == Severity(range="flag")
+    assert contract.columns["z"].on_break == "fall_back"
+    assert contract.rules == (Rule(name="r", check="x > 1", on_break="flag"),)
 
 
 def test_pyproject_may_hold_it_instead(tmp_path: Path) -> None:

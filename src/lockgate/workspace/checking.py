@@ -1,0 +1,208 @@
+"""The door to a check: `lockgate.check`, a true word about anybody's model on a table; no workspace needed."""
+
+from __future__ import annotations
+
+import tempfile
+import time as clock
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+
+from lockgate.errors import NotFound, SpecError
+from lockgate.records import Record, Report, decode
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from lockgate.runtime.bounded_child import Limits
+
+Progress = Callable[[str], None]
+SECONDS, MEMORY_MB = 600.0, 8192
+
+
+class Asked(Record, frozen=True, kw_only=True):
+    """What is asked of a check; `lockgate.check` says what each means."""
+
+    name: str
+    target: str
+    time: str | None = None
+    unit: str | None = None
+    task: Literal["binary", "multiclass", "regression"] | None = None
+    metric: str | None = None
+    known_after: tuple[str, ...] = ()
+    slices: tuple[str, ...] | None = None
+    costs: tuple[float, float] | None = None
+    answers: str | None = None
+    seed: int = 0
+    alpha: float = 0.05
+
+
+class Reading(Record, frozen=True, kw_only=True):
+    """How the table's file is to be read; see `store.files.read_table`."""
+
+    separator: str | None = None
+    decimal_comma: bool = False
+    text: tuple[str, ...] = ()
+
+
+class FileCheck(Record, frozen=True, kw_only=True):
+    """A check as the child process is told of it: everything by its place."""
+
+    asked: Asked
+    model: str
+    table: str
+    trained_on: str | None
+    reading: Reading
+    notes: tuple[str, ...]
+    trust: bool
+
+
+def check(
+    model: Any,
+    table: Any,
+    *,
+    target: str,
+    time: str | None = None,
+    unit: str | None = None,
+    task: Literal["binary", "multiclass", "regression"] | None = None,
+    metric: str | None = None,
+    trained_on: Any = None,
+    known_after: Sequence[str] = (),
+    slices: Sequence[str] | None = None,
+    costs: tuple[float, float] | None = None,
+    answers: str | None = None,
+    separator: str | None = None,
+    decimal_comma: bool = False,
+    text: Sequence[str] = (),
+    trust: bool = False,
+    seconds: float = SECONDS,
+    memory_mb: int = MEMORY_MB,
+    seed: int = 0,
+    progress: Progress = lambda _: None,
+) -> Report:
+    """A report on a fitted model: metrics with intervals, four baselines and whether it beats them, slices, calibration,
+    leaks, latency, ONNX parity, and what to do next.
+
+    model: a fitted model, a file of one, or an MLflow URI. table: a frame, a mapping of columns, or a file; best rows that
+    the model has not seen. target: the outcome's column. time: when a row was asked; found where one column alone holds
+    times. unit: rows of one unit go together. trained_on: the rows the model was trained on, to look for the same rows on
+    both sides. known_after: columns learnt only after the question. costs: of a false alarm and of a miss. answers: a
+    column of what the model said where it was made, to see whether it still says so here. separator, decimal_comma, text: of
+    a CSV file: what stands between values, that 1,5 is one and a half, columns that are text although they look like
+    numbers. trust: load a pickle that names more than known model libraries.
+    A file is loaded in a child process that may take `seconds` and `memory_mb`, never in this one.
+    Raises SpecError or ContractError for what cannot be checked, naming the place and the cure.
+
+    >>> report = check("model.joblib", "holdout.parquet", target="late")
+    >>> report.ruling, report.sentence, report.next
+    """
+    asked = Asked(
+        name=_name(model),
+        target=target,
+        time=time,
+        unit=unit,
+        task=task,
+        metric=metric,
+        known_after=tuple(known_after),
+        slices=None if slices is None else tuple(slices),
+        costs=costs,
+        answers=answers,
+        seed=seed,
+    )
+    reading = Reading(separator=separator, decimal_comma=decimal_comma, text=tuple(text))
+    if not isinstance(model, str | Path):
+        from lockgate.runtime.formats import estimator
+        from lockgate.workspace.assessing import assess
+
+        rows, notes = frame(table, reading)
+        before = None if trained_on is None else frame(trained_on, reading)[0]
+        return assess(asked, estimator.of(model), rows, before, notes=notes, now_s=clock.time(), progress=progress)
+    from lockgate.runtime.bounded_child import Limits
+
+    limits = Limits(seconds=seconds, memory_mb=memory_mb)
+    return _of_file(asked, str(model), table, trained_on, reading, trust=trust, limits=limits, progress=progress)
+
+
+def _of_file(
+    asked: Asked,
+    model: str,
+    table: Any,
+    trained_on: Any,
+    reading: Reading,
+    *,
+    trust: bool,
+    limits: Limits,
+    progress: Progress,
+) -> Report:
+    from lockgate.runtime.bounded_child import run
+
+    with tempfile.TemporaryDirectory(prefix="lockgate-check-") as name:
+        room = Path(name)
+        place, notes = _laid_out(table, room / "table.parquet")
+        before = None if trained_on is None else _laid_out(trained_on, room / "trained_on.parquet")[0]
+        told = FileCheck(
+            asked=asked,
+            model=str(local(model, room / "model")),
+            table=str(place),
+            trained_on=None if before is None else str(before),
+            reading=reading,
+            notes=notes,
+            trust=trust,
+        )
+        entry = "lockgate.workspace.assessing:in_child"
+        body = run(entry, msgspec.json.encode(told), limits, progress=progress, what="The check")
+        return decode(Report, body)
+
+
+def local(model: str, into: Path) -> Path:
+    """Where the model's file or folder lies: an MLflow URI is fetched. Raises NotFound, or StoreError."""
+    from lockgate.store.mlflow_models import fetch, is_uri, pick
+
+    folder = fetch(model, into=into).folder if is_uri(model) else Path(model)
+    if not folder.exists():
+        raise NotFound(
+            f"There is no model {model}.", cure="Give the path of a saved model, or an MLflow URI: models:/name@alias."
+        )
+    return pick(folder).file if (folder / "MLmodel").is_file() else folder
+
+
+def _laid_out(table: Any, place: Path) -> tuple[Path, tuple[str, ...]]:
+    """A table as a file that the child reads; a frame is written to `place`."""
+    if isinstance(table, str | Path):
+        return Path(table), ()
+    rows, notes = frame(table, Reading())
+    rows.write_parquet(place)
+    return place, notes
+
+
+def frame(table: Any, reading: Reading) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    """Anybody's table as a Polars frame of types that a contract knows, and what was done to it."""
+    from lockgate.features.infer import prepared
+    from lockgate.store.files import read
+
+    if isinstance(table, str | Path):
+        found = read(table, separator=reading.separator, decimal_comma=reading.decimal_comma, text=reading.text)
+        ready = prepared(found.table)
+        return ready.table, (*found.notes, *ready.notes)
+    ready = prepared(_polars(table))
+    return ready.table, ready.notes
+
+
+def _polars(table: Any) -> pl.DataFrame:
+    import polars as pl
+
+    if isinstance(table, pl.LazyFrame | pl.DataFrame):
+        return table.lazy().collect()
+    try:
+        return pl.from_pandas(table) if hasattr(table, "iloc") else pl.DataFrame(table)
+    except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
+        raise SpecError(
+            f"{type(table).__name__} cannot be read as a table: {error}.",
+            cure="Give a pandas or Polars frame, a mapping of columns, or a file.",
+        ) from error
+
+
+def _name(model: Any) -> str:
+    return str(model) if isinstance(model, str | Path) else type(model).__name__
