@@ -29,8 +29,8 @@ HEAD = (
 )
 
 
-def row(kind: str, case: Case) -> tuple[str, float | None]:
-    """One line of the table, and how many times faster one row is compiled."""
+def row(kind: str, case: Case) -> tuple[str, float | None, str | None]:
+    """One line of the table, how many times faster one row is compiled, and the sentence that says why native was kept."""
     found, graph = decided(case.loaded, case.native, case.inputs, case.held_out, task=case.task)
     compiled = Compiled(graph) if graph is not None else None
     timed = benchmark(case.native, compiled, case.held_out)
@@ -44,31 +44,22 @@ def row(kind: str, case: Case) -> tuple[str, float | None]:
     cells += [f"{parity(case.native, compiled, case.fresh, task=case.task).worst:.1e}" if compiled else ""]
     cells += [f"{one.native_us:,.0f} µs", f"{one.onnx_us:,.0f} µs" if one.onnx_us is not None else ""]
     cells += [f"{timed.native_from_rows:,} rows" if timed.native_from_rows else ""]
-    return "| " + " | ".join(cells) + " |", one.native_us / one.onnx_us if one.onnx_us else None
-
-
-def reasons(made: dict[str, Case]) -> list[str]:
-    """For each kind that stays native, the sentence that a version's page says."""
-    lines: list[str] = []
-    for kind, case in made.items():
-        found, graph = decided(case.loaded, case.native, case.inputs, case.held_out, task=case.task)
-        if graph is None:
-            lines.append(f"- {kind}: {found.reason}")
-    return lines
+    line = "| " + " | ".join(cells) + " |"
+    return line, one.native_us / one.onnx_us if one.onnx_us else None, None if compiled else found.reason
 
 
 def main(known: dict[str, Callable[[], Case]], page: Path) -> None:
     lines: list[str] = []
     faster: list[float] = []
-    made: dict[str, Case] = {}
+    reasons: list[str] = []
     for kind, make in known.items():
-        made[kind] = make()
-        line, ratio = row(kind, made[kind])
+        line, ratio, reason = row(kind, make())
         print(line, flush=True)
         lines.append(line)
         faster += [] if ratio is None else [ratio]
+        reasons += [] if reason is None else [f"- {kind}: {reason}"]
     said = f"One row is answered {median(faster):.0f} times faster compiled, in the median of the {len(faster)} kinds above."
-    body = "\n".join([HEAD, *lines, "", said, "", "Kept native, with the sentence that says why:", "", *reasons(made)])
+    body = "\n".join([HEAD, *lines, "", said, "", "Kept native, with the sentence that says why:", "", *reasons])
     before, _, rest = page.read_text().partition(BEGINS)
     after = rest.partition(ENDS)[2]
     page.write_text(f"{before}{BEGINS}\n{body}\n{ENDS}{after}")

@@ -123,3 +123,15 @@ def test_a_rollout_whose_traffic_nobody_knows_starts_only_when_asked_for_all_the
     with pytest.raises(SpecError, match=r"Nothing says how many calls a day tide gets.*--anyway"):
         workspace.rollout(workshop.versions["rival"], by="the tests")
     assert workspace.rollout(workshop.versions["rival"], by="the tests", anyway=True).kind == "start"
+
+
+def test_a_large_batch_goes_to_the_native_model_where_that_was_found_to_be_faster(built):
+    version = built.versions["trees"]
+    path = built.home / "versions" / version
+    both = folder.load(path, version, native_from_rows=1000)
+    native, compiled = folder.load(path, version, prefer_onnx=False), folder.load(path, version)
+    columns = to_columns(built.table(first_day=60, days=20), folder.read_contract(path).asked)
+    few = {name: values[:999] for name, values in columns.items()}
+    np.testing.assert_array_equal(both.predict(columns).values, native.predict(columns).values)
+    np.testing.assert_array_equal(both.predict(few).values, compiled.predict(few).values)
+    assert (both.predict(few).values != native.predict(few).values).any(), "the two do not round alike"

@@ -114,6 +114,26 @@ def test_a_version_made_from_files_nobody_committed_takes_no_traffic_unless_aske
     assert "commit" not in str(refused.value)
 
 
+def test_two_workspaces_that_share_a_registry_hold_the_same_version(workshop, tmp_path):
+    """Nothing is exported: the version comes out of MLflow, with the baselines behind it."""
+    home = workshop.open()
+    assert home.mirror().problem is None
+    shared = home.wiring.home / "mlflow.db"
+    create(tmp_path / "away", f'[mlflow]\nuri = "sqlite:///{shared}"\n[model.tide]\ntarget = "y"\n')
+    away = Workspace.open(tmp_path / "away")
+    number = next(
+        number
+        for number, tags in home.wiring.registry.read("tide").versions.items()
+        if tags["lockgate.version"] == workshop.versions["trees"]
+    )
+    brought = away.import_(f"models:/tide/{number}")
+    assert brought == home.version(workshop.versions["trees"])
+    assert away.version(brought.baseline).role == "baseline"
+    columns = to_columns(workshop.table(first_day=50, days=3), home.wiring.contract(brought.id).asked)
+    one, other = (w.wiring.predictor(brought.id).predict(columns).values for w in (home, away))
+    np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.parametrize("format", ["joblib", "lightgbm"])
 def test_a_model_fitted_elsewhere_becomes_a_version_beside_its_baselines(workshop, tmp_path, format):
     file = tmp_path / {"joblib": "theirs.joblib", "lightgbm": "theirs.txt"}[format]

@@ -118,7 +118,7 @@ def _of_rows(metric: Loss, own: Floats, other: Floats, alpha: float, rng: np.ran
             guarantee="calibrated",
             detail={"p": found.p, "gained": found.gained, "lost": found.lost},
         )
-    if rows >= FEWEST_ALIKE and np.ptp(difference) <= 1e-12 * abs(float(difference[0])):
+    if rows >= FEWEST_ALIKE and np.ptp(difference) <= 1e-9 * abs(float(difference[0])):
         return _alike(float(difference[0]), rows, rows)
     if rows > most:
         found_t = by_blocks(
@@ -164,8 +164,18 @@ def _of_summary(metric: SummaryMetric, arms: Arms, alpha: float, rng: np.random.
     rows = arms.outcome.size
     if metric.name == "roc_auc" and arms.block is None:
         return _delong(arms, alpha)
-    if rows > most and metric.pull is not None:
-        return _of_pulls(metric, arms, alpha)
+    if metric.pull is None or rows <= most:
+        try:
+            return _resampled(metric, arms, alpha, rng)
+        except SpecError:
+            # A class of one row, or a figure that no resample moves: what a row weighs can be said all the same.
+            if metric.pull is None:
+                raise
+    return _of_pulls(metric, arms, alpha)
+
+
+def _resampled(metric: SummaryMetric, arms: Arms, alpha: float, rng: np.random.Generator) -> Estimated:
+    rows = arms.outcome.size
     sign = 1.0 if metric.direction == "down" else -1.0
 
     def worse(places: Floats) -> float:
@@ -229,6 +239,11 @@ def _of_pulls(metric: SummaryMetric, arms: Arms, alpha: float) -> Estimated:
     difference = metric.pull(arms.challenger, arms.outcome) - metric.pull(arms.champion, arms.outcome)
     found = pulled.interval(sign * (own - other), sign * difference, alpha=alpha, block=arms.block)
     is_flat = found.se == 0
+    if is_flat and found.estimate != 0 and arms.outcome.size < FEWEST_ALIKE:
+        raise SpecError(
+            f"No row moves {metric.name}, and {arms.outcome.size} are too few to take that for certain.",
+            cure=f"Bring {FEWEST_ALIKE} rows or more.",
+        )
     return Estimated(
         estimate=found.estimate,
         low=found.estimate if is_flat else found.low,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass
 
 import msgspec
@@ -13,6 +14,7 @@ from lockgate.assess.question import Answers, CheckQuestion, Floats
 from lockgate.assess.scores import MOST_BOOTSTRAPPED, MOST_RESORTED, Judged
 from lockgate.decide.judgement import Judgement
 from lockgate.decide.offline import Estimated, ruled
+from lockgate.errors import SpecError
 from lockgate.metrics import Loss, SummaryMetric
 from lockgate.records import Ruling, Verdict
 from lockgate.stats.multiplicity import holm
@@ -78,7 +80,8 @@ def told(best: Held, question: CheckQuestion, metric: Loss | SummaryMetric) -> s
     pair = f"its {said} is {best.own:.4g}, that of {best.name} {best.theirs:.4g}"
     sign = 1.0 if is_down else -1.0
     ends = sorted((sign * best.found.low, sign * best.found.high))
-    away = f"{sign * best.found.estimate:+.4g} [{ends[0]:+.4g}, {ends[1]:+.4g}] on {best.found.over}"
+    interval = f"[{ends[0]:+.4g}, {ends[1]:+.4g}]" if math.isfinite(best.found.low) else "(no interval)"
+    away = f"{sign * best.found.estimate:+.4g} {interval} on {best.found.over}"
     ruling = best.verdict.ruling
     if ruling is Ruling.PASS:
         return f"{question.name} beats the best baseline, {best.name}: {pair} ({away})."
@@ -109,7 +112,22 @@ def _estimated(values: Floats, other: Floats, metric: Loss | SummaryMetric, test
             detail={"p": 1.0},
         )
     most = MOST_BOOTSTRAPPED if isinstance(metric, Loss) else MOST_RESORTED
-    return estimate(metric, arms, alpha=tested.alpha, seed=tested.seed, most=most)
+    try:
+        return estimate(metric, arms, alpha=tested.alpha, seed=tested.seed, most=most)
+    except SpecError as error:
+        # Too few rows, or of too few kinds, for an interval: the difference stands, and shows nothing.
+        sign = 1.0 if _is_down(metric) else -1.0
+        own, theirs = (value_of(metric, answers, tested.outcome) for answers in (values, other))
+        return Estimated(
+            estimate=sign * (own - theirs),
+            low=-math.inf,
+            high=math.inf,
+            rows=tested.outcome.size,
+            over=f"{tested.outcome.size:,} rows",
+            method=f"none: {error.message}",
+            guarantee="not measured",
+            detail={"p": 1.0},
+        )
 
 
 def _ruled(found: Estimated, metric: Loss | SummaryMetric, against: str, adjusted: float, alpha: float) -> Judgement:
@@ -124,6 +142,10 @@ def _ruled(found: Estimated, metric: Loss | SummaryMetric, against: str, adjuste
         is_loss=_is_down(metric),
     )
     evidence = msgspec.structs.replace(item.evidence, detail=item.evidence.detail | {"holm_p": adjusted})
+    if math.isinf(found.low):
+        evidence = msgspec.structs.replace(evidence, low=None, high=None)
+        sentence = f"On {found.over} its {metric.name} and that of {against} have no interval: {found.method[6:]}"
+        return msgspec.structs.replace(item, evidence=evidence, sentence=sentence)
     if item.ruling is Ruling.UNDECIDED or adjusted <= alpha:
         return msgspec.structs.replace(item, evidence=evidence)
     sentence = (

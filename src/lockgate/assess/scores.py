@@ -90,7 +90,7 @@ def _of_loss(metric: Loss, values: Floats, tested: Judged) -> Score:
     if metric.name == "zero_one":
         low, high = pulled.wilson(float(losses.sum()), losses.size, alpha=tested.alpha)
         return _score(metric.name, "down", mean, low, high, "Wilson")
-    if np.ptp(losses) <= 1e-12 * abs(mean):
+    if np.ptp(losses) <= 1e-9 * abs(mean):
         return _score(metric.name, "down", mean, None, None, "none: every row has the same loss")
     if losses.size > MOST_BOOTSTRAPPED:
         by_row = interval(losses, np.ones(losses.size), alpha=tested.alpha)

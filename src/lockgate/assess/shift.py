@@ -143,7 +143,8 @@ def _with_time(pooled: Columns, names: tuple[str, ...], time: str | None) -> tup
 def _numbers(values: NDArray[Any]) -> Floats:
     """Levels as their rank by frequency, the rarest together; missing is NaN."""
     if values.dtype != object:
-        return values.astype(np.float64)
+        # scikit-learn takes what is missing, and nothing infinite.
+        return np.clip(values.astype(np.float64), -1e300, 1e300)
     own = coded(values)
     counts = np.bincount(own.codes, minlength=own.distinct)
     rank = np.empty(own.distinct)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import sys
 import threading
 import time
@@ -71,7 +70,8 @@ def native_from(pace: Sequence[Pace]) -> int | None:
 
 def by_size(compiled: Engine, native: Callable[[], Engine], from_rows: int | None) -> Engine:
     """The compiled engine for batches below `from_rows`, the native one from there on: loaded by the first such batch, so
-    that a process which only answers single rows never imports its framework.
+    that a process which only answers single rows never imports its framework. Where it cannot be loaded, the compiled one
+    answers them all: the two agree.
     """
     if from_rows is None:
         return compiled
@@ -83,10 +83,17 @@ def by_size(compiled: Engine, native: Callable[[], Engine], from_rows: int | Non
             return compiled(inputs)
         with lock:
             if not loaded:
-                loaded.append(native())
+                loaded.append(_or(native, compiled))
         return loaded[0](inputs)
 
     return answer
+
+
+def _or(load: Callable[[], Engine], other: Engine) -> Engine:
+    try:
+        return load()
+    except Exception:  # noqa: BLE001 - its framework may be missing here: that only costs time
+        return other
 
 
 def resident_mb() -> float:
@@ -99,6 +106,8 @@ def resident_mb() -> float:
 
 
 def _peak_mb() -> float:
+    import resource  # not on every system
+
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / 2**20 if sys.platform == "darwin" else peak / 2**10  # bytes there, KiB elsewhere
 

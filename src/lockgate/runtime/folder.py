@@ -11,6 +11,7 @@ from lockgate.records import Column, Contract, Library, Lineage, Manifest, Parit
 from lockgate.records.spec import Task
 from lockgate.records.version import Format, Role
 from lockgate.runtime import formats
+from lockgate.runtime.benchmark import by_size
 from lockgate.runtime.compile.engine import ONNX, compiled
 from lockgate.runtime.formats import native
 from lockgate.runtime.guest import Guest
@@ -23,9 +24,9 @@ PROFILE = "profile.json"
 PARITY = "parity.json"
 SAMPLE = "sample.json"
 REPORT = "report.json"
-LATER = frozenset(
-    {MANIFEST, REPORT, "gate.json", "card.md"}
-)  # evidence that comes after the seal: never read to answer a call
+VERSION = "version.json"
+# What comes after the seal: evidence and the register's own record, never read to answer a call.
+LATER = frozenset({MANIFEST, REPORT, VERSION, "gate.json", "card.md"})
 
 
 def put(folder: Path, name: str, record: Record) -> None:
@@ -68,8 +69,10 @@ def seal(
     return manifest
 
 
-def load(path: Path, version_id: str, *, prefer_onnx: bool = True) -> Predictor:
+def load(path: Path, version_id: str, *, prefer_onnx: bool = True, native_from_rows: int | None = None) -> Predictor:
     """The version in the folder as a predictor: compiled where parity passed, else native.
+
+    native_from_rows: batches of so many rows or more go to the native model, which the first of them loads.
 
     A foreign version's own file answers from a child process (a guest). Raises StoreError naming the file that is missing,
     changed, or not in the manifest, before anything is loaded.
@@ -81,7 +84,9 @@ def load(path: Path, version_id: str, *, prefer_onnx: bool = True) -> Predictor:
             raise StoreError(f"The manifest in {path} names an input {column.name!r} that its pipeline does not give.")
     try:
         if prefer_onnx and _may_compile(path, manifest):
-            return Predictor(version_id, manifest, pipeline, compiled(path / ONNX), "onnx")
+            from_rows = None if manifest.is_foreign else native_from_rows  # a guest costs more than it saves
+            fast = by_size(compiled(path / ONNX), lambda: _native(path, manifest)[0], from_rows)
+            return Predictor(version_id, manifest, pipeline, fast, "onnx")
         engine, name = _native(path, manifest)
         return Predictor(version_id, manifest, pipeline, engine, name)
     except StoreError:

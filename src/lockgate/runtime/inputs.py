@@ -27,7 +27,7 @@ def inputs_of(loaded: Loaded, contract: Contract) -> tuple[Column, ...]:
         names = tuple(column.name for column in contract.asked if column.name not in apart)
         if loaded.width is not None and loaded.width != len(names):
             raise SpecError(
-                f"The model takes {loaded.width} columns by place, and the table has {len(names)} beside {contract.target!r}.",
+                f"The model takes {loaded.width} columns by place; the table has {len(names)} beside {contract.target!r}.",
                 cure="Leave out the columns it was not fitted on, or keep the order of those it was.",
             )
     if contract.target in names:

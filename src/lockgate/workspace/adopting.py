@@ -12,11 +12,13 @@ from lockgate.records import Verdict, Version, decode
 from lockgate.records.archive import Archive, Sample
 from lockgate.runtime import folder
 from lockgate.runtime.formats import native
-from lockgate.runtime.sample import Agreement, ask_again
+from lockgate.runtime.sample import ask_again
 from lockgate.runtime.scan import refuse, scan
 from lockgate.store import archive as archives
-from lockgate.workspace import making
-from lockgate.workspace.checking import local
+from lockgate.store.mlflow_models import own_version
+from lockgate.store.mlflow_place import MlflowPlace
+from lockgate.workspace import making, mirror
+from lockgate.workspace.checking import local, own_file
 
 if TYPE_CHECKING:
     from lockgate.workspace.workspace import Workspace
@@ -63,13 +65,6 @@ def bring(
     if archives.is_archive(Path(source)):
         progress("checking every digest")
         return _unpacked(workspace, Path(source), trust=trust)
-    if model is None:
-        known = sorted(workspace.spec.model)
-        if len(known) != 1:
-            raise SpecError(
-                f"Nothing says whose task {source} answers.", cure=f"Name it: --model {' or '.join(known) or 'MODEL'}."
-            )
-        model = known[0]
     return _adopted(
         workspace, source, model, name=name, trust=trust, seconds=seconds, memory_mb=memory_mb, progress=progress
     )
@@ -77,36 +72,62 @@ def bring(
 
 def _unpacked(workspace: Workspace, file: Path, *, trust: bool) -> Version:
     """All of the archive's versions: checked against their manifests, and asked their own rows, before any is kept."""
-    wiring = workspace.wiring
     with tempfile.TemporaryDirectory(prefix="lockgate-import-") as name:
         room = Path(name) / "versions"
         found = archives.unpack(file, Path(name))
-        for version in found.versions:
-            manifest = folder.verify(room / version.id, version.id)
-            if not trust:
-                refuse(scan(native(room / version.id, manifest.format)))
-        asked = found.versions[0]
-        agreement = _answers_again(room / asked.id, asked.id)
-        if not agreement.holds:
-            raise StoreError(
-                f"{asked.short} answers its own {agreement.rows} rows differently here, by up to {agreement.worst:.2g}.",
-                cure="Install the library versions it was made with (its manifest.json names them), and import it again.",
-            )
-        for version in found.versions:
-            wiring.folders.add(version.id, room / version.id)
-        wiring.records.write(*found.versions, *found.verdicts)
+        return _kept(workspace, [(v, room / v.id) for v in found.versions], found.verdicts, trust=trust)
+
+
+def _sealed(workspace: Workspace, place: Path, room: Path, *, trust: bool) -> Version:
+    """A version that Lockgate registered in MLflow, and the baselines behind it that the same registry holds."""
+    registry = workspace.wiring.registry
+    found: list[tuple[Version, Path]] = []
+    while True:
+        version = decode(Version, (place / folder.VERSION).read_bytes())
+        found.append((version, place))
+        held = registry.read(version.model).versions
+        number = next((n for n, tags in held.items() if tags.get(mirror.ID) == version.baseline), None)
+        if version.baseline is None or number is None:
+            return _kept(workspace, found, (), trust=trust)
+        beside = own_version(_fetched(workspace, f"models:/{version.model}/{number}", room / number))
+        if beside is None:
+            return _kept(workspace, found, (), trust=trust)
+        place = beside
+
+
+def _kept(
+    workspace: Workspace, found: list[tuple[Version, Path]], verdicts: tuple[Verdict, ...], *, trust: bool
+) -> Version:
+    """The first of the versions, once all of them are what they say, and it answers its own rows as it did."""
+    wiring = workspace.wiring
+    for version, place in found:
+        manifest = folder.verify(place, version.id)
+        if not trust:
+            refuse(scan(native(place, manifest.format)))
+    asked, place = found[0]
+    kept = decode(Sample, (place / folder.SAMPLE).read_bytes())
+    agreement = ask_again(folder.load(place, asked.id), folder.read_contract(place), kept)
+    if not agreement.holds:
+        raise StoreError(
+            f"{asked.short} answers its own {agreement.rows} rows differently here, by up to {agreement.worst:.2g}.",
+            cure="Install the library versions it was made with (its manifest.json names them), and import it again.",
+        )
+    for version, own in found:
+        wiring.folders.add(version.id, own)
+    wiring.records.write(*(version for version, _ in found), *verdicts)
     return asked
 
 
-def _answers_again(place: Path, version: str) -> Agreement:
-    kept = decode(Sample, (place / folder.SAMPLE).read_bytes())
-    return ask_again(folder.load(place, version), folder.read_contract(place), kept)
+def _fetched(workspace: Workspace, source: str, into: Path) -> Path:
+    wiring = workspace.wiring
+    place = MlflowPlace.of(workspace.spec.mlflow, wiring.project, wiring.home)
+    return local(source, into, tracking_uri=place.uri, registry_uri=place.registry_uri)
 
 
 def _adopted(
     workspace: Workspace,
     source: str,
-    model: str,
+    model: str | None,
     *,
     name: str | None,
     trust: bool,
@@ -116,9 +137,16 @@ def _adopted(
 ) -> Version:
     from lockgate.runtime.bounded_child import Limits
 
-    wiring, spec = workspace.wiring, workspace.model(model)
+    wiring = workspace.wiring
     with tempfile.TemporaryDirectory(prefix="lockgate-import-") as room:
-        file = local(source, Path(room) / "model")
+        found = _fetched(workspace, source, Path(room) / "model")
+        sealed = own_version(found) if (found / "MLmodel").is_file() else None
+        if sealed is not None:
+            progress("checking every digest")
+            return _sealed(workspace, sealed, Path(room), trust=trust)
+        if model is None:
+            model = _only_model(workspace, source)
+        spec = workspace.model(model)
         asked = making.question(
             wiring,
             spec,
@@ -129,7 +157,16 @@ def _adopted(
             name=name or _name(source),
         )
         limits = Limits(seconds=seconds, memory_mb=memory_mb)
-        return making.adopted(wiring, asked, file, trust=trust, limits=limits, progress=progress)
+        return making.adopted(wiring, asked, own_file(found), trust=trust, limits=limits, progress=progress)
+
+
+def _only_model(workspace: Workspace, source: str) -> str:
+    known = sorted(workspace.spec.model)
+    if len(known) != 1:
+        raise SpecError(
+            f"Nothing says whose task {source} answers.", cure=f"Name it: --model {' or '.join(known) or 'MODEL'}."
+        )
+    return known[0]
 
 
 def _name(source: str) -> str:

@@ -144,7 +144,7 @@ def _of_file(
         before = None if trained_on is None else _laid_out(trained_on, room / "trained_on.parquet")[0]
         told = FileCheck(
             asked=asked,
-            model=str(local(model, room / "model")),
+            model=str(own_file(local(model, room / "model"))),
             table=str(place),
             trained_on=None if before is None else str(before),
             reading=reading,
@@ -156,16 +156,27 @@ def _of_file(
         return decode(Report, body)
 
 
-def local(model: str, into: Path) -> Path:
-    """Where the model's file or folder lies: an MLflow URI is fetched. Raises NotFound, or StoreError."""
-    from lockgate.store.mlflow_models import fetch, is_uri, pick
+def local(model: str, into: Path, *, tracking_uri: str | None = None, registry_uri: str | None = None) -> Path:
+    """Where the model's file or folder lies; an MLflow URI is fetched from there, or from where MLflow's own settings say.
 
-    folder = fetch(model, into=into).folder if is_uri(model) else Path(model)
-    if not folder.exists():
+    Raises NotFound, or StoreError where the server cannot be reached.
+    """
+    from lockgate.store.mlflow_models import fetch, is_uri
+
+    if is_uri(model):
+        return fetch(model, into=into, tracking_uri=tracking_uri, registry_uri=registry_uri).folder
+    if not Path(model).exists():
         raise NotFound(
             f"There is no model {model}.", cure="Give the path of a saved model, or an MLflow URI: models:/name@alias."
         )
-    return pick(folder).file if (folder / "MLmodel").is_file() else folder
+    return Path(model)
+
+
+def own_file(model: Path) -> Path:
+    """The framework's own file in an MLflow model folder; anything else as it is."""
+    from lockgate.store.mlflow_models import pick
+
+    return pick(model).file if (model / "MLmodel").is_file() else model
 
 
 def _laid_out(table: Any, place: Path) -> tuple[Path, tuple[str, ...]]:

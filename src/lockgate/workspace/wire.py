@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lockgate.records import Contract, Profile, WorkspaceSpec, decode
+from lockgate.records import Contract, Profile, Version, WorkspaceSpec, decode
 from lockgate.runtime import folder
 from lockgate.runtime.predictor import Predictor
 from lockgate.store.delta import DeltaTables
@@ -43,7 +43,9 @@ class Wiring:
     def predictor(self, version: str) -> Predictor:
         """The version, loaded once per process; its digests are checked then."""
         if version not in self.loaded:
-            self.loaded[version] = folder.load(self.folders.path(version), version)
+            made = self.records.get(Version, version)
+            from_rows = made.benchmark.native_from_rows if made is not None and made.benchmark is not None else None
+            self.loaded[version] = folder.load(self.folders.path(version), version, native_from_rows=from_rows)
         return self.loaded[version]
 
     def contract(self, version: str) -> Contract:

@@ -430,7 +430,8 @@ def create(directory: Path, text: str, progress: Progress = lambda _: None) -> P
         spec = config.read(file)
         progress("the run tracker's database (the first time on a machine this takes half a minute)")
         wiring = wire(directory.resolve(), spec, time.time)
-        prepare(wiring.home / "mlflow.db")
+        if spec.mlflow.uri is None:
+            prepare(wiring.home / "mlflow.db")
     except BaseException as error:
         file.unlink(missing_ok=True)
         shutil.rmtree(directory / WorkspaceSpec().directory, ignore_errors=True)

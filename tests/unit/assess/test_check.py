@@ -334,3 +334,43 @@ def test_where_a_leak_was_found_the_ruling_is_not_acted_upon() -> None:
     assert found.next[0].startswith("Take echo out of the table")
     assert found.next[1].startswith("Check again once that is mended")
     assert not any("Serve rule" in step for step in found.next)
+
+
+def test_where_no_interval_can_be_had_the_difference_stands_and_shows_nothing() -> None:
+    asked = question(12, seed=1)
+    outcome = np.array([1.0] + [0.0] * 11)
+    found = report(question(12, seed=1, columns=asked.columns, outcome=outcome, metric="roc_auc"))
+    evidence = found.rivals[0].verdict.evidence
+    assert (evidence.low, evidence.high) == (None, None)
+    assert "have no interval" in found.rivals[0].verdict.sentence
+    assert found.ruling is not Ruling.PASS
+    assert decode(Report, encode(found)) == found
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_poor_rows_and_poor_answers_end_in_a_report_and_never_in_a_crash(seed: int) -> None:
+    """Few rows, one row of a class, constant, perfect and sure answers, columns that are empty or infinite."""
+    rng = np.random.default_rng(seed)
+    rows = int(rng.choice([10, 31, 90]))
+    outcome = (rng.random(rows) < 0.2).astype(float)
+    outcome[:2] = 0, 1
+    said = (np.full(rows, 0.3), outcome * 0.998 + 0.001, rng.random(rows), np.where(outcome > 0, 0.6, 0.4))
+    columns = {
+        "empty": np.full(rows, np.nan),
+        "wild": np.where(rng.random(rows) < 0.2, np.inf, rng.normal(size=rows)),
+        "none": np.full(rows, None, dtype=object),
+    }
+    for metric in ("log_loss", "roc_auc", "average_precision", "f1", "zero_one", "balanced_accuracy"):
+        found = report(
+            question(
+                rows,
+                columns=columns,
+                outcome=outcome,
+                values=said[seed % 4],
+                rivals=tuple(Answers(name=f"b{i}", what="", values=v) for i, v in enumerate(said)),
+                block=None if seed % 2 else np.arange(rows) % 7,
+                by="row" if seed % 2 else "shop",
+                metric=metric,
+            )
+        )
+        assert found.ruling is not Ruling.PASS  # one of the baselines says what the model says

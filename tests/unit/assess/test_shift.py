@@ -110,6 +110,13 @@ def test_days_of_their_own_weather_do_not_give_themselves_away() -> None:
     assert blind.low > 0.9
 
 
+def test_infinite_values_are_large_ones() -> None:
+    rng = np.random.default_rng(9)
+    wild = np.where(rng.random(600) < 0.3, np.inf, rng.normal(size=600))
+    told = findings(question(columns(600, 1, x=wild), columns(500, 2)))[0]
+    assert told.column == "x"
+
+
 def test_too_few_rows_are_refused_and_in_a_check_passed_over() -> None:
     with pytest.raises(SpecError, match="100 rows in either table"):
         shift(columns(60, 1), columns(500, 2), NAMES, time=None, seed=0)

@@ -100,6 +100,13 @@ def test_a_batch_goes_to_the_engine_that_is_faster_for_it_and_native_is_loaded_o
     assert loads == ["now"]
 
 
+def test_where_native_cannot_be_loaded_the_compiled_engine_answers_large_batches_too():
+    def load() -> Any:
+        raise ImportError("no such framework here")
+
+    assert by_size(lambda rows: np.full(len(rows), 1.0), load, 10)(ROWS).tolist() == [1.0] * 50
+
+
 def test_where_native_is_never_faster_the_compiled_engine_answers_alone():
     compiled: Any = lambda rows: rows  # noqa: E731
     assert by_size(compiled, lambda: pytest.fail("must not be loaded"), None) is compiled

@@ -73,7 +73,7 @@ def _tree(tree: dict[str, Any], floats: list[dict[str, Any]], scale: float) -> T
         no=np.concatenate([2 * here + 2, none]),
         is_missing_yes=np.concatenate([goes_yes[level], none.astype(bool)]),
         is_leaf=np.arange(splits + leaves) >= splits,
-        targets=np.tile(np.arange(weights.shape[1]), (leaves, 1)),
+        targets=np.tile(np.arange(weights.size // leaves, dtype=np.int64), (leaves, 1)),
         weights=weights,
     )
 

@@ -111,8 +111,8 @@ def _beside(at: Floats, *, is_raw: bool) -> Floats:
     around = [values.astype(np.float64) for values in near]
     if is_raw:
         around += [at, np.nextafter(at, np.inf), np.nextafter(at, -np.inf)]
-    found = np.unique(np.concatenate(around))
-    return found[np.isfinite(found)]
+    every = np.concatenate(around)
+    return np.unique(every[np.isfinite(every)])
 
 
 def _as_column(values: Floats, column: Column) -> Floats:

@@ -52,8 +52,13 @@ def parts(model: Any) -> Iterator[Any]:
                 stack += _held(item)
 
 
+def _class(part: Any) -> tuple[type, str]:
+    return part.__class__, part.__class__.__name__
+
+
 def _held(part: Any) -> list[Any]:
-    return [value for name, value in vars(part).items() if not name.startswith("lockgate_")]
+    own: dict[str, Any] = part.__dict__
+    return [value for name, value in own.items() if not name.startswith("lockgate_")]
 
 
 def own_converters(model: Any, *, is_wide: bool, is_narrow_data: bool) -> tuple[dict[type, Converter], dict[type, Any]]:
@@ -65,8 +70,7 @@ def own_converters(model: Any, *, is_wide: bool, is_narrow_data: bool) -> tuple[
     convert: dict[type, Converter] = {}
     shapes: dict[type, Any] = {}
     for part in parts(model):
-        kind: type[Any] = type(part)
-        name = kind.__name__
+        kind, name = _class(part)
         if is_forest(part):
             convert[kind] = _convert_forest
             _register(kind)
@@ -106,8 +110,7 @@ def _register(kind: type) -> None:
 def _parse_classifier(scope: Any, model: Any, inputs: Any, custom_parsers: Any = None) -> Any:  # noqa: ARG001 - its words
     """Two outputs, a label and chances: skl2onnx gives them to scikit-learn's own classes of classifier alone."""
     types = import_module("skl2onnx.common.data_types")
-    kind: type[Any] = type(model)
-    operator = scope.declare_local_operator(_alias(kind), model)
+    operator = scope.declare_local_operator(_alias(_class(model)[0]), model)
     operator.inputs = inputs
     operator.outputs.append(scope.declare_local_variable("label", types.Int64TensorType()))
     operator.outputs.append(scope.declare_local_variable("probabilities", types.FloatTensorType()))
