@@ -19,7 +19,7 @@ from lockgate.records import Benchmark, Pace
 from lockgate.runtime.predictor import Engine, Inputs
 
 SIZES = (1, 10, 100, 1000, 10_000)
-BUDGET_S = 1.5
+BUDGET_S = 0.6
 CLEARLY = 1.2
 _MOST_CALLS = 300
 _FEWEST_CALLS = 3
@@ -33,9 +33,14 @@ class _Timed(NamedTuple):
 
 
 def benchmark(
-    native: Engine, compiled: Engine | None, rows: Matrix | Columns, *, resident_before_mb: float | None = None
+    native: Engine,
+    compiled: Engine | None,
+    rows: Matrix | Columns,
+    *,
+    resident_before_mb: float | None = None,
+    budget_s: float = BUDGET_S,
 ) -> Benchmark:
-    """Both engines on batches of these rows, drawn again where there are too few; some 1.5 s in all.
+    """Both engines on batches of these rows, drawn again where there are too few; some `budget_s` in all.
 
     A size is left out where one call of it would take longer than is left. resident_before_mb: `resident_mb()` from before
     the model was loaded; without it memory_mb is what answering alone added. Raises SpecError for no rows.
@@ -43,8 +48,8 @@ def benchmark(
     if _count(rows) == 0:
         raise SpecError("There are no rows to time a model on.", cure="Give at least one row.")
     before = resident_mb() if resident_before_mb is None else resident_before_mb
-    ours = _paces(native, rows, BUDGET_S if compiled is None else BUDGET_S / 2)
-    theirs = {} if compiled is None else _paces(compiled, rows, BUDGET_S / 2)
+    ours = _paces(native, rows, budget_s if compiled is None else budget_s / 2)
+    theirs = {} if compiled is None else _paces(compiled, rows, budget_s / 2)
     pace = tuple(
         Pace(rows=size, native_us=timed.cpu_us, onnx_us=theirs[size].cpu_us if size in theirs else None)
         for size, timed in ours.items()

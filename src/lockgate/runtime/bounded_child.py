@@ -197,6 +197,8 @@ class Child:
             for line in lines:
                 if not line.startswith(_TOLD):
                     self._tail.append(line.rstrip("\n"))
+                    if os.environ.get("LOCKGATE_DEBUG"):
+                        sys.stderr.write(line)
                     continue
                 with suppress(Exception):  # what shows progress may fail; the work goes on
                     self._progress(line[len(_TOLD) :].rstrip("\n"))
@@ -269,6 +271,8 @@ def _cause(code: int | None) -> str:
 def _cure(why: str) -> str:
     if why == "late":
         return "Give it more time, or fewer rows."
+    if why == "raised":
+        return "This is a bug of ours: run again with LOCKGATE_DEBUG=1 to see where."
     if why == "memory":
         return "Give it more memory, or fewer rows."
     return "Make sure the file is whole and comes from somebody you trust."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -40,6 +40,13 @@ class Rows:
     task: Task
     classes: tuple[str, ...]
     loss: str
+    _matrices: dict[str, Matrix] = field(default_factory=dict[str, Matrix], repr=False, compare=False)
+
+    def matrix(self, pipeline: Pipeline) -> Matrix:
+        """What a pipeline makes of these rows, made once."""
+        if pipeline.hash not in self._matrices:
+            self._matrices[pipeline.hash] = pipeline.matrix(self.columns)
+        return self._matrices[pipeline.hash]
 
     @property
     def text(self) -> frozenset[str]:
@@ -103,7 +110,7 @@ def fit_rule(rows: Rows, pipeline: Pipeline, by: tuple[str, ...] = ()) -> Baseli
     for name in by:
         if name not in pipeline.names:
             raise SpecError(unknown("input", name, pipeline.names), cure="Mend `rule` in lockgate.toml.")
-    matrix, names = pipeline.matrix(rows.columns), pipeline.names
+    matrix, names = rows.matrix(pipeline), pipeline.names
     edges = [edges_of(matrix[:, i], name in rows.text) for i, name in enumerate(names)]
     codes = [codes_of(matrix[:, i], inner) for i, inner in enumerate(edges)]
     cells = Cells(codes, [len(inner) + 2 for inner in edges], rows.outcomes)
@@ -150,7 +157,7 @@ def fit_linear(rows: Rows, pipeline: Pipeline, most_rows: int | None = None) -> 
     from sklearn.linear_model import LogisticRegression, Ridge
 
     place = np.arange(len(rows.y))[-most_rows:] if most_rows else np.arange(len(rows.y))
-    matrix = pipeline.matrix(take(rows.columns, place))
+    matrix = rows.matrix(pipeline)[place]
     last: Any = Ridge() if rows.task == "regression" else LogisticRegression(max_iter=300)
     fitted = _prepared(matrix, pipeline.names, rows.text, last).fit(matrix, rows.y[place])
     name = "ridge" if rows.task == "regression" else "logistic"

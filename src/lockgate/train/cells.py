@@ -11,7 +11,7 @@ from lockgate.features.pipeline import Floats
 from lockgate.runtime.formats.rule import RuleFile
 
 BINS = 24
-SMOOTHINGS = (20.0, 100.0, 5.0, 1.0)
+SMOOTHINGS = (20.0, 100.0, 5.0, 1.0, 0.01)
 MOST_CELLS = 20_000
 
 

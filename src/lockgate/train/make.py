@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from lockgate.features.columns import Columns
@@ -17,7 +18,6 @@ from lockgate.metrics import SUMMARIES, Loss, loss, skill
 from lockgate.records import (
     Benchmark,
     Column,
-    Contract,
     Library,
     Lineage,
     Parity,
@@ -76,6 +76,8 @@ class Maker:
         self._environment = environment.installed()
         self._commit, self._is_dirty = environment.commit(question.project)
         self._code = environment.code(question.project)
+        self._inputs: dict[str, tuple[Column, ...]] = {}
+        self._reference = profile.reference(rows.train, question.contract)
 
     def make(self, draft: Draft) -> Version:
         """The registered version. Nothing is registered before its folder is in place, and nothing is left half-written."""
@@ -94,7 +96,7 @@ class Maker:
                 format=saved.format,
                 task=self._q.spec.task,
                 lineage=self._lineage(draft, run),
-                inputs=inputs_of(draft.pipeline, self._q.contract, self._rows.train),
+                inputs=self.inputs(draft.pipeline),
                 classes=self._rows.classes,
                 library=saved.library,
                 is_foreign=saved.is_foreign,
@@ -122,6 +124,18 @@ class Maker:
         self._outside.records.write(version)
         return version
 
+    def inputs(self, pipeline: Pipeline) -> tuple[Column, ...]:
+        """The columns the model sees: of a raw pipeline the contract's own, else the matrix's with their training ranges."""
+        if pipeline.hash not in self._inputs:
+            self._inputs[pipeline.hash] = self._inputs_of(pipeline)
+        return self._inputs[pipeline.hash]
+
+    def _inputs_of(self, pipeline: Pipeline) -> tuple[Column, ...]:
+        if not pipeline.is_raw:
+            return observed(pipeline.names, pipeline.matrix(self._rows.train))
+        found = (self._q.contract.column(name) for name in pipeline.names)
+        return tuple(column for column in found if column is not None)
+
     def _describe(self, place: Path, draft: Draft, saved: Saved) -> None:
         leaning = profile.importance(
             saved.engine, draft.pipeline, self._rows.held_out, self._rows.y_held, self.loss, self._q.spec.seed
@@ -129,7 +143,7 @@ class Maker:
         folder.put(place, folder.CONTRACT, self._q.contract)
         folder.put(place, folder.PIPELINE, draft.pipeline)
         folder.put(place, folder.SAMPLE, self._sample(draft.pipeline, saved.served or saved.engine))
-        folder.put(place, folder.PROFILE, profile.reference(self._rows.train, self._q.contract, leaning))
+        folder.put(place, folder.PROFILE, msgspec.structs.replace(self._reference, importance=leaning))
 
     def _sample(self, pipeline: Pipeline, engine: Engine) -> Sample:
         def answer(columns: Columns) -> Floats:
@@ -199,11 +213,3 @@ class Maker:
             curves=curves,
             folder=place,
         )
-
-
-def inputs_of(pipeline: Pipeline, contract: Contract, rows: Columns) -> tuple[Column, ...]:
-    """The columns the model sees: of a raw pipeline the contract's own, else the matrix's with their ranges on `rows`."""
-    if not pipeline.is_raw:
-        return observed(pipeline.names, pipeline.matrix(rows))
-    found = (contract.column(name) for name in pipeline.names)
-    return tuple(column for column in found if column is not None)

@@ -11,7 +11,7 @@ import numpy as np
 from lockgate.errors import SpecError
 from lockgate.features.pipeline import Pipeline, resolve
 from lockgate.records import Version
-from lockgate.runtime.benchmark import benchmark
+from lockgate.runtime.benchmark import BUDGET_S, benchmark
 from lockgate.runtime.compile.checked import compile_checked
 from lockgate.runtime.compile.engine import ONNX, Compiled
 from lockgate.runtime.formats import engine, estimator, save_model
@@ -22,12 +22,12 @@ from lockgate.train import baselines
 from lockgate.train.baselines import Baseline, Rows
 from lockgate.train.curves import rounds
 from lockgate.train.features import Features, check_row_local, definition
-from lockgate.train.make import Draft, Maker, Saved, inputs_of
+from lockgate.train.make import Draft, Maker, Saved
 from lockgate.train.question import Outside, Progress, Question
 from lockgate.train.split import Split, split
 
-PARTS = (0.25, 0.5)
-PATIENCE_S = 20.0
+PARTS = (0.2,)
+PATIENCE_S, BASELINE_BUDGET_S = 5.0, 0.2
 """A learning curve trains again on parts of the rows; a fit that took longer is not repeated for it."""
 
 
@@ -112,7 +112,7 @@ class Training:
                 return Saved(format="constant", engine=save_constant(place, item.made.value))
             if isinstance(item.made, RuleFile):
                 return Saved(format="rule", engine=save_rule(place, item.made))
-            return self._saved(place, item.made, item.pipeline)
+            return self._saved(place, item.made, item.pipeline, budget_s=BASELINE_BUDGET_S)
 
         return Draft(name=item.name, role="baseline", pipeline=item.pipeline, save=save, baseline=simpler)
 
@@ -128,10 +128,10 @@ class Training:
             )
         return fitted
 
-    def _saved(self, place: Path, fitted: Any, pipeline: Pipeline) -> Saved:
-        """The model's file, and the compiled path where it agrees."""
+    def _saved(self, place: Path, fitted: Any, pipeline: Pipeline, budget_s: float = BUDGET_S) -> Saved:
+        """The model's file, and the compiled path where it agrees. budget_s: for timing both."""
         kind, loaded = save_model(place, fitted)
-        inputs = inputs_of(pipeline, self._q.contract, self.rows.train)
+        inputs = self._maker.inputs(pipeline)
         native = engine(loaded, inputs)
         held = pipeline.transform(self.rows.held_out)
         parity = compile_checked(loaded, native, inputs, held, place, task=self._q.spec.task)
@@ -141,7 +141,7 @@ class Training:
             engine=native,
             served=compiled,
             parity=parity,
-            benchmark=benchmark(native, compiled, held),
+            benchmark=benchmark(native, compiled, held, budget_s=budget_s),
             library=loaded.library,
             parameters=parameters_of(fitted),
             curves=rounds(fitted),
@@ -150,7 +150,7 @@ class Training:
     def _learning(self, fit: Any, fitted: Any) -> tuple[tuple[int, float], ...]:
         """The held-out loss after training on the newest parts of the rows, and on all of them."""
         held = self.pipeline.transform(self.rows.held_out)
-        inputs = inputs_of(self.pipeline, self._q.contract, self.rows.train)
+        inputs = self._maker.inputs(self.pipeline)
         found: list[tuple[int, float]] = []
         for part in (*PARTS, 1.0):
             places = self.rows.train_rows[-max(1, round(part * self.rows.train_rows.size)) :]
