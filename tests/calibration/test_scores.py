@@ -52,6 +52,13 @@ def three_classes(rng: np.random.Generator, rows: int, day: np.ndarray | None) -
     return said, np.minimum((rng.random(rows)[:, None] > said.cumsum(axis=1)).sum(axis=1), 2).astype(float)
 
 
+def nearly_right(rng: np.random.Generator, rows: int, day: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Decisions for three classes of which one in a hundred is wrong: an interval rests on a row or two."""
+    outcome = rng.integers(0, 3, rows)
+    said = np.where(rng.random(rows) < 0.01, (outcome + rng.integers(1, 3, rows)) % 3, outcome)
+    return np.eye(3)[said], outcome.astype(float)
+
+
 def skewed(rng: np.random.Generator, rows: int, day: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
     x = rng.normal(size=rows)
     return np.exp(0.5 * x + 0.125), np.exp(0.5 * x + 0.5 * rng.normal(size=rows))
@@ -71,6 +78,8 @@ CASES: list[tuple[str, str, World, int, int, float]] = [
     ("accuracy", "binary", COMMON, 600, 20, 0.05),
     ("balanced_accuracy", "multiclass", three_classes, 300, 0, 0.052),
     ("macro_f1", "multiclass", three_classes, 300, 0, 0.053),
+    ("balanced_accuracy", "multiclass", nearly_right, 172, 0, 0.05),
+    ("macro_f1", "multiclass", nearly_right, 172, 0, 0.05),
     ("macro_auc", "multiclass", three_classes, 300, 0, 0.052),
     ("log_loss", "binary", COMMON, 600, 20, 0.059),
     ("log_loss", "binary", RARE, 2000, 0, 0.056),

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn import datasets, metrics
-from sklearn.ensemble import RandomForestClassifier
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.model_selection import train_test_split
@@ -222,6 +222,27 @@ def test_the_outcome_among_the_columns_is_called_a_leak(cancer):
     ran = command(cancer.folder, "check", cancer.model, "leaky.csv", "--target", "benign", "--json")
     report = msgspec.json.decode(ran.stdout, type=Report)
     assert "result" in [finding.column for finding in report.findings if finding.kind == "leak"]
+
+
+def test_a_table_in_float32_is_asked_as_it_is_and_the_cast_is_named(tmp_path):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame((rng.integers(0, 400, (4000, 3)) / 7).astype("float32"), columns=["a", "b", "c"])
+    table = table.assign(y=(table.a + rng.normal(0, 10, 4000) > 28).astype(int))
+    learnt, held = halves(table, "y", is_stratified=True)
+    model = make_pipeline(StandardScaler(), HistGradientBoostingClassifier(random_state=0))
+    model.fit(learnt.drop(columns="y"), learnt.y)
+    chance = model.predict_proba(held.drop(columns="y"))[:, 1]
+    wide = model.predict_proba(held.drop(columns="y").astype("float64"))[:, 1]
+    assert (chance != wide).any()  # the trap is there
+    joblib.dump(model, tmp_path / "model.joblib")
+    held.to_parquet(tmp_path / "holdout.parquet", index=False)
+
+    ran = command(tmp_path, "check", "model.joblib", "holdout.parquet", "--target", "y", "--json")
+
+    report = msgspec.json.decode(ran.stdout, type=Report)
+    values = {score.metric: score.value for score in report.scores}
+    assert values["log_loss"] == pytest.approx(metrics.log_loss(held.y, chance), abs=1e-9)
+    assert [finding for finding in report.findings if "are float32" in finding.sentence and finding.grade == "warn"]
 
 
 def test_what_cannot_be_checked_exits_3_with_a_sentence_and_the_cure(cancer):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def empty(root: Path) -> Workspace:
 
 
 def run(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*COMMAND, *words], capture_output=True, text=True, timeout=300)
+    return subprocess.run([*COMMAND, *words], capture_output=True, text=True, timeout=300, check=False)
 
 
 def test_a_version_exported_here_and_imported_in_an_empty_workspace_predicts_the_same(workshop, tmp_path):
@@ -134,25 +135,69 @@ def test_two_workspaces_that_share_a_registry_hold_the_same_version(workshop, tm
     np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("format", ["joblib", "lightgbm"])
-def test_a_model_fitted_elsewhere_becomes_a_version_beside_its_baselines(workshop, tmp_path, format):
-    file = tmp_path / {"joblib": "theirs.joblib", "lightgbm": "theirs.txt"}[format]
-    table = workshop.table(first_day=0, days=40)
-    fitted(table, file, format)
+FILES = {
+    "joblib": "theirs.joblib",
+    "pickle": "theirs.pkl",
+    "skops": "theirs.skops",
+    "onnx": "theirs.onnx",
+    "lightgbm": "theirs.txt",
+    "xgboost": "theirs.ubj",
+    "catboost": "theirs.cbm",
+    "torchscript": "theirs.pt",
+}
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_a_model_fitted_elsewhere_becomes_a_version_beside_its_baselines(workshop, tmp_path, kind):
+    if kind == "torchscript":
+        pytest.importorskip(
+            "torch", reason="torch is not installed: only its CPU build is wanted, and no pin can name it"
+        )
+    file = tmp_path / FILES[kind]
+    answer = fitted(workshop.table(first_day=0, days=40), file, kind)
     workspace = workshop.open()
     made = workspace.import_(file, model="tide")
     manifest = workspace.wiring.predictor(made.id).manifest
-    assert (manifest.format, manifest.is_foreign, manifest.library.name) == (
-        format,
-        True,
-        {"joblib": "scikit-learn", "lightgbm": "lightgbm"}[format],
-    )
+    assert (manifest.format, manifest.is_foreign) == ({"pickle": "joblib"}.get(kind, kind), True)
     assert made.lineage.train == f"imported from {file}"
     assert workspace.version(made.baseline).role == "baseline"
     rows = workshop.table(first_day=50, days=3)
     values = workspace.wiring.predictor(made.id).predict(to_columns(rows, workspace.contract("tide").asked)).values
-    np.testing.assert_allclose(values, theirs(file, format, rows), atol=1e-5)
+    np.testing.assert_allclose(values, answer(rows), atol=1e-5)
     assert workspace.gate(made)
+    assert workspace.report(made).best in {"rule", "logistic", "majority", "last_period"}
+
+
+def test_a_registry_written_by_plain_mlflow_is_adopted_as_it_is(workshop, tmp_path):
+    registry = tmp_path / "theirs.db"
+    code = f"""
+import mlflow, numpy as np, pandas as pd, sys
+from sklearn.linear_model import LogisticRegression
+mlflow.set_tracking_uri("sqlite:///{registry}")
+mlflow.set_experiment(experiment_id=mlflow.create_experiment("e", artifact_location="{(tmp_path / "files").as_uri()}"))
+rows = pd.read_parquet("{tmp_path / "rows.parquet"}")
+model = LogisticRegression().fit(rows[["x1"]], rows["y"])
+with mlflow.start_run():
+    mlflow.sklearn.log_model(model, name="m", registered_model_name="risk", pip_requirements=["scikit-learn"],
+                             serialization_format="cloudpickle")
+mlflow.MlflowClient().set_registered_model_alias("risk", "live", 1)
+print(model.coef_[0, 0], model.intercept_[0])
+"""
+    workshop.table(first_day=0, days=40).select("x1", "y").drop_nulls().write_parquet(tmp_path / "rows.parquet")
+    told = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, timeout=300, check=False
+    )
+    assert told.returncode == 0, told.stderr
+    slope, level = map(float, told.stdout.split()[-2:])
+    before = registry.read_bytes()
+    file = workshop.root / "lockgate.toml"
+    file.write_text(f'[mlflow]\nuri = "sqlite:///{registry}"\n' + file.read_text())
+    workspace = workshop.open()
+    made = workspace.import_("models:/risk@live", model="tide")
+    rows = workshop.table(first_day=50, days=3)
+    values = workspace.wiring.predictor(made.id).predict(to_columns(rows, workspace.contract("tide").asked)).values
+    np.testing.assert_allclose(values, 1 / (1 + np.exp(-(slope * rows["x1"].to_numpy() + level))), atol=1e-5)
+    assert made.name == "risk"
 
 
 def test_a_model_for_nobodys_task_is_asked_whose_it_is(workshop, tmp_path):
@@ -181,27 +226,87 @@ def test_the_commands_say_what_they_did_and_what_comes_next(workshop, tmp_path):
     assert "There is no model" in missing.stderr or "has no data yet" in missing.stderr
 
 
-def fitted(table, file: Path, format: str) -> None:
-    """A model as somebody else would save it: on a pandas frame, with the library's own words."""
+def fitted(table, file: Path, kind: str):
+    """A model as somebody else would save it, in its library's own words; what it says of a table's rows."""
+    rows = table.drop_nulls("y").drop_nulls("x2")
+    frame, y = rows.select("x1", "x2").to_pandas(), rows["y"].to_numpy()
+    maker = {"lightgbm": of_lightgbm, "xgboost": of_xgboost, "catboost": of_catboost, "torchscript": of_torch}
+    return maker.get(kind, of_sklearn)(frame, y, file, kind)
+
+
+def of_sklearn(frame, y, file, kind):
+    import pickle
+
     import joblib
-    from lightgbm import LGBMClassifier
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
 
-    rows = table.drop_nulls("y")
-    frame, y = rows.select("x1", "x2").to_pandas(), rows["y"].to_numpy()
-    if format == "joblib":
-        joblib.dump(make_pipeline(SimpleImputer(), RandomForestClassifier(20, random_state=0)).fit(frame, y), file)
+    last = LogisticRegression() if kind == "onnx" else RandomForestClassifier(20, random_state=0)
+    model = make_pipeline(SimpleImputer(), last).fit(frame, y)
+    if kind == "joblib":
+        joblib.dump(model, file)
+    elif kind == "pickle":
+        file.write_bytes(pickle.dumps(model))
+    elif kind == "skops":
+        from skops.io import dump
+
+        dump(model, file)
     else:
-        LGBMClassifier(n_estimators=20, n_jobs=1, verbose=-1).fit(frame, y).booster_.save_model(str(file))
+        from skl2onnx import to_onnx
+        from skl2onnx.common.data_types import FloatTensorType
+
+        names = [(name, FloatTensorType([None, 1])) for name in frame.columns]
+        file.write_bytes(to_onnx(model, initial_types=names).SerializeToString())
+    return lambda table: model.predict_proba(table.select("x1", "x2").to_pandas())[:, 1]
 
 
-def theirs(file: Path, format: str, table) -> np.ndarray:
-    import joblib
-    from lightgbm import Booster
+def of_lightgbm(frame, y, file, _kind):
+    from lightgbm import LGBMClassifier
 
-    frame = table.select("x1", "x2").to_pandas()
-    if format == "joblib":
-        return joblib.load(file).predict_proba(frame)[:, 1]
-    return Booster(model_file=str(file)).predict(frame)
+    model = LGBMClassifier(n_estimators=20, n_jobs=1, verbose=-1).fit(frame, y)
+    model.booster_.save_model(str(file))
+    return lambda table: model.predict_proba(table.select("x1", "x2").to_pandas())[:, 1]
+
+
+def of_xgboost(frame, y, file, _kind):
+    from xgboost import XGBClassifier
+
+    model = XGBClassifier(n_estimators=20, n_jobs=1).fit(frame, y)
+    model.save_model(file)
+    return lambda table: model.predict_proba(table.select("x1", "x2").to_pandas())[:, 1]
+
+
+def of_catboost(frame, y, file, _kind):
+    from catboost import CatBoostClassifier
+
+    model = CatBoostClassifier(iterations=20, thread_count=1, verbose=False, allow_writing_files=False).fit(frame, y)
+    model.save_model(str(file))
+    return lambda table: model.predict_proba(table.select("x1", "x2").to_pandas())[:, 1]
+
+
+def of_torch(frame, y, file, _kind):
+    import torch
+
+    torch.manual_seed(0)
+    x, wanted = torch.tensor(frame.to_numpy("float32")), torch.tensor(y.astype("float32"))
+
+    class Filled(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = torch.nn.Linear(2, 1)
+
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+            return torch.sigmoid(self.linear(torch.nan_to_num(rows))).flatten()
+
+    net = Filled()
+    best = torch.optim.Adam(net.parameters(), lr=0.1)
+    for _ in range(50):
+        best.zero_grad()
+        torch.nn.functional.binary_cross_entropy(net(x), wanted).backward()
+        best.step()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # torch deprecates the format that people have files in
+        torch.jit.script(net).save(str(file))
+    return lambda table: net(torch.tensor(table.select("x1", "x2").to_pandas().to_numpy("float32"))).detach().numpy()

@@ -269,7 +269,7 @@ def test_fitted_models_are_asked_in_their_own_order_of_classes() -> None:
     numbered = rows.with_columns(
         kind=rows["kind"].replace_strict({"cat": 10, "dog": 9, "owl": 2}, return_dtype=pl.Int64)
     )
-    model = LogisticRegression().fit(numbered.select("x"), numbered["kind"])
+    model = LogisticRegression().fit(numbered.select("x").to_pandas(), numbered["kind"])
     found = lg.compare(np.full(true.shape, 1 / 3), model, numbered, target="kind", task="multiclass")
     assert found.ruling is Ruling.PASS
 

@@ -118,10 +118,58 @@ def test_empty_and_constant_columns_are_named_together() -> None:
     none = np.full(ROWS, None, dtype=object)
     found = leaks.findings(question(a=nan, b=none, c=np.ones(ROWS), d=np.full(ROWS, "k", dtype=object)))
     assert [item.sentence for item in found] == [
-        "a, b are missing in every row.",
+        "The model reads a, b, which are missing in every row here.",
         "c, d have the same value in every row.",
     ]
-    assert "HistGradientBoosting" in found[0].cure
+    assert "Find out where that was lost" in found[0].cure
+
+
+def test_a_column_that_was_never_there_to_learn_from_is_to_be_dropped() -> None:
+    asked = split(question(a=np.full(ROWS, np.nan)), 300)
+    found = only(leaks.findings(asked))
+    assert found.sentence == "a is missing in every row that it was trained on."
+    assert "HistGradientBoosting" in found.cure
+
+
+def test_honest_columns_of_an_easy_problem_are_a_note_together() -> None:
+    """Of scikit-learn's tumours several measurements tell the kind almost whole, and so do all the rest."""
+    found = leaks.findings(tumours())
+    assert [item.grade for item in found] in ([], ["note"])
+    eased = tumours(
+        size=lambda y, rng: y + 0.3 * rng.normal(size=y.size), girth=lambda y, rng: y + 0.3 * rng.normal(size=y.size)
+    )
+    note = only(leaks.findings(eased))
+    assert (note.kind, note.grade) == ("leak", "note")
+    assert note.sentence.startswith(("girth, size each tell", "size, girth each tell"))
+    assert "So do all other columns together" in note.sentence
+
+
+def test_a_leak_stands_apart_also_where_the_problem_is_easy() -> None:
+    found = only(leaks.findings(tumours(echo=lambda y, rng: y + 0.01 * rng.normal(size=y.size))))
+    assert (found.grade, found.column) == ("warn", "echo")
+    coded = only(leaks.findings(tumours(code=lambda y, _: np.where(y > 0, "B", "M").astype(object))))
+    assert (coded.grade, coded.column) == ("stop", "code")
+
+
+def test_a_leak_and_its_copies_are_one_finding() -> None:
+    asked = question(
+        paid=lambda y, _: y * 2, due=lambda y, _: 1 - y, sum_due=lambda y, rng: y + 0.01 * rng.normal(size=y.size)
+    )
+    found = only(leaks.findings(asked))
+    assert found.grade == "stop"
+    assert "each tell late almost whole" in found.sentence
+    assert found.cure.startswith("Find out when paid, due, sum_due are written down.")
+
+
+def tumours(**columns: Any) -> CheckQuestion:
+    from sklearn.datasets import load_breast_cancer
+
+    table = load_breast_cancer()
+    rng = np.random.default_rng(0)
+    outcome = table.target.astype(float)
+    known = {str(name): table.data[:, at] for at, name in enumerate(table.feature_names)}
+    made = {name: make(outcome, rng) for name, make in columns.items()}
+    return replace(question(rows=outcome.size), columns=known | made, outcome=outcome)
 
 
 @pytest.mark.parametrize(

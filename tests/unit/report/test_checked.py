@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from lockgate.errors import SpecError
-from lockgate.records import Finding, Pace, Report, Ruling
+from lockgate.records import Finding, Library, Pace, Report, Ruling
 from lockgate.report.checked import told
 from lockgate.report.checked.figures import decimals, number, rounded
 from lockgate.report.checked.terminal import text
@@ -96,7 +96,8 @@ def test_what_cannot_be_trusted_is_said_before_any_figure(leaky: Report) -> None
     words = flat(lines)
     grades = [line.split()[0] for line in lines if line.startswith(("STOP", "WARN", "note"))]
     assert grades == sorted(grades, key=("STOP", "WARN", "note").index)
-    assert words.index("Do not trust these figures yet") < words.index("STOP") < words.index("metrics log loss")
+    assert lines[0].startswith("VOID  Nothing can be ruled on these rows: ")
+    assert words.index("As the figures stand") < words.index("STOP") < words.index("metrics log loss")
     for finding in leaky.findings:
         if finding.grade != "note":
             assert finding.sentence in words
@@ -241,3 +242,34 @@ def test_the_learning_curve_says_whether_more_rows_would_help(checked: Checked) 
         report, curve=(*report.curve, msgspec.structs.replace(report.curve[-1], rows=700))
     )
     assert told.curve(flat_end).endswith("promise little.")
+
+
+def test_every_ruling_is_followed_by_a_blank(checked: Checked) -> None:
+    for ruling in Ruling:
+        lines = text(msgspec.structs.replace(checked("binary"), ruling=ruling))
+        assert lines[0].startswith(f"{ruling.upper():<5} model.joblib")
+
+
+def test_an_interval_without_nought_that_tells_nothing_is_explained(checked: Checked) -> None:
+    report = checked("binary")
+    rival = report.rivals[0]
+    assert rival.verdict.evidence.high is not None
+    assert rival.verdict.evidence.high < 0
+    held = msgspec.structs.replace(rival, verdict=msgspec.structs.replace(rival.verdict, ruling=Ruling.UNDECIDED))
+    lines = text(msgspec.structs.replace(report, rivals=(held, *report.rivals[1:])))
+    assert next(line for line in lines if line.startswith("  rule") and "●" in line).endswith("not told apart *")
+    assert "* would count if it were the only one; among 2 baselines looked at together it does not." in flat(lines)
+    assert "would count" not in flat(text(report))
+
+
+def test_long_levels_and_wide_figures_stay_inside_a_narrow_terminal(sliced: Report) -> None:
+    long = tuple(msgspec.structs.replace(item, column="origin_delay_of_the_last_3_hours") for item in sliced.slices)
+    for width in (60, 80):
+        assert max(map(len, text(msgspec.structs.replace(sliced, slices=long), width))) <= width
+
+
+def test_the_library_is_said_once_and_an_unknown_version_is_said_to_be_unknown(checked: Checked) -> None:
+    report = checked("regression")
+    own = msgspec.structs.replace(report, format="lightgbm", library=Library(name="lightgbm", version=None))
+    assert told.model(own).startswith("LightGBM (its file does not say by which version); ")
+    assert told.model(report).startswith("joblib, written by scikit-learn 1.9.0; ")

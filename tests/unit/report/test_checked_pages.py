@@ -182,4 +182,4 @@ def test_a_card_with_a_report_says_what_is_known(sliced: Report, checked: Checke
 
 def test_a_card_warns_where_figures_cannot_be_trusted(leaky: Report) -> None:
     made = card(VERSION, CONTRACT, [], leaky)
-    assert made.index("Do not trust these figures yet") < made.index("| **model.joblib** |")
+    assert made.index("Nothing can be ruled on these rows") < made.index("| **model.joblib** |")

@@ -10,7 +10,7 @@ import pytest
 
 from lockgate.errors import SpecError
 from lockgate.records import Pace
-from lockgate.runtime.benchmark import benchmark, by_size, native_from
+from lockgate.runtime.benchmark import SIZES, benchmark, by_size, native_from
 
 ROWS = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
 
@@ -54,7 +54,9 @@ def test_columns_are_timed_as_a_matrix_is():
 
 def test_a_slow_engine_is_not_asked_for_more_than_there_is_time_for():
     found = benchmark(costing(0, 3e-3), None, ROWS)
-    assert [pace.rows for pace in found.pace] == [1, 10, 100]
+    sizes = [pace.rows for pace in found.pace]
+    assert sizes == list(SIZES[: len(sizes)])  # the small ones; how many depends on the machine
+    assert 1 <= len(sizes) < len(SIZES)
 
 
 def test_no_rows_cannot_be_timed():

@@ -51,7 +51,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return place
 
 
-def sealed(place: Path, *, is_foreign: bool) -> str:
+def sealed(place: Path, *, is_foreign: bool, is_trusted: bool = False) -> str:
     manifest = seal(
         place,
         model="m",
@@ -62,6 +62,7 @@ def sealed(place: Path, *, is_foreign: bool) -> str:
         lineage=LINEAGE,
         inputs=INPUTS,
         is_foreign=is_foreign,
+        is_trusted=is_trusted,
     )
     return digest(manifest)
 
@@ -69,10 +70,17 @@ def sealed(place: Path, *, is_foreign: bool) -> str:
 def test_it_answers_from_another_process_and_its_code_is_not_imported_here(folder: Path) -> None:
     import os
 
-    predictor = load(folder, sealed(folder, is_foreign=True))
+    predictor = load(folder, sealed(folder, is_foreign=True, is_trusted=True))
     assert predictor.engine_name == "guest"
     answer = predictor.predict({"a": np.array([1.0]), "b": np.array([2.0])})
     assert answer.values[0] not in {0.0, float(os.getpid())}
+    assert "pid_model" not in sys.modules
+
+
+def test_a_class_of_nobodys_library_is_not_loaded_in_the_child_either_unless_it_was_trusted(folder: Path) -> None:
+    with pytest.raises(StoreError, match=r"names pid_model\.Pid, outside the known model libraries") as caught:
+        load(folder, sealed(folder, is_foreign=True))
+    assert "--trust" in caught.value.cure
     assert "pid_model" not in sys.modules
 
 

@@ -261,3 +261,21 @@ def test_skops_names_what_it_does_not_trust(tmp_path: Path) -> None:
     assert scan(tmp_path / "model.skops").unknown
     with pytest.raises(SpecError, match="--trust"):
         formats.load(tmp_path / "model.skops")
+
+
+def test_losses_of_older_scikit_learns_are_known_and_nobodys_module_of_that_name_is_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cython once wrote their module without its package: `_loss`, which may be anybody's."""
+    from sklearn._loss._loss import CyHalfBinomialLoss
+
+    (tmp_path / "_loss.py").write_text("raise SystemExit('the module beside the file was run')")
+    monkeypatch.syspath_prepend(tmp_path)
+    body = pickle.dumps(CyHalfBinomialLoss(), protocol=2)
+    assert b"csklearn._loss._loss\n" in body
+    file = tmp_path / "model.pkl"
+    file.write_bytes(body.replace(b"csklearn._loss._loss\n", b"c_loss\n"))
+    assert scan(file).unknown == ()
+    assert isinstance(guarded(file), CyHalfBinomialLoss)
+    file.write_bytes(body.replace(b"csklearn._loss._loss\n", b"c_loss\n").replace(b"CyHalfBinomialLoss\n", b"system\n"))
+    assert "_loss.system" in scan(file).unknown

@@ -10,7 +10,7 @@ from scipy import stats
 
 from lockgate.errors import SpecError
 from lockgate.stats.block_t import interval as block_t
-from lockgate.stats.pulled import interval, wilson
+from lockgate.stats.pulled import exact_share, interval, mean_of_shares, wilson
 
 RNG = np.random.default_rng(59)
 VALUES = RNG.normal(3, 1, 50)
@@ -74,4 +74,21 @@ def test_wilson_is_scipys(hits: int, rows: int) -> None:
 
 def test_a_share_of_no_rows_is_refused() -> None:
     with pytest.raises(SpecError, match="is no share"):
+        exact_share(0, 0, alpha=0.05)
+    with pytest.raises(SpecError, match="is no share"):
         wilson(0, 0, alpha=0.05)
+
+
+@pytest.mark.parametrize(("hits", "rows"), [(0, 10), (3, 10), (10, 10), (97, 1000)])
+def test_an_exact_share_is_scipys(hits: int, rows: int) -> None:
+    expected = stats.binomtest(hits, rows).proportion_ci(0.95, method="exact")
+    assert exact_share(hits, rows, alpha=0.05) == pytest.approx((expected.low, expected.high), abs=1e-9)
+
+
+def test_the_mean_of_one_share_has_its_own_interval_and_of_several_a_shorter_one() -> None:
+    value, low, high = np.array([0.9, 0.8]), np.array([0.7, 0.6]), np.array([0.95, 0.9])
+    assert mean_of_shares(value[:1], low[:1], high[:1], np.eye(1)) == pytest.approx((0.7, 0.95))
+    apart = mean_of_shares(value, low, high, np.eye(2))
+    assert apart == pytest.approx((0.85 - math.hypot(0.1, 0.1), 0.85 + math.hypot(0.025, 0.05)))
+    as_one = mean_of_shares(value, low, high, np.ones((2, 2)))
+    assert as_one == pytest.approx((0.65, 0.925))
