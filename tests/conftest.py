@@ -465,7 +465,8 @@ def tide_table(first_day: int = 0, days: int = 40, *, per_day: int = 75, seed: i
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
     """One real workspace: three candidates trained and gated, the best of them champion. Nobody may change it."""
-    from lockgate.workspace.workspace import Workspace, create
+    from lockgate.workspace.creating import create
+    from lockgate.workspace.workspace import Workspace
 
     root = tmp_path_factory.mktemp("workshop") / "project"
     create(root, TIDE_TOML)

@@ -14,7 +14,7 @@ NO_TEXT = "unknown"
 
 
 def pipeline(real: Real, file: Path) -> None:
-    """scikit-learn: fill, encode, then histogram gradient boosting; a linear model where rows are few."""
+    """A Pipeline: fill, encode, then histogram gradient boosting; a linear model where rows are few."""
     import joblib
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.linear_model import LogisticRegression, RidgeCV
@@ -22,7 +22,11 @@ def pipeline(real: Real, file: Path) -> None:
     if len(real.train) > 2_000:
         from sklearn.ensemble import HistGradientBoostingRegressor
 
-        last = HistGradientBoostingRegressor() if real.task == "regression" else HistGradientBoostingClassifier()
+        last = (
+            HistGradientBoostingRegressor(random_state=0)
+            if real.task == "regression"
+            else HistGradientBoostingClassifier(random_state=0)
+        )
     else:
         last = RidgeCV() if real.task == "regression" else LogisticRegression(max_iter=2_000)
     model = _prepared(real, last)
@@ -61,9 +65,13 @@ def catboost(real: Real, file: Path) -> None:
     model = kind(
         iterations=200, one_hot_max_size=10, random_seed=0, thread_count=1, verbose=False, allow_writing_files=False
     )
-    inputs = real.train[real.inputs].fillna(dict.fromkeys(real.text, NO_TEXT))
-    model.fit(inputs, real.train[real.target], cat_features=list(real.text))
+    model.fit(filled(real, real.train)[real.inputs], real.train[real.target], cat_features=list(real.text))
     model.save_model(str(file))
+
+
+def filled(real: Real, table: pd.DataFrame) -> pd.DataFrame:
+    """A word where text is missing."""
+    return table.fillna(dict.fromkeys(real.text, NO_TEXT))
 
 
 def onnx(real: Real, file: Path) -> None:

@@ -208,7 +208,10 @@ def matrix_cases() -> dict[str, Callable[[], Case]]:
         ),
         "VotingClassifier, soft": cancer(
             lambda: ensemble.VotingClassifier(
-                [("line", scaled(linear_model.LogisticRegression())), ("trees", ensemble.RandomForestClassifier(50))],
+                [
+                    ("line", scaled(linear_model.LogisticRegression())),
+                    ("trees", ensemble.RandomForestClassifier(50, random_state=0)),
+                ],
                 voting="soft",
             )
         ),

@@ -71,7 +71,7 @@ def test_right_chances_are_accused_once_in_a_hundred(world: tuple[str, str]) -> 
 @pytest.mark.slow
 @pytest.mark.parametrize("world", WORLDS, ids=[" ".join(world) for world in WORLDS])
 def test_right_chances_are_accused_once_in_a_hundred_long(world: tuple[str, str]) -> None:
-    assert accused(" ".join(world), chances(*world), 4_000, seed=2) <= ALPHA + three_errors(ALPHA, 4_000)
+    assert accused(" ".join(world), chances(*world), 2_000, seed=2) <= ALPHA + three_errors(ALPHA, 2_000)
 
 
 @pytest.mark.parametrize("base", [-5.0, -3.0, 0.0])

@@ -15,7 +15,8 @@ import pytest
 from lockgate.errors import LockgateError, NotFound, SpecError, StoreError
 from lockgate.features.contract import to_columns
 from lockgate.records import Verdict, Version
-from lockgate.workspace.workspace import Workspace, create
+from lockgate.workspace.creating import create
+from lockgate.workspace.workspace import Workspace
 
 COMMAND = [sys.executable, "-W", "ignore", "-m", "lockgate"]
 
@@ -156,7 +157,8 @@ def test_a_model_fitted_elsewhere_becomes_a_version_beside_its_baselines(worksho
     file = tmp_path / FILES[kind]
     answer = fitted(workshop.table(first_day=0, days=40), file, kind)
     workspace = workshop.open()
-    made = workspace.import_(file, model="tide")
+    columns = ("x1", "x2") if kind == "torchscript" else ()  # the only file here that names no columns
+    made = workspace.import_(file, model="tide", columns=columns)
     manifest = workspace.wiring.predictor(made.id).manifest
     assert (manifest.format, manifest.is_foreign) == ({"pickle": "joblib"}.get(kind, kind), True)
     assert made.lineage.train == f"imported from {file}"
@@ -189,7 +191,6 @@ print(model.coef_[0, 0], model.intercept_[0])
     )
     assert told.returncode == 0, told.stderr
     slope, level = map(float, told.stdout.split()[-2:])
-    before = registry.read_bytes()
     file = workshop.root / "lockgate.toml"
     file.write_text(f'[mlflow]\nuri = "sqlite:///{registry}"\n' + file.read_text())
     workspace = workshop.open()

@@ -16,7 +16,9 @@ from lockgate.assess.question import FEW_ROWS, Answers, CheckQuestion, refuse, r
 from lockgate.assess.rivals import Held, ruling_of, told, verdicts
 from lockgate.assess.scores import DECISIONS, OF_RIVALS, REPORTED, Judged, scores
 from lockgate.metrics import LOSSES, Loss, SummaryMetric, cost, decided, propose
-from lockgate.records import Finding, Report, Rival
+from lockgate.metrics.figures import decimals
+from lockgate.metrics.losses import CLIP
+from lockgate.records import Finding, Report, Rival, Ruling
 
 __all__ = ["Answers", "CheckQuestion", "refuse", "report"]
 
@@ -57,7 +59,7 @@ def report(question: CheckQuestion, progress: Callable[[str], None] = quiet) -> 
     sliced = slicing.slices_of(question, loss, best.answers.values, tested.block)
     curve = calibration.Calibration((), None) if is_labels else calibration.curve(question, tested)
     progress("leaks, duplicates, shift")
-    findings = (
+    findings = _by_grade(
         *question.findings,
         *_of_rows(question, is_labels=is_labels, few_blocks=few_blocks),
         *copies,
@@ -65,8 +67,12 @@ def report(question: CheckQuestion, progress: Callable[[str], None] = quiet) -> 
         *duplicates.findings(question),
         *shift.findings(question),
         *((curve.finding,) if curve.finding else ()),
-        *(slicing.findings(sliced, best.name) if best.is_ahead else ()),
+        *(slicing.findings(question, sliced, best.name) if best.is_ahead else ()),
     )
+    rivals = tuple(_rival(item, question, metric, tested, is_labels=is_labels) for item in held)
+    firsts = [scored[0] for scored in (own, rivals[0].scores) if scored]
+    sentence = told(best, question, metric, decimals((item.value, item.low, item.high) for item in firsts))
+    ruling, sentence = _unless_unsound(findings, ruling_of(best), sentence)
     made = Report(
         name=question.name,
         task=question.task,
@@ -80,10 +86,10 @@ def report(question: CheckQuestion, progress: Callable[[str], None] = quiet) -> 
         by=tested.length,
         proposal=proposal,
         scores=own,
-        rivals=tuple(_rival(item, question, metric, tested, is_labels=is_labels) for item in held),
+        rivals=rivals,
         best=best.name,
-        ruling=ruling_of(best),
-        sentence=told(best, question, metric),
+        ruling=ruling,
+        sentence=sentence,
         slices=sliced.against,
         slice_metric=loss.name,
         weakest=sliced.weakest,
@@ -91,11 +97,32 @@ def report(question: CheckQuestion, progress: Callable[[str], None] = quiet) -> 
         curve=question.curve,
         benchmark=question.benchmark,
         parity=question.parity,
-        findings=tuple(sorted(findings, key=lambda finding: GRADES.index(finding.grade))),
+        findings=findings,
         contract=question.contract,
     )
-    next_steps = steps(made, best, knows_training=question.trained_on is not None, is_untimed=question.is_untimed)
+    next_steps = steps(made, best, question)
     return msgspec.structs.replace(made, next=next_steps)
+
+
+def _by_grade(*findings: Finding) -> tuple[Finding, ...]:
+    return tuple(sorted(findings, key=lambda finding: GRADES.index(finding.grade)))
+
+
+_UNSOUND = {
+    "rows": "they are too few",
+    "leak": "a column gives the outcome away",
+    "future_column": "the model reads what is known only later",
+    "duplicates": "the model was trained on them",
+}
+
+
+def _unless_unsound(findings: tuple[Finding, ...], ruling: Ruling, sentence: str) -> tuple[Ruling, str]:
+    """Void where a finding says that the figures cannot be trusted: then there is nothing to rule on, whatever they show."""
+    stops = dict.fromkeys(item.kind for item in findings if item.grade == "stop")
+    if not stops:
+        return ruling, sentence
+    why = " and ".join(_UNSOUND.get(kind, "something has to be mended first") for kind in stops)
+    return Ruling.VOID, f"Nothing can be ruled on these rows: {why}. As the figures stand, {sentence}"
 
 
 def _tested(question: CheckQuestion) -> tuple[Judged, int]:
@@ -150,7 +177,7 @@ def _of_rows(question: CheckQuestion, *, is_labels: bool, few_blocks: int) -> tu
     if is_labels:
         said = "It answers with labels and no chances: decisions can be judged, chances cannot."
         found.append(Finding(kind="rows", grade="note", sentence=said, cure="Give predict_proba, if the model has it."))
-    found += _unseen(question)
+    found += [*_unseen(question), *([] if is_labels else _beyond_log(question))]
     spread = np.ptp(question.values, axis=0)
     if np.all(spread == 0):
         said = f"{question.name} answers the same to every row."
@@ -160,6 +187,20 @@ def _of_rows(question: CheckQuestion, *, is_labels: bool, few_blocks: int) -> tu
         said = f"{question.name} decides the same for every row; only its chances differ."
         found.append(Finding(kind="baseline", grade="note", sentence=said))
     return tuple(found)
+
+
+def _beyond_log(question: CheckQuestion) -> list[Finding]:
+    """Rows whose outcome was given no chance: the log of it would be endless, and is cut."""
+    if question.task == "regression":
+        return []
+    is_known = question.outcome >= 0
+    losses = LOSSES["log_loss"].of(question.values, question.outcome)
+    count = int((losses[is_known] >= -np.log(CLIP) * (1 - 1e-9)).sum())
+    if not count:
+        return []
+    rows = "1 row was" if count == 1 else f"{count:,} rows were"
+    said = f"{rows} given no chance at all of what happened; log loss counts {CLIP:g} there, for its log has no end."
+    return [Finding(kind="rows", grade="note", sentence=said)]
 
 
 def _unseen(question: CheckQuestion) -> list[Finding]:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lockgate.assess.encoded import coded, row_keys
-from lockgate.assess.leaks import OWN_VALUES
 from lockgate.assess.question import FEW_ROWS, CheckQuestion, Floats
+from lockgate.assess.telling import OWN_VALUES
 from lockgate.features.columns import Columns, length, take
 from lockgate.records import Finding
 from lockgate.records.report import Grade
@@ -124,7 +124,7 @@ def _within(question: CheckQuestion, tested: Keys, by_chance: float) -> Finding 
         kind="duplicates",
         grade="warn" if copies >= MANY * tested.size else "note",
         sentence=f"{copies:,} of {tested.size:,} tested rows ({copies / tested.size:.1%}) repeat another one.{more}",
-        cure="Drop the copies, or name what they share as the block: copies are no further evidence.",
+        cure="Drop the copies: they are no further evidence. If they are rows of one unit, name it: --unit COLUMN",
     )
 
 

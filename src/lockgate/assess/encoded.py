@@ -12,6 +12,7 @@ from lockgate.features.columns import Columns
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
+LEVELS = 30
 _MIX = np.uint64(0x9E3779B97F4A7C15)
 
 
@@ -34,6 +35,20 @@ def coded(values: NDArray[Any]) -> Coded:
         return Coded(codes, len(place), missing)
     levels, found = np.unique(values, return_inverse=True)
     return Coded(found.astype(np.int64), levels.size, np.isnan(values))
+
+
+def as_numbers(values: NDArray[Any]) -> Floats:
+    """A column for a model of trees: levels as their rank by frequency, the rarest together; missing is NaN."""
+    if values.dtype != object:
+        # scikit-learn takes what is missing, and nothing infinite.
+        return np.clip(values.astype(np.float64), -1e300, 1e300)
+    own = coded(values)
+    counts = np.bincount(own.codes, minlength=own.distinct)
+    rank = np.empty(own.distinct)
+    rank[np.argsort(-counts, kind="stable")] = np.arange(own.distinct)
+    found = np.minimum(rank[own.codes], LEVELS)
+    found[own.missing] = np.nan
+    return found
 
 
 def row_keys(columns: Columns, names: tuple[str, ...]) -> NDArray[np.uint64]:

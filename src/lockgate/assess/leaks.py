@@ -10,43 +10,59 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from lockgate.assess.encoded import Coded, Codes, coded, cross_means
+from lockgate.assess import telling
+from lockgate.assess.encoded import Coded, Codes, coded
+from lockgate.assess.others import told_by
 from lockgate.assess.question import CheckQuestion, Floats
+from lockgate.assess.telling import FOLDS, OWN_VALUES, Told, by_cells
 from lockgate.features.columns import Columns, length, take
-from lockgate.metrics import roc_auc
 from lockgate.records import Finding
 from lockgate.records.report import Grade
 
 MOST_ROWS = 50_000
 FEWEST = 50
-FOLDS = 5
-BINS = 32
-SMOOTHING = 2.0
 # One column alone: AUC, share of variance, or share of what the commonest class leaves wrong. Of ordinary tables few
 # columns pass it honestly (a flower's petal does), so it is a question to a person and no verdict.
 TOO_GOOD = 0.98
 # Told apart whole by one column, in this many rows or more: no honest measurement does that.
 COPY, FEWEST_OF_COPY = 0.9995, 500
+FEWEST_OF_TWIN = 100
+# What the others reach together: so near, and the problem is easy; and how many times more they leave untold.
+NEAR, APART = 0.95, 3.0
 GIVEN_AWAY = 0.9  # by a column's being missing
-OWN_VALUES = 0.95
 WORDS_OF_A_TEXT = 3.0
 LATER = 0.99
+SUSPECT = ("leak", "future_column")
 MOST_LISTED = 5
 
 
-class _Told(NamedTuple):
-    """How well one column tells the outcome: the figure, from 0.5 or 0 for not at all to 1, and in words."""
+class _Strong(NamedTuple):
+    """A column that tells the outcome almost whole. is_twin: its levels are the outcome's under other names."""
 
-    value: float
-    words: str
+    name: str
+    told: Told
+    is_twin: bool
 
 
 def findings(question: CheckQuestion) -> tuple[Finding, ...]:
     """Of the columns that the model reads, on the rows it learnt from where they are known, else on the tested ones; of
     those that it leaves alone only what gives the outcome away.
+
+    A column that tells the outcome almost whole is no leak by that alone: of an easy problem several honest ones do. A leak
+    stands apart from what all the other columns can do together (`others.told_by`), alone or with its copies:
+
+    - as good as whole (.9995, on 500 rows or more), while the others stay under .98: "stop";
+    - .98, while the others stay under .95, or leave three times as much untold: "warn"; also what would be a stop, were
+      the others not as good;
+    - levels that are the outcome's under other names, one for one: "stop" on 100 rows or more, whatever the others do;
+    - else the problem is easy: a note names such columns.
+
+    Columns of one grade are one finding.
     """
     columns, outcome = _rows(question)
     found: list[Finding] = []
+    strong: list[_Strong] = []
+    unread: list[_Strong] = []
     empty: list[str] = []
     constant: list[str] = []
     if outcome.size < FEWEST or np.unique(outcome).size < 2:
@@ -58,18 +74,30 @@ def findings(question: CheckQuestion) -> tuple[Finding, ...]:
             continue
         values = columns[name]
         own = coded(values)
-        if name not in read:
-            found += [] if own.distinct < 2 else _unread(question, name, columns, own, outcome, fold)
-            continue
         if own.distinct < 2:
-            (empty if own.missing.all() else constant).append(name)
+            if name in read:
+                (empty if own.missing.all() else constant).append(name)
             continue
         late = _late(question, columns, name)
-        item = late or _leak(question, name, values, own, outcome, fold)
-        item = item or _missing(question, name, own, outcome, fold) or _identifier(question, name, values, own)
-        if item is not None:
-            found.append(item)
-    return (*found, *_empty(empty), *_constant(constant))
+        tells = None if late else telling.told(question.task, values, own, outcome, fold)
+        if tells is not None and tells.value >= TOO_GOOD:
+            (strong if name in read else unread).append(_Strong(name, tells, _is_twin(question, own, outcome)))
+        elif name not in read:
+            found += (
+                [] if late is None else [msgspec.structs.replace(late, grade="note", cure=_out_of_the_table([name]))]
+            )
+        else:
+            item = late or _missing(question, name, own, outcome, fold) or _identifier(question, name, values, own)
+            found += [] if item is None else [item]
+    accused = {item.name for item in (*strong, *unread)} | {item.column for item in found if item.kind in SUSPECT}
+    rest = tuple(name for name in dict.fromkeys((*read, *question.known)) if name in columns and name not in accused)
+    by_others = told_by(columns, rest, outcome, question.task, question.seed) if strong or unread else 0.0
+    leaks = [
+        finding
+        for items, is_read in ((strong, True), (unread, False))
+        for finding in _leaks(question, items, by_others, outcome.size, is_read=is_read)
+    ]
+    return (*leaks, *found, *_empty(question, empty), *_constant(constant))
 
 
 def _rows(question: CheckQuestion) -> tuple[Columns, Floats]:
@@ -83,11 +111,18 @@ def _rows(question: CheckQuestion) -> tuple[Columns, Floats]:
     return (columns, outcome) if step <= 1 else (take(columns, np.arange(0, length(columns), step)), outcome[::step])
 
 
-def _empty(names: list[str]) -> list[Finding]:
+def _empty(question: CheckQuestion, names: list[str]) -> list[Finding]:
     if not names:
         return []
-    told = f"{_listed(names)} {'is' if len(names) == 1 else 'are'} missing in every row."
-    cure = f"Drop {_listed(names)}: nothing is learnt from it, and HistGradientBoosting refuses such a column."
+    verb = "is" if len(names) == 1 else "are"
+    if question.trained_on is not None and question.trained_outcome is not None:
+        told = f"{_listed(names)} {verb} missing in every row that it was trained on."
+        cure = (
+            f"Drop {_listed(names)} and train again: nothing was learnt there, and HistGradientBoosting refuses that."
+        )
+    else:
+        told = f"The model reads {_listed(names)}, which {verb} missing in every row here."
+        cure = "Find out where that was lost. Were it missing in training too, nothing was learnt there: drop it."
     return [Finding(kind="constant", grade="warn", column=names[0], sentence=told, cure=cure)]
 
 
@@ -126,43 +161,61 @@ def _late(question: CheckQuestion, columns: Columns, name: str) -> Finding | Non
     return Finding(kind="future_column", grade="warn", column=name, sentence=told, cure=cure)
 
 
-def _leak(
-    question: CheckQuestion, name: str, values: NDArray[Any], own: Coded, outcome: Floats, fold: Codes
-) -> Finding | None:
-    cells, count = _cells(values, own)
-    found = _told(question.task, cells, count, outcome, fold)
-    if values.dtype != object and question.task != "multiclass":
-        in_order = _in_order if question.task == "regression" else _by_size
-        found = max(found, in_order(values, own, outcome), key=_value)
-    if found.value < TOO_GOOD:
-        return None
-    is_copy = found.value >= COPY and outcome.size >= FEWEST_OF_COPY
-    grade: Grade = "stop" if is_copy else "warn"
-    return Finding(
-        kind="leak",
-        grade=grade,
-        column=name,
-        sentence=(
-            f"{name} alone tells {question.target} almost whole: {found.words}. "
-            + ("It is the outcome in other words." if is_copy else "That is rarely honest.")
-        ),
-        cure=f"Find out when {name} is written down. If after the outcome, drop it and train again.",
-    )
+def _is_twin(question: CheckQuestion, own: Coded, outcome: Floats) -> bool:
+    """Whether levels and classes are one to one."""
+    if question.task == "regression":
+        return False
+    classes, place = np.unique(outcome, return_inverse=True)
+    return own.distinct == classes.size == np.unique(own.codes * classes.size + place).size
 
 
-def _unread(
-    question: CheckQuestion, name: str, columns: Columns, own: Coded, outcome: Floats, fold: Codes
+def _leaks(
+    question: CheckQuestion, strong: list[_Strong], by_others: float, rows: int, *, is_read: bool
 ) -> list[Finding]:
-    """Of a column that the model leaves alone: it misleads the baselines all the same, and whoever trains the next one."""
-    cure = f"Take {name} out of the table, or say that it is known only afterwards: --known-after {name}"
-    late = _late(question, columns, name)
-    if late is not None:
-        return [msgspec.structs.replace(late, grade="note", cure=cure)]
-    told = _leak(question, name, columns[name], own, outcome, fold)
-    if told is None:
-        return []
-    more = "The model does not read it, but a baseline that does looks better than it is."
-    return [msgspec.structs.replace(told, sentence=f"{told.sentence} {more}", cure=cure)]
+    """One finding for each grade among them, the best column first."""
+    by_grade: dict[Grade, list[_Strong]] = {"stop": [], "warn": [], "note": []}
+    for item in sorted(strong, key=lambda one: -one.told.value):
+        by_grade[_grade(item, by_others, rows)].append(item)
+    return [_leak(question, items, grade, by_others, is_read=is_read) for grade, items in by_grade.items() if items]
+
+
+def _grade(item: _Strong, by_others: float, rows: int) -> Grade:
+    value = item.told.value
+    if item.is_twin:
+        return "stop" if rows >= FEWEST_OF_TWIN else "warn"
+    if value >= COPY and rows >= FEWEST_OF_COPY:
+        return "stop" if by_others < TOO_GOOD else "warn"
+    if by_others < NEAR or (by_others < TOO_GOOD and 1 - value < (1 - by_others) / APART):
+        return "warn"
+    return "note"
+
+
+def _leak(question: CheckQuestion, items: list[_Strong], grade: Grade, by_others: float, *, is_read: bool) -> Finding:
+    names = [item.name for item in items]
+    one, words = len(items) == 1, items[0].told.words
+    tells = f"{names[0]} alone tells" if one else f"{_listed(names)} each tell"
+    start = f"{tells} {question.target} almost whole: {words}{'' if one else ' by the first'}"
+    if grade == "note":
+        more = "So do all other columns together: the problem is easy, or more of them know the outcome."
+        return Finding(kind="leak", grade="note", column=names[0], sentence=f"{start}. {more}")
+    others = f"on that scale all other columns together reach {max(0.0, by_others):.2f}"
+    stands = "It is the outcome in other words." if grade == "stop" else "That is rarely honest."
+    if not is_read:
+        stands += " The model does not read it, but a baseline that does looks better than it is."
+        cure = _out_of_the_table(names)
+    else:
+        cure = (
+            f"Find out when {_listed(names)} {'is' if one else 'are'} written down. If after the outcome, drop "
+            f"{'it' if one else 'them'} and train again."
+        )
+    if not one:
+        stands = stands.replace("It is", "They are").replace("read it", "read them")
+    return Finding(kind="leak", grade=grade, column=names[0], sentence=f"{start}; {others}. {stands}", cure=cure)
+
+
+def _out_of_the_table(names: list[str]) -> str:
+    typed = " ".join(f"--known-after {name}" for name in names)
+    return f"Take {_listed(names)} out of the table, or say that it is known only afterwards: {typed}"
 
 
 def _missing(question: CheckQuestion, name: str, own: Coded, outcome: Floats, fold: Codes) -> Finding | None:
@@ -170,7 +223,7 @@ def _missing(question: CheckQuestion, name: str, own: Coded, outcome: Floats, fo
     gone = int(own.missing.sum())
     if min(gone, outcome.size - gone) < FOLDS * 2:
         return None
-    found = _told(question.task, own.missing.astype(np.int64), 2, outcome, fold)
+    found = by_cells(question.task, own.missing.astype(np.int64), 2, outcome, fold)
     if found.value < GIVEN_AWAY:
         return None
     return Finding(
@@ -206,72 +259,3 @@ def _names_the_row(values: NDArray[Any], own: Coded) -> bool:
         return False
     # Whole numbers of which none repeats, and yet close together: so many would have met by chance.
     return bool(np.ptp(numbers) < 20 * there)
-
-
-def _cells(values: NDArray[Any], own: Coded) -> tuple[Codes, int]:
-    """A number's 32 bins of equal counts and one of missing; levels as they are."""
-    if values.dtype == object or own.distinct <= 2 * BINS:
-        return own.codes, own.distinct
-    present = values[~own.missing]
-    edges = np.unique(np.quantile(present, np.arange(1, BINS) / BINS, method="lower"))  # no mean of infinities
-    cells = np.searchsorted(edges, np.where(own.missing, 0.0, values), side="left")
-    cells[own.missing] = edges.size + 1
-    return cells.astype(np.int64), edges.size + 2
-
-
-def _told(task: str, cells: Codes, count: int, outcome: Floats, fold: Codes) -> _Told:
-    """A rule of this column alone, learnt on the other folds: a row is never told by its own outcome."""
-    if task == "multiclass":
-        return _of_classes(cells, count, outcome, fold)
-    said = cross_means(cells, count, outcome, fold, FOLDS, SMOOTHING)
-    if task == "binary":
-        auc = roc_auc(said, outcome)
-        return _Told(auc, f"AUC {auc:.4f}")
-    spread = float(np.square(outcome - outcome.mean()).sum())
-    share = 1 - float(np.square(outcome - said).sum()) / spread
-    return _Told(share, f"{share:.2%} of its variance")
-
-
-def _of_classes(cells: Codes, count: int, outcome: Floats, fold: Codes) -> _Told:
-    labels, place = np.unique(outcome, return_inverse=True)
-    shape = (FOLDS, count, labels.size)
-    if FOLDS * count * labels.size > 50_000_000:  # more levels than could ever be learnt from so few rows
-        return _Told(0.0, "")
-    flat = (fold * count + cells) * labels.size + place
-    seen = np.bincount(flat, minlength=FOLDS * count * labels.size).reshape(shape)
-    elsewhere = seen.sum(axis=0) - seen
-    # A cell that the other folds never saw is answered with their commonest class.
-    said = (elsewhere + 1e-6 * elsewhere.sum(axis=1, keepdims=True)).argmax(axis=2)[fold, cells]
-    right = float((said == place).mean())
-    common = float(np.bincount(place).max()) / place.size
-    return _Told(
-        (right - common) / (1 - common), f"{right:.2%} of the rows, against {common:.0%} of the commonest class"
-    )
-
-
-def _value(told: _Told) -> float:
-    return told.value
-
-
-def _by_size(values: NDArray[Any], own: Coded, outcome: Floats) -> _Told:
-    """The AUC of the number itself, either way round: a bin that holds the line between the classes blurs it."""
-    auc = roc_auc(np.where(own.missing, -np.inf, values), outcome)
-    auc = max(auc, 1 - auc)
-    return _Told(auc, f"AUC {auc:.4f}")
-
-
-def _in_order(values: NDArray[Any], own: Coded, outcome: Floats) -> _Told:
-    """Spearman's rank correlation: a copy under another scale, whatever its tails do to the variance."""
-    there = ~own.missing
-    if there.sum() < OWN_VALUES * there.size or own.distinct < 2 * BINS:
-        return _Told(0.0, "")
-    ranks = (_ranks(values[there]), _ranks(outcome[there]))
-    found = abs(float(np.corrcoef(*ranks)[0, 1]))
-    # Squared, it is the share of the ranks' variance: the same line as for bins.
-    return _Told(found * found, f"rank correlation {found:.4f}")
-
-
-def _ranks(values: Floats) -> Floats:
-    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    found: Floats = (np.cumsum(counts) - (counts - 1) / 2)[place]
-    return found

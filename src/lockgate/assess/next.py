@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from lockgate.assess.question import CheckQuestion
 from lockgate.assess.rivals import Held
 from lockgate.records import Finding, Report, Ruling
 
@@ -11,43 +12,55 @@ MOST = 6
 _KINDS = ("future_column", "leak", "duplicates", "unseen_class", "library", "missing_column", "contract")
 
 
-def steps(report: Report, best: Held, *, knows_training: bool, is_untimed: bool) -> tuple[str, ...]:
+def steps(report: Report, best: Held, question: CheckQuestion) -> tuple[str, ...]:
     """At most six. What makes the figures untrue comes first, then the ruling, then what else was found."""
     serious = [item for item in report.findings if item.grade != "note" and item.cure and item.kind != "baseline"]
     first = [item.cure for item in serious if item.grade == "stop" or item.kind in _UNTRUE]
     later = [item.cure for item in sorted(serious, key=_rank)]
-    known = [] if knows_training else [_UNKNOWN]
+    known = [] if question.trained_on is not None else [_unknown(question)]
     ruling = [_AGAIN] if first else _of_ruling(report, best)
-    found = [*first, *ruling, *known, *later, *_onwards(report, is_untimed=is_untimed)]
+    found = [*first, *ruling, *known, *later, *_onwards(report, question)]
     return tuple(dict.fromkeys(found))[:MOST]
 
 
 _UNTRUE = ("leak", "future_column")
 _AGAIN = "Check again once that is mended: until then neither the figures nor the ruling can be believed."
-_UNKNOWN = "Say what it was trained on; were it these rows, every figure would flatter it: --trained-on TABLE"
 
 
 def _rank(item: Finding) -> int:
     return _KINDS.index(item.kind) if item.kind in _KINDS else len(_KINDS)
 
 
+def _typed(question: CheckQuestion, option: str, value: str) -> str:
+    """The command to type; where nobody typed one, the option by both its names."""
+    if question.command is None:
+        return f"{option} {value}, in Python {option.removeprefix('--').replace('-', '_')}={value}"
+    return f"{question.command} {option} {value}"
+
+
+def _unknown(question: CheckQuestion) -> str:
+    why = "Say what it was trained on; were it these rows, every figure would flatter it"
+    return f"{why}: {_typed(question, '--trained-on', 'TRAINING_ROWS')}"
+
+
 def _of_ruling(report: Report, best: Held) -> list[str]:
     if report.ruling is Ruling.PASS:
         return []
     if report.ruling is Ruling.FAIL:
-        return [
-            f"Do not serve it: {best.name} does as well with less. Serve {best.name} until a model is shown better."
-        ]
-    more = rows_wanted(best.found.estimate, best.found.low, best.found.high, report.tested)
+        how = "does better, with less" if best.verdict.ruling is Ruling.FAIL else "does as well with less"
+        return [f"Do not serve it: {best.name} {how}. Serve {best.name} until a model is shown better."]
+    blocks = best.found.blocks
+    size, unit = (blocks, f"{report.by}s") if blocks else (report.tested, "rows")
+    more = rows_wanted(best.found.estimate, best.found.low, best.found.high, size)
     if more is None:
-        return ["Bring more rows that it never saw: these cannot tell it from the best baseline."]
-    wanted = f"Bring some {more:,} more rows that it never saw: if it stays ahead by as much, they would show it"
-    return [f"{wanted} ({report.tested:,} do not)."]
+        return [f"Bring more {unit} that it never saw: these cannot tell it from the best baseline."]
+    wanted = f"Bring some {more:,} more {unit} that it never saw: if it stays ahead by as much, they would show it"
+    return [f"{wanted} ({size:,} do not)."]
 
 
 def rows_wanted(estimate: float, low: float, high: float, rows: int) -> int | None:
-    """Rows beyond these at which an interval would leave nought out with chance .8, if the difference stays and the
-    interval shrinks with the root of the rows; None where nothing says so. Two figures are kept.
+    """Rows (or blocks) beyond these at which an interval would leave nought out with chance .8, if the difference stays and
+    the interval shrinks with the root of the rows; None where nothing says so. Two figures are kept.
 
     Source: Cohen (1988): the width is 2 x 1.96 standard errors, and the difference has to be 2.8 of them.
     """
@@ -62,16 +75,15 @@ def rows_wanted(estimate: float, low: float, high: float, rows: int) -> int | No
     return max(size, math.ceil(more / size) * size)
 
 
-def _onwards(report: Report, *, is_untimed: bool) -> list[str]:
+def _onwards(report: Report, question: CheckQuestion) -> list[str]:
     found: list[str] = []
-    if is_untimed:
-        found.append(
-            "Name the column that says when a row was asked: rows of a day go together, and tomorrow counts: --time COLUMN"
-        )
+    if question.is_untimed:
+        why = "Name the column that says when a row was asked: rows of a day go together, and tomorrow counts"
+        found.append(f"{why}: {_typed(question, '--time', 'COLUMN')}")
     if report.ruling is Ruling.PASS:
         found.append(
             "Take it into a workspace: lockgate init, then lockgate import MODEL, and it can be served and guarded."
         )
-    else:
+    elif report.ruling is not Ruling.VOID:
         found.append("Train another in a workspace, with the baselines beside it: lockgate init, then lockgate train")
     return found

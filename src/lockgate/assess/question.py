@@ -37,7 +37,9 @@ class CheckQuestion:
     is not among them, `unseen` names those), or values. values: the chance of classes[1], a value, or shape (n, k);
     decisions alone (0 and 1, rows of one 1) are known as such. block: what is independent, None for rows, and `by` in
     words. split: which rows these are, a sentence. trained_on, trained_outcome: the rows it learnt from, where known.
-    costs: of a false alarm and of a miss. findings: what the loader already knows.
+    costs: of a false alarm and of a miss. findings: what the loader already knows. command: the words that ask for this
+    check, to be typed again with more, "lockgate check pipeline.joblib holdout.csv --target late"; None where it was not
+    asked from a shell.
     """
 
     name: str
@@ -67,6 +69,7 @@ class CheckQuestion:
     parity: Parity | None = None
     curve: tuple[CurvePoint, ...] = ()
     findings: tuple[Finding, ...] = ()
+    command: str | None = None
     seed: int = 0
     alpha: float = 0.05
 

@@ -16,6 +16,7 @@ from lockgate.decide.judgement import Judgement
 from lockgate.decide.offline import Estimated, ruled
 from lockgate.errors import SpecError
 from lockgate.metrics import Loss, SummaryMetric
+from lockgate.metrics.figures import between, decimals, named, number
 from lockgate.records import Ruling, Verdict
 from lockgate.stats.multiplicity import holm
 
@@ -73,15 +74,16 @@ def ruling_of(best: Held) -> Ruling:
     return best.verdict.ruling
 
 
-def told(best: Held, question: CheckQuestion, metric: Loss | SummaryMetric) -> str:
-    """The report's first sentence, in plain words."""
+def told(best: Held, question: CheckQuestion, metric: Loss | SummaryMetric, places: int) -> str:
+    """The report's first sentence, in plain words. places: decimals of the metric's values, as its table has them."""
     is_down = _is_down(metric)
-    said = metric.name.replace("_", " ")
-    pair = f"its {said} is {best.own:.4g}, that of {best.name} {best.theirs:.4g}"
+    pair = f"its {named(metric.name)} is {number(best.own, places)}, that of {best.name} {number(best.theirs, places)}"
     sign = 1.0 if is_down else -1.0
-    ends = sorted((sign * best.found.low, sign * best.found.high))
-    interval = f"[{ends[0]:+.4g}, {ends[1]:+.4g}]" if math.isfinite(best.found.low) else "(no interval)"
-    away = f"{sign * best.found.estimate:+.4g} {interval} on {best.found.over}"
+    low, high = sorted((sign * best.found.low, sign * best.found.high))
+    gap = sign * best.found.estimate
+    fine = decimals([(gap, low, high)])
+    interval = between(low, high, fine, "+") if math.isfinite(best.found.low) else "(no interval)"
+    away = f"{number(gap, fine, '+')} {interval} on {best.found.over}"
     ruling = best.verdict.ruling
     if ruling is Ruling.PASS:
         return f"{question.name} beats the best baseline, {best.name}: {pair} ({away})."

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lockgate.assess.estimate import metric_of
 from lockgate.metrics import Loss, SummaryMetric
+from lockgate.metrics.shares import Shares
 from lockgate.records import Score
 from lockgate.stats import bootstrap, pulled
 from lockgate.stats.block_t import interval
@@ -66,6 +67,9 @@ def score(metric: Loss | SummaryMetric, values: Floats, tested: Judged) -> Score
     if metric.name == "accuracy" and tested.block is None:
         low, high = pulled.wilson(round(value * tested.outcome.size), tested.outcome.size, alpha=tested.alpha)
         return _score(metric.name, "up", value, low, high, "Wilson")
+    if metric.shares is not None and tested.block is None:
+        low, high = _of_shares(metric.shares(values, tested.outcome), tested.alpha)
+        return _score(metric.name, "up", value, low, high, "Clopper-Pearson by class")
     found = pulled.interval(
         value, metric.pull(values, tested.outcome), alpha=tested.alpha, scale=metric.scale, block=tested.block
     )
@@ -74,6 +78,18 @@ def score(metric: Loss | SummaryMetric, values: Floats, tested: Judged) -> Score
     if not math.isfinite(found.low):
         return _score(metric.name, metric.direction, value, None, None, "none: the rows do not vary in it")
     return _score(metric.name, metric.direction, value, found.low, found.high, f"{method} {_over(tested)}{on}")
+
+
+def _of_shares(counted: Shares, alpha: float) -> tuple[float, float]:
+    """Each class's share with its exact interval, carried over to the metric, and the interval of their mean.
+
+    Wilson's would be too short near 1: a mean of ten shares of .97 was missed .08 of the time at .05, with these .05.
+    """
+    ends = [
+        pulled.exact_share(hits, int(rows), alpha=alpha) for hits, rows in zip(counted.hits, counted.rows, strict=True)
+    ]
+    low, high = (counted.carried(np.array(side)) for side in zip(*ends, strict=True))
+    return pulled.mean_of_shares(counted.carried(counted.hits / counted.rows), low, high, counted.together)
 
 
 _SCALES = {"logit": "on the logit scale", "log": "on the log scale", "explained": "on the log of the rest"}

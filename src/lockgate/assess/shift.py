@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lockgate.assess.encoded import coded
+from lockgate.assess.encoded import LEVELS, as_numbers
 from lockgate.assess.question import CheckQuestion, Floats
 from lockgate.errors import SpecError
 from lockgate.features.columns import Columns, length, take
@@ -20,7 +20,6 @@ from lockgate.stats import pulled
 MOST_ROWS = 4_000
 FEWEST = 100
 FOLDS = 2
-LEVELS = 30
 APART, FAR_APART = 0.55, 0.7
 WITH_TIME = 0.9
 TELLING = 0.1
@@ -72,7 +71,7 @@ def shift(
     kept = tuple(name for name in names if name not in left_out)
     if not kept:
         return Shift(0.5, 0.5, 0.5, (), left_out)
-    inputs = np.column_stack([_numbers(pooled[name]) for name in kept])
+    inputs = np.column_stack([as_numbers(pooled[name]) for name in kept])
     block = np.floor(pooled[time] / UNITS_S["d"]) if time is not None else None
     said = _cross_fitted(inputs, is_second, block, rng)
     auc = roc_auc(said, is_second)
@@ -138,20 +137,6 @@ def _with_time(pooled: Columns, names: tuple[str, ...], time: str | None) -> tup
         if abs(float(np.corrcoef(ranks, own)[0, 1])) > WITH_TIME:
             found.append(name)
     return tuple(found)
-
-
-def _numbers(values: NDArray[Any]) -> Floats:
-    """Levels as their rank by frequency, the rarest together; missing is NaN."""
-    if values.dtype != object:
-        # scikit-learn takes what is missing, and nothing infinite.
-        return np.clip(values.astype(np.float64), -1e300, 1e300)
-    own = coded(values)
-    counts = np.bincount(own.codes, minlength=own.distinct)
-    rank = np.empty(own.distinct)
-    rank[np.argsort(-counts, kind="stable")] = np.arange(own.distinct)
-    found = np.minimum(rank[own.codes], LEVELS)
-    found[own.missing] = np.nan
-    return found
 
 
 def _cross_fitted(inputs: Floats, is_second: Floats, block: Floats | None, rng: np.random.Generator) -> Floats:

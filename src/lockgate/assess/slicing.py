@@ -14,6 +14,7 @@ from lockgate.assess.slices import parts
 from lockgate.decide.slices import FEWEST_BLOCKS, FEWEST_ROWS, Part, slices
 from lockgate.errors import SpecError, unknown
 from lockgate.metrics import Loss
+from lockgate.metrics.figures import between, decimals, number
 from lockgate.records import Finding, SliceLoss
 from lockgate.records.slice import Slice
 from lockgate.stats.block_t import interval
@@ -23,6 +24,8 @@ MOST_TEXT = 8
 MOST_NUMBERS = 4
 MOST_WEAK = 5
 FEWEST_WEAK = 50
+CALENDAR = frozenset(("year", "quarter", "month", "week", "season", "date", "day"))
+WITH_TIME = 0.9
 
 
 class Sliced(NamedTuple):
@@ -45,21 +48,34 @@ def slices_of(question: CheckQuestion, loss: Loss, best: Floats, block: NDArray[
     return Sliced(against, _weakest(parts(named, own, block), float(own.mean()), question.alpha))
 
 
-def findings(found: Sliced, best: str) -> tuple[Finding, ...]:
+def findings(question: CheckQuestion, found: Sliced, best: str) -> tuple[Finding, ...]:
+    """One for all slices that are shown worse than the best baseline: the worst by name, the others counted."""
     worse = sorted((s for s in found.against if s.state == "worse"), key=lambda s: s.estimate, reverse=True)
-    return tuple(
-        Finding(
-            kind="slice",
-            grade="warn",
-            column=item.column,
-            sentence=(
-                f"Where {item.column} is {item.level} ({item.rows:,} rows) it is worse than {best}: "
-                f"{item.estimate:+.4g} [{item.low:+.4g}, {item.high:+.4g}]."
-            ),
-            cure=f"Look at those rows: how many were there to learn from, and does {item.column} mean the same there?",
-        )
-        for item in worse[:MOST_WEAK]
-    )
+    if not worse:
+        return ()
+    item = worse[0]
+    places = decimals([(item.estimate, item.low, item.high)])
+    away = f"{number(item.estimate, places, '+')} {between(item.low, item.high, places, '+')}"
+    more = f", and so in {len(worse) - 1} more of {len(found.against)} slices" if len(worse) > 1 else ""
+    told = f"Where {item.column} is {item.level} ({item.rows:,} rows) it is worse than {best}: {away}{more}."
+    cure = f"Look at those rows: how many were there to learn from, and does {item.column} mean the same there?"
+    if _is_calendar(question, item.column):
+        cure = "That is a stretch of time: look what changed then, and train on rows that reach into it."
+    return (Finding(kind="slice", grade="warn", column=item.column, sentence=told, cure=cure),)
+
+
+def _is_calendar(question: CheckQuestion, name: str) -> bool:
+    """Whether a column counts time: by its name, or as it runs with the time of the rows."""
+    if name.lower() in CALENDAR:
+        return True
+    values = question.columns.get(name)
+    if question.time is None or values is None or values.dtype == object:
+        return False
+    when = question.columns[question.time]
+    there = np.isfinite(values) & np.isfinite(when)
+    if there.sum() < FEWEST_WEAK or np.ptp(values[there]) == 0 or np.ptp(when[there]) == 0:
+        return False
+    return abs(float(np.corrcoef(values[there], when[there])[0, 1])) > WITH_TIME
 
 
 def _weakest(found: list[Part], mean: float, alpha: float) -> tuple[SliceLoss, ...]:
@@ -159,10 +175,15 @@ def quartiles(values: NDArray[Any]) -> NDArray[Any]:
         return np.full(values.size, "missing")
     low, *edges, high = np.quantile(values[is_there], [0, 0.25, 0.5, 0.75, 1])
     inner = np.unique(edges)
-    ends = [float(low), *inner.tolist(), float(high)]
-    names = np.array([f"{a:.4g} to {b:.4g}" for a, b in pairwise(ends)] + ["missing"])
+    ends = [_end(value) for value in (float(low), *inner.tolist(), float(high))]
+    names = np.array([f"{a} to {b}" for a, b in pairwise(ends)] + ["missing"])
     place = np.searchsorted(inner, np.where(is_there, values, low), side="left")
     return names[np.where(is_there, place, names.size - 1)]
+
+
+def _end(value: float) -> str:
+    """An end of a range: four figures, and large ones as people write them; a year stays a year."""
+    return f"{value:,.0f}" if 10_000 <= abs(value) < 1e12 else f"{value:.4g}"
 
 
 def words(values: NDArray[Any]) -> NDArray[Any]:

@@ -11,6 +11,7 @@ import typer
 from lockgate.cli import show
 from lockgate.cli.options import (
     HERE,
+    Columns,
     DecimalComma,
     Directory,
     Json,
@@ -43,6 +44,7 @@ def check(
     slices: Annotated[list[str] | None, typer.Option("--slice", help="A column to cut by; may be given again.")] = None,
     costs: Annotated[str | None, typer.Option(help="Of a false alarm and of a miss: 1,20.")] = None,
     answers: Annotated[str | None, typer.Option(help="A column with what the model said where it was made.")] = None,
+    columns: Columns = None,
     separator: Separator = None,
     decimal_comma: DecimalComma = False,
     text: Text = None,
@@ -68,6 +70,7 @@ def check(
         slices=tuple(slices) if slices else None,
         costs=_costs(costs),
         answers=answers,
+        columns=_listed(columns),
         separator=separator,
         decimal_comma=decimal_comma,
         text=tuple(text or ()),
@@ -91,6 +94,7 @@ def import_(
     ],
     model: Annotated[str | None, typer.Option(help="Whose task it answers; for a model's file.")] = None,
     name: Annotated[str | None, typer.Option(help="What people call the version.")] = None,
+    columns: Columns = None,
     trust: Trust = False,
     seconds: Seconds = 600.0,
     memory_mb: Memory = 8192,
@@ -100,7 +104,14 @@ def import_(
     """A version from elsewhere: every digest of an archive checked, a foreign file loaded in a child process alone."""
     workspace = opened(directory)
     made = workspace.import_(
-        source, model=model, name=name, trust=trust, seconds=seconds, memory_mb=memory_mb, progress=show.progress()
+        source,
+        model=model,
+        name=name,
+        columns=_listed(columns),
+        trust=trust,
+        seconds=seconds,
+        memory_mb=memory_mb,
+        progress=show.progress(),
     )
     if json:
         show.as_json(made)
@@ -132,6 +143,10 @@ def register(app: typer.Typer) -> None:
     app.command()(check)
     app.command("import")(import_)
     app.command()(export)
+
+
+def _listed(text: str | None) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",")) if text else ()
 
 
 def _costs(text: str | None) -> tuple[float, float] | None:

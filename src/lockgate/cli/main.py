@@ -45,7 +45,7 @@ def init(
     json: Json = False,
 ) -> None:
     """Make a workspace: lockgate.toml and its databases."""
-    from lockgate.workspace.workspace import create
+    from lockgate.workspace.creating import create
 
     text = f'[model.{model}]\ntarget = "{target}"\n# unit = "..."\n# time = "..."\n# train = "module:function"\n'
     text += '# features = "module:function"\n'

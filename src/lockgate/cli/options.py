@@ -21,6 +21,9 @@ DecimalComma = Annotated[bool, typer.Option("--decimal-comma", help="In a CSV fi
 Text = Annotated[
     list[str] | None, typer.Option(help="A CSV column of text that looks like numbers; may be given again.")
 ]
+Columns = Annotated[
+    str | None, typer.Option(help="A,B,...: what the model reads, in its order, where its file names none.")
+]
 Trust = Annotated[
     bool, typer.Option("--trust", help="Also load code that the file names outside known model libraries.")
 ]

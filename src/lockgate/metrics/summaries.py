@@ -9,8 +9,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lockgate.metrics import pulls
+from lockgate.metrics import pulls, shares
 from lockgate.metrics.losses import CLASSES, LOSSES, decided
+from lockgate.metrics.shares import Shares
 
 Floats = NDArray[np.float64]
 Scale = Literal["plain", "logit", "log", "explained"]
@@ -19,7 +20,8 @@ Scale = Literal["plain", "logit", "log", "explained"]
 @dataclass(frozen=True, kw_only=True)
 class SummaryMetric:
     """pull: each row's pull (metrics.pulls), None where the metric has none. scale: where its errors are near to even:
-    "logit" of a share in (0, 1), "log" of a positive number, "explained" of log(1 - value).
+    "logit" of a share in (0, 1), "log" of a positive number, "explained" of log(1 - value). shares: what it is a mean of,
+    where that can be counted (metrics.shares).
     """
 
     name: str
@@ -28,6 +30,7 @@ class SummaryMetric:
     of: Callable[[Floats, Floats], float]
     pull: Callable[[Floats, Floats], Floats] | None = None
     scale: Scale = "plain"
+    shares: Callable[[Floats, Floats], Shares] | None = None
 
 
 def roc_auc(value: Floats, outcome: Floats) -> float:
@@ -217,7 +220,9 @@ SUMMARIES = {
             pull=lambda value, outcome: pulls.of_average_precision(value, outcome >= 0.5),
             scale="logit",
         ),
-        SummaryMetric(name="f1", tasks=_BINARY, direction="up", of=f1, pull=_pull_f1, scale="logit"),
+        SummaryMetric(
+            name="f1", tasks=_BINARY, direction="up", of=f1, pull=_pull_f1, scale="logit", shares=shares.of_f1
+        ),
         SummaryMetric(name="calibration_error", tasks=CLASSES, direction="down", of=calibration_error),
         SummaryMetric(
             name="log_loss", tasks=CLASSES, direction="down", of=_mean_of("log_loss"), pull=_pull_of_loss("log_loss")
@@ -238,8 +243,17 @@ SUMMARIES = {
             of=balanced_accuracy,
             pull=_pull_balanced,
             scale="logit",
+            shares=shares.of_recalls,
         ),
-        SummaryMetric(name="macro_f1", tasks=_MANY, direction="up", of=macro_f1, pull=_pull_macro_f1, scale="logit"),
+        SummaryMetric(
+            name="macro_f1",
+            tasks=_MANY,
+            direction="up",
+            of=macro_f1,
+            pull=_pull_macro_f1,
+            scale="logit",
+            shares=shares.of_macro_f1,
+        ),
         SummaryMetric(name="macro_auc", tasks=_MANY, direction="up", of=macro_auc, pull=_pull_macro_auc, scale="logit"),
         SummaryMetric(
             name="absolute_error",

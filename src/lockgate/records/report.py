@@ -104,7 +104,8 @@ class Finding(Record, frozen=True, kw_only=True):
 
 class Report(Record, frozen=True, kw_only=True):
     """ruling: pass where the model is shown better than `best`, the best baseline; fail where it is not even ahead of it;
-    undecided between. rows: of the table; tested: those the figures rest on; split: which they are, in words.
+    undecided between; void where a finding of grade "stop" says that the figures cannot be trusted. rows: of the table;
+    tested: those the figures rest on; split: which they are, in words.
     by: what was taken as independent (row, day, a column). slice_metric: the loss that slices are read in; slices: the
     model against `best`, weakest: where its own loss is highest. next: what to do, most urgent first.
     """

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from lockgate.records import Contract, Report, Score, Verdict, Version
 from lockgate.report.checked import told
 from lockgate.report.checked.figures import ARROWS, between, decimals, named, number, safe, score_places
-from lockgate.report.words import figure, when
+from lockgate.report.words import when
 
 _SLICES = 10
 _NOBODY = "Fairness between groups, and rows outside the ranges of its training table."
@@ -114,12 +114,13 @@ def _slices(report: Report) -> str:
                 _level(item.column, item.level),
                 f"{item.rows:,}",
                 told.difference_words(item, places),
-                told.STATES[item.state],
+                told.state(item),
             )
             for item in worst
         ]
         heads = ("slice", "rows", f"{named(report.slice_metric)}, minus that of {_told(report.best)}", "")
-        found += [f"{_told(told.slices(report))} The worst:", _grid(heads, rows)]
+        star = told.alone(map(told.state, worst), len(report.slices), "slices")
+        found += [f"{_told(f'{told.slices(report)} {star}'.rstrip())} The worst:", _grid(heads, rows)]
     if report.weakest:
         places = decimals((item.loss, item.low, item.high) for item in report.weakest)
         weak = [
@@ -168,8 +169,7 @@ def _speed(report: Report) -> str:
         heads = ("", "one row, median", "p99", *(f"rows/s by {size}" for size in table.sizes))
         if table.rows:
             found.append(_grid(heads, [(name, median, p99, *rates) for name, median, p99, rates in table.rows]))
-        if made.memory_mb is not None:
-            found.append(f"Loading and answering took {figure(made.memory_mb)} MB of memory.")
+        found.append(told.pace_note(made))
     return _part("Speed", *found, f"Compiled path: {_told(told.compiled(report))}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,12 +32,16 @@ def sample(contract: Contract, columns: Columns, answer: Callable[[Columns], Flo
     """At most 100 rows, evenly spread. columns: the held-out rows; answer: what the version says of rows."""
     rows = np.unique(np.linspace(0, length(columns) - 1, min(ROWS, length(columns))).astype(np.int64))
     some = take(columns, rows)
-    told = answer(some).tolist()
+    told: list[Any] = answer(some).tolist()
     return Sample(
         columns=tuple(column.name for column in contract.asked),
         rows=tuple(row_tuples(some, contract.asked)),
-        answers=tuple(tuple(answer) if isinstance(answer, list) else answer for answer in told),
+        answers=tuple(_plain(answer) for answer in told),
     )
+
+
+def _plain(answer: Any) -> float | tuple[float, ...]:
+    return tuple(answer) if isinstance(answer, list) else answer  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType] # of an array
 
 
 def ask_again(predictor: Predictor, contract: Contract, kept: Sample) -> Agreement:

@@ -24,6 +24,7 @@ from lockgate.errors import SpecError
 from lockgate.runtime.known import is_known, is_plain_formula, is_what_it_says
 
 MAX_SKIP = 1 << 20
+_LOSSES = "sklearn._loss._loss"
 _WRAPPER = ("joblib.numpy_pickle", "NumpyArrayWrapper")
 _Pure: Any = vars(pickle)["_Unpickler"]  # the reader that is written in Python: its steps can be overridden
 
@@ -182,7 +183,7 @@ def _guarded_reader() -> Any:
                 raise refusal(Path(self.filename), [".".join(key)])
             if key == _WRAPPER:
                 return Wrapper
-            found = super().find_class(module, name)
+            found = super().find_class(*key)
             if not is_what_it_says(*key, found):
                 raise refusal(Path(self.filename), [".".join(key)])
             return found
@@ -214,7 +215,12 @@ def refusal(path: Path, names: list[str]) -> SpecError:
 
 
 def _renamed(module: str, name: str, protocol: int) -> tuple[str, str]:
-    """Names of Python 2 as Python 3 finds them."""
+    """Names of Python 2 as Python 3 finds them, and of scikit-learn's losses: Cython wrote their module without its package.
+
+    No module of that short name is ever imported: it might be anybody's.
+    """
+    if module == "_loss" and is_known(_LOSSES, name):
+        return _LOSSES, name
     if protocol < 3:
         if (module, name) in NAME_MAPPING:
             return NAME_MAPPING[module, name]

@@ -23,6 +23,8 @@ from lockgate.stats.glst import Memory
 
 Floats = NDArray[np.float64]
 
+_NOTHING = 1e-12
+
 
 class BlockFit(NamedTuple):
     """Blocks to decide: `fixed + line * ln(1/alpha) + wald * 2 ln(1/alpha) / effect^2 * inflation^power`."""
@@ -85,10 +87,11 @@ def smallest_ratio(
     _check_calls(calls)
     bets = _Race(share, alpha, margin, declared)
     canary = share * failure_rate * bets.on_canary
-    if not calls or not (canary > 0).any():
+    tells = canary > _NOTHING  # where all calls are the canary's no bet tells, but for what rounding leaves
+    if not calls or not tells.any():
         return math.inf
     wanted = bets.needed / calls - (1 - share) * failure_rate * bets.on_champion
-    found = float((wanted / canary).min())
+    found = float((wanted[tells] / canary[tells]).min())
     return found if found * failure_rate <= 1 else math.inf
 
 

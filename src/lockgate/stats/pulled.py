@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtr, stdtrit
+from scipy.special import betaincinv, stdtr, stdtrit
 
 from lockgate.errors import SpecError
 from lockgate.stats.multiplicity import checked_alpha
@@ -92,3 +92,28 @@ def wilson(hits: float, rows: int, *, alpha: float) -> tuple[float, float]:
     centre = (share + z2 / (2 * rows)) / (1 + z2 / rows)
     reach = math.sqrt(z2 * (share * (1 - share) / rows + z2 / (4 * rows * rows))) / (1 + z2 / rows)
     return max(0.0, centre - reach), min(1.0, centre + reach)
+
+
+def exact_share(hits: float, rows: int, *, alpha: float) -> tuple[float, float]:
+    """An interval for a share that misses with chance `alpha` at most, however near to 0 or 1 it is; wider than Wilson's.
+
+    Raises SpecError for no rows. Source: Clopper, Pearson (1934).
+    """
+    if rows < 1 or not 0 <= hits <= rows:
+        raise SpecError(f"{hits:g} of {rows} rows is no share.", cure="Count rows once.")
+    half = checked_alpha(alpha) / 2
+    low = float(betaincinv(hits, rows - hits + 1, half)) if hits > 0 else 0.0
+    high = float(betaincinv(hits + 1, rows - hits, 1 - half)) if hits < rows else 1.0
+    return low, high
+
+
+def mean_of_shares(value: Floats, low: Floats, high: Floats, together: Floats) -> tuple[float, float]:
+    """Interval for the mean of k quantities from their own intervals: each end's distances, added as errors are.
+
+    value, low, high: shape (k,); together: shape (k, k), how the errors lean together, as correlations. Unlike the sum of
+    variances it keeps the unevenness of intervals near 0 and 1. Source: Zou, Donner (2008), MOVER.
+    """
+    below, above = (value - low) / value.size, (high - value) / value.size
+    reach = [math.sqrt(max(0.0, float(side @ together @ side))) for side in (below, above)]
+    mean = float(value.mean())
+    return mean - reach[0], mean + reach[1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import NamedTuple
 
 from lockgate.errors import ContractError
 from lockgate.features.columns import Columns, from_tuples, row_tuples
@@ -21,6 +22,16 @@ from lockgate.train.split import Split
 PARITY_ROWS = 5_000
 
 
+class Terms(NamedTuple):
+    """How a file from elsewhere is looked at. columns: what it reads, in its order, where it names none itself; trust:
+    whether code outside known model libraries may run.
+    """
+
+    columns: tuple[str, ...] = ()
+    trust: bool = False
+    limits: Limits = Limits(seconds=600.0, memory_mb=8192)
+
+
 class Request(Record, frozen=True, kw_only=True):
     """What the child is told. place: the version's folder to be; rows: held-out ones, in the order of `contract.asked`."""
 
@@ -30,6 +41,7 @@ class Request(Record, frozen=True, kw_only=True):
     rows: tuple[tuple[Scalar, ...], ...]
     task: Task
     classes: tuple[str, ...]
+    columns: tuple[str, ...]
     trust: bool
 
 
@@ -55,9 +67,7 @@ def look(
     contract: Contract,
     rows: Split,
     task: Task,
-    *,
-    trust: bool,
-    limits: Limits,
+    terms: Terms,
     progress: Progress,
 ) -> Described:
     """The model's own file copied to `place`, compiled where it agrees, and what it says of itself.
@@ -73,11 +83,18 @@ def look(
         rows=tuple(row_tuples(some, contract.asked)),
         task=task,
         classes=rows.classes,
-        trust=trust,
+        columns=terms.columns,
+        trust=terms.trust,
     )
     return decode(
         Described,
-        run("lockgate.train.adopt:in_child", encode(request), limits, progress=progress, what="Looking at the model"),
+        run(
+            "lockgate.train.adopt:in_child",
+            encode(request),
+            terms.limits,
+            progress=progress,
+            what="Looking at the model",
+        ),
     )
 
 
@@ -97,7 +114,7 @@ def in_child(body: bytes) -> bytes:
     if not request.trust:
         refuse(scan(Path(request.file)))
     loaded = load(Path(request.file), trust=request.trust)
-    inputs = inputs_of(loaded, contract)
+    inputs = inputs_of(loaded, contract, request.columns)
     columns: Columns = from_tuples(contract.asked, request.rows)
     given = {column.name: columns[column.name] for column in inputs}
     classes = _classes(canonical(loaded.classes, _target(contract)), request)

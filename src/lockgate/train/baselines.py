@@ -13,6 +13,7 @@ from lockgate.errors import SpecError, unknown
 from lockgate.features.columns import Columns, take
 from lockgate.features.outcome import one_hot
 from lockgate.features.pipeline import Floats, LevelsStep, Matrix, NumericStep, Pipeline, levels, numeric, observed
+from lockgate.metrics.figures import rounded
 from lockgate.records import Contract
 from lockgate.records.duration import UNITS_S
 from lockgate.records.spec import Task
@@ -23,7 +24,7 @@ from lockgate.runtime.predictor import Engine
 from lockgate.train.cells import SMOOTHINGS, Cells, codes_of, edges_of
 
 if TYPE_CHECKING:
-    from sklearn.pipeline import Pipeline as SklearnPipeline
+    pass
 
 MANY_LEVELS = 1000
 LAST_PART = 20
@@ -91,7 +92,7 @@ def fit_constant(rows: Rows, pipeline: Pipeline) -> Baseline:
         is_median = rows.loss == "absolute_error"
         value = float(np.median(rows.y) if is_median else rows.y.mean())
         name = "median" if is_median else "mean"
-        file, what = ConstantFile(value=value), f"the {name} of the training rows, {value:.4g}, to everything"
+        file, what = ConstantFile(value=value), f"the {name} of the training rows, {rounded(value)}, to everything"
     elif rows.task == "binary":
         name, value = "majority", float(rows.y.mean())
         file, what = ConstantFile(value=value), f"the share of {rows.classes[1]} among the training rows, {value:.3f}"
@@ -159,7 +160,8 @@ def fit_linear(rows: Rows, pipeline: Pipeline, most_rows: int | None = None) -> 
     place = np.arange(len(rows.y))[-most_rows:] if most_rows else np.arange(len(rows.y))
     matrix = rows.matrix(pipeline)[place]
     last: Any = Ridge() if rows.task == "regression" else LogisticRegression(max_iter=300)
-    fitted = _prepared(matrix, pipeline.names, rows.text, last).fit(matrix, rows.y[place])
+    fitted: Any = _prepared(matrix, pipeline.names, rows.text, last)
+    fitted.fit(matrix, rows.y[place])
     name = "ridge" if rows.task == "regression" else "logistic"
     what = f"{name} regression on {len(pipeline.names)} columns, levels one-hot, missing numbers by their median"
     return Baseline(
@@ -171,7 +173,7 @@ def fit_linear(rows: Rows, pipeline: Pipeline, most_rows: int | None = None) -> 
     )
 
 
-def _prepared(matrix: Matrix, names: tuple[str, ...], text: frozenset[str], last: Any) -> SklearnPipeline:
+def _prepared(matrix: Matrix, names: tuple[str, ...], text: frozenset[str], last: Any) -> Any:
     from sklearn import compose, pipeline
     from sklearn.impute import SimpleImputer
     from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -185,8 +187,7 @@ def _prepared(matrix: Matrix, names: tuple[str, ...], text: frozenset[str], last
     # No missing indicator and no limit on categories: neither converts to ONNX, and a baseline is always kept loaded.
     scaled = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
     hot = make_pipeline(SimpleImputer(strategy="constant", fill_value=-1.0), OneHotEncoder(handle_unknown="ignore"))
-    made: SklearnPipeline = make_pipeline(make_column_transformer((scaled, numbers), (hot, one_of)), last)
-    return made
+    return make_pipeline(make_column_transformer((scaled, numbers), (hot, one_of)), last)
 
 
 def _groups(rows: Rows) -> Iterable[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,8 @@ def rounds(model: Any) -> dict[str, list[tuple[int, float]]]:
     Known: `evals_result_` and `evals_result()` (LightGBM, XGBoost, CatBoost), `loss_curve_` (scikit-learn's networks),
     `train_score_`, `validation_score_` (its boosted trees). In a scikit-learn Pipeline the last step is asked.
     """
-    steps = getattr(model, "steps", None)
-    asked = steps[-1][1] if isinstance(steps, list) and steps else model
+    steps: Any = getattr(model, "steps", None)
+    asked: Any = steps[-1][1] if type(steps) is list and steps else model  # pyright: ignore[reportUnknownVariableType] # untyped
     found: dict[str, list[tuple[int, float]]] = {}
     for part, measures in _evaluated(asked).items():
         for name, measured in measures.items():
@@ -29,7 +29,7 @@ def rounds(model: Any) -> dict[str, list[tuple[int, float]]]:
     return found
 
 
-def _evaluated(model: Any) -> Mapping[str, Mapping[str, Sequence[float]]]:
+def _evaluated(model: Any) -> Mapping[str, Mapping[str, Any]]:
     held: Any = getattr(model, "evals_result_", None)
     if held is None:
         ask = getattr(model, "get_evals_result", None) or getattr(model, "evals_result", None)

@@ -17,6 +17,7 @@ from lockgate.runtime.scan import refuse, scan
 from lockgate.store import archive as archives
 from lockgate.store.mlflow_models import own_version
 from lockgate.store.mlflow_place import MlflowPlace
+from lockgate.train.adopt import Terms
 from lockgate.workspace import making, mirror
 from lockgate.workspace.checking import local, own_file
 
@@ -56,18 +57,14 @@ def bring(
     *,
     model: str | None,
     name: str | None,
-    trust: bool,
-    seconds: float,
-    memory_mb: int,
+    terms: Terms,
     progress: Progress,
 ) -> Version:
     """An archive, a model's file or a URI as a registered version."""
     if archives.is_archive(Path(source)):
         progress("checking every digest")
-        return _unpacked(workspace, Path(source), trust=trust)
-    return _adopted(
-        workspace, source, model, name=name, trust=trust, seconds=seconds, memory_mb=memory_mb, progress=progress
-    )
+        return _unpacked(workspace, Path(source), trust=terms.trust)
+    return _adopted(workspace, source, model, name=name, terms=terms, progress=progress)
 
 
 def _unpacked(workspace: Workspace, file: Path, *, trust: bool) -> Version:
@@ -130,20 +127,16 @@ def _adopted(
     model: str | None,
     *,
     name: str | None,
-    trust: bool,
-    seconds: float,
-    memory_mb: int,
+    terms: Terms,
     progress: Progress,
 ) -> Version:
-    from lockgate.runtime.bounded_child import Limits
-
     wiring = workspace.wiring
     with tempfile.TemporaryDirectory(prefix="lockgate-import-") as room:
         found = _fetched(workspace, source, Path(room) / "model")
         sealed = own_version(found) if (found / "MLmodel").is_file() else None
         if sealed is not None:
             progress("checking every digest")
-            return _sealed(workspace, sealed, Path(room), trust=trust)
+            return _sealed(workspace, sealed, Path(room), trust=terms.trust)
         if model is None:
             model = _only_model(workspace, source)
         spec = workspace.model(model)
@@ -156,8 +149,7 @@ def _adopted(
             features=None,
             name=name or _name(source),
         )
-        limits = Limits(seconds=seconds, memory_mb=memory_mb)
-        return making.adopted(wiring, asked, own_file(found), trust=trust, limits=limits, progress=progress)
+        return making.adopted(wiring, asked, own_file(found), terms, progress)
 
 
 def _only_model(workspace: Workspace, source: str) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 import time as clock
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
 
@@ -35,6 +36,8 @@ class Asked(Record, frozen=True, kw_only=True):
     slices: tuple[str, ...] | None = None
     costs: tuple[float, float] | None = None
     answers: str | None = None
+    columns: tuple[str, ...] = ()
+    command: str | None = None
     seed: int = 0
     alpha: float = 0.05
 
@@ -73,6 +76,7 @@ def check(
     slices: Sequence[str] | None = None,
     costs: tuple[float, float] | None = None,
     answers: str | None = None,
+    columns: Sequence[str] = (),
     separator: str | None = None,
     decimal_comma: bool = False,
     text: Sequence[str] = (),
@@ -89,7 +93,8 @@ def check(
     the model has not seen. target: the outcome's column. time: when a row was asked; found where one column alone holds
     times. unit: rows of one unit go together. trained_on: the rows the model was trained on, to look for the same rows on
     both sides. known_after: columns learnt only after the question. costs: of a false alarm and of a miss. answers: a
-    column of what the model said where it was made, to see whether it still says so here. separator, decimal_comma, text: of
+    column of what the model said where it was made, to see whether it still says so here. columns: what the model reads, in
+    its order, where its file names none. separator, decimal_comma, text: of
     a CSV file: what stands between values, that 1,5 is one and a half, columns that are text although they look like
     numbers. trust: load a pickle that names more than known model libraries.
     A file is loaded in a child process that may take `seconds` and `memory_mb`, never in this one.
@@ -109,6 +114,7 @@ def check(
         slices=None if slices is None else tuple(slices),
         costs=costs,
         answers=answers,
+        columns=tuple(columns),
         seed=seed,
     )
     reading = Reading(separator=separator, decimal_comma=decimal_comma, text=tuple(text))
@@ -143,7 +149,7 @@ def _of_file(
         place, notes = _laid_out(table, room / "table.parquet")
         before = None if trained_on is None else _laid_out(trained_on, room / "trained_on.parquet")[0]
         told = FileCheck(
-            asked=asked,
+            asked=msgspec.structs.replace(asked, command=_command(asked, model, table, reading, trust=trust)),
             model=str(own_file(local(model, room / "model"))),
             table=str(place),
             trained_on=None if before is None else str(before),
@@ -154,6 +160,24 @@ def _of_file(
         entry = "lockgate.workspace.assessing:in_child"
         body = run(entry, msgspec.json.encode(told), limits, progress=progress, what="The check")
         return decode(Report, body)
+
+
+def _command(asked: Asked, model: str, table: Any, reading: Reading, *, trust: bool) -> str | None:
+    """The words that ask for this check in a shell, to be typed again with more; None for a table in memory."""
+    if not isinstance(table, str | Path):
+        return None
+    words = ["lockgate", "check", model, str(table), "--target", asked.target]
+    for option in ("time", "unit", "task", "metric", "answers"):
+        given = getattr(asked, option)
+        words += [] if given is None else [f"--{option}", given]
+    words += [word for name in asked.known_after for word in ("--known-after", name)]
+    words += [word for name in asked.slices or () for word in ("--slice", name)]
+    words += [] if asked.costs is None else ["--costs", f"{asked.costs[0]:g},{asked.costs[1]:g}"]
+    words += [] if reading.separator is None else ["--separator", reading.separator]
+    words += ["--decimal-comma"] * reading.decimal_comma
+    words += [word for name in reading.text for word in ("--text", name)]
+    words += ["--trust"] * trust
+    return shlex.join(words)
 
 
 def local(model: str, into: Path, *, tracking_uri: str | None = None, registry_uri: str | None = None) -> Path:
@@ -205,7 +229,7 @@ def _polars(table: Any) -> pl.DataFrame:
     import polars as pl
 
     if isinstance(table, pl.LazyFrame | pl.DataFrame):
-        return table.lazy().collect()
+        return cast("pl.DataFrame", cast("Any", table).lazy().collect())
     try:
         return pl.from_pandas(table) if hasattr(table, "iloc") else pl.DataFrame(table)
     except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
@@ -216,4 +240,7 @@ def _polars(table: Any) -> pl.DataFrame:
 
 
 def _name(model: Any) -> str:
-    return str(model) if isinstance(model, str | Path) else type(model).__name__
+    """What the report calls it: a file by its own name, wherever it lies."""
+    if not isinstance(model, str | Path):
+        return type(model).__name__
+    return Path(model).name if Path(model).exists() else str(model)

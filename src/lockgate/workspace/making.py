@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -29,9 +29,6 @@ from lockgate.train.question import Outside, Question
 from lockgate.train.run import Training, best
 from lockgate.train.split import Split, split
 from lockgate.workspace.wire import Wiring
-
-if TYPE_CHECKING:
-    from lockgate.runtime.bounded_child import Limits
 
 Progress = Callable[[str], None]
 ADOPTED = "imported from "
@@ -123,18 +120,14 @@ def adopted(
     wiring: Wiring,
     asked: Question,
     file: Path,
-    *,
-    trust: bool,
-    limits: Limits,
+    terms: adopt.Terms,
     progress: Progress,
 ) -> Version:
     """A model fitted elsewhere as a version, after the baselines on the same rows; its own file runs in a child alone."""
     rows = split(asked.table, asked.contract, asked.spec)
     room = Path(tempfile.mkdtemp(prefix="lockgate-adopt-"))
     try:
-        found = adopt.look(
-            file, room, asked.contract, rows, asked.spec.task, trust=trust, limits=limits, progress=progress
-        )
+        found = adopt.look(file, room, asked.contract, rows, asked.spec.task, terms, progress)
         training = Training(asked, _outside(wiring), progress, classes=found.classes)
         made = training.baselines()
 
@@ -142,12 +135,12 @@ def adopted(
             shutil.copytree(room, place, dirs_exist_ok=True)
             return Saved(
                 format=found.format,
-                engine=_foreign(place, found, trust=trust),
+                engine=_foreign(place, found, trust=terms.trust),
                 parity=found.parity,
                 benchmark=found.benchmark,
                 library=found.library,
                 is_foreign=True,
-                is_trusted=trust,
+                is_trusted=terms.trust,
                 parameters=found.parameters,
             )
 

@@ -14,7 +14,9 @@ from lockgate.records.duration import UNITS_S
 
 FIRST_PART = 0.6
 """Of a table with a time column, the baselines learn on this part, and everybody is judged on what came after."""
-FEW_ROWS, FOLDS, FOLDS_OF_FEW = 5_000, 2, 5
+FOLDS = ((2_000, 10), (10_000, 5))
+"""Up to so many rows, so many folds; half and half beyond: what few rows a baseline learns from, it must not lose."""
+MANY_FOLDS = 2
 FEWEST_DAYS = 5
 Places = NDArray[np.int64]
 
@@ -52,10 +54,13 @@ def parts(columns: Columns, contract: Contract, outcome: Floats, *, is_learnt_el
         if late.size and early.size:
             words = f"the last {late.size / n:.0%} of the rows by {contract.time}; baselines learnt on those before"
             return Parts([(early, late)], words, by, block)
-    folds = FOLDS_OF_FEW if n <= FEW_ROWS else FOLDS
+    folds = next((count for most, count in FOLDS if n <= most), MANY_FOLDS)
     fold = _fold_of(columns, contract, outcome, folds, np.random.default_rng(seed))
     pairs = [(np.flatnonzero(fold != k), np.flatnonzero(fold == k)) for k in range(folds)]
-    words = f"all rows; baselines learnt on {folds - 1} of {folds} parts and answered the other"
+    learnt = n - n // folds
+    words = (
+        f"all rows; baselines learnt on some {learnt:,} of them, {folds - 1} of {folds} parts, and answered the other"
+    )
     return Parts(pairs, words, by, block)
 
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import getpass
 import os
-import shutil
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
 from lockgate.assess.gate import GateQuestion, gate
-from lockgate.errors import Conflict, ContractError, NotFound, SpecError, StoreError, unknown
+from lockgate.errors import ContractError, NotFound, SpecError, unknown
 from lockgate.features.contract import Checked, check, infer, to_columns
 from lockgate.features.schema import refuse_other_schema, storable
 from lockgate.records import (
@@ -41,8 +40,10 @@ from lockgate.release.start import begin, check_gates
 from lockgate.report import now
 from lockgate.report import why as reasons
 from lockgate.report.card import card
+from lockgate.runtime.bounded_child import Limits
 from lockgate.serve.batch import from_columns
 from lockgate.serve.outcomes import outcome
+from lockgate.train.adopt import Terms
 from lockgate.workspace import adopting, budget, config, making, planning
 from lockgate.workspace import mirror as mirrors
 from lockgate.workspace.again import Again, again
@@ -172,6 +173,7 @@ class Workspace:
         *,
         model: str | None = None,
         name: str | None = None,
+        columns: Sequence[str] = (),
         trust: bool = False,
         seconds: float = 600.0,
         memory_mb: int = 8192,
@@ -179,19 +181,12 @@ class Workspace:
     ) -> Version:
         """A version from elsewhere: an archive that `export` wrote, a model's file, or an MLflow URI.
 
-        model: whose task it answers, for a model's file; its table must be here already. trust: load a pickle that names
+        model: whose task it answers, for a model's file; its table must be here already. columns: what the model reads, in
+        its order, where its file names none. trust: load a pickle that names
         more than known model libraries. Nothing is kept unless all of it is.
         """
-        return adopting.bring(
-            self,
-            str(source),
-            model=model,
-            name=name,
-            trust=trust,
-            seconds=seconds,
-            memory_mb=memory_mb,
-            progress=progress,
-        )
+        terms = Terms(columns=tuple(columns), trust=trust, limits=Limits(seconds=seconds, memory_mb=memory_mb))
+        return adopting.bring(self, str(source), model=model, name=name, terms=terms, progress=progress)
 
     def export(self, version: Version | str, file: str | Path) -> Path:
         """One archive with the version, the baselines behind it, and their evidence; `import_` reads it elsewhere."""
@@ -412,35 +407,6 @@ class Workspace:
             deadline_ms=spec.deadline_ms,
             task=spec.task,
         )
-
-
-def create(directory: Path, text: str, progress: Progress = lambda _: None) -> Path:
-    """A new workspace in `directory`: lockgate.toml and the databases, MLflow's among them.
-
-    Raises Conflict where there is one already; ConfigError before anything is written where the text is wrong.
-    """
-    from lockgate.store.mlflow_runs import prepare
-
-    file = directory / config.FILE
-    if file.exists():
-        raise Conflict(f"There is a workspace in {directory} already.", cure="Open it: lockgate status")
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-        spec = config.read(file)
-        progress("the run tracker's database (the first time on a machine this takes half a minute)")
-        wiring = wire(directory.resolve(), spec, time.time)
-        if spec.mlflow.uri is None:
-            prepare(wiring.home / "mlflow.db")
-    except BaseException as error:
-        file.unlink(missing_ok=True)
-        shutil.rmtree(directory / WorkspaceSpec().directory, ignore_errors=True)
-        if isinstance(error, OSError):
-            raise StoreError(
-                f"No workspace can be made in {directory}: {error}.", cure="Free some room there."
-            ) from error
-        raise
-    return file
 
 
 def _put_on_path(project: Path) -> None:

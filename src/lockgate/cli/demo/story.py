@@ -12,7 +12,8 @@ from lockgate.cli.demo.beats_late import Late
 from lockgate.cli.demo.cast import Cast
 from lockgate.cli.demo.stage import Stage
 from lockgate.errors import Conflict
-from lockgate.workspace.workspace import Workspace, create
+from lockgate.workspace.creating import create
+from lockgate.workspace.workspace import Workspace
 
 PROJECT = Path(__file__).parent / "project"
 

@@ -9,7 +9,6 @@ from lockgate.records import Finding, Report
 from lockgate.report.checked import picture, told
 from lockgate.report.checked.figures import ARROWS, between, decimals, named, number, safe, score_places
 from lockgate.report.drawing import BLUE, DARK, INK, ORANGE, PAPER, SOFT
-from lockgate.report.words import figure
 
 _NOTES, _SLICES = 10, 6
 
@@ -145,6 +144,9 @@ def _pictures(report: Report) -> str:
     drawn = picture.intervals(report)
     metric = named(report.proposal.metric)
     title = escape(f"{metric[:1].upper()}{metric[1:]}: model minus baseline")
+    differences = told.apart(report)
+    star = told.alone((item.said for item in differences), len(differences), "baselines")
+    drawn += f'<p class="soft">{escape(star)}</p>' if star else ""
     left = (f"<h3>{title}</h3>{drawn}" if drawn else "") + _curve(report)
     said = told.calibration(report)
     right = f"<h3>Calibration</h3>{picture.calibration(report)}<p>{escape(said)}</p>" if said else ""
@@ -164,14 +166,15 @@ def _slices(report: Report) -> str:
                     escape(f"{item.column} = {item.level}"),
                     f"{item.rows:,}",
                     told.difference_words(item, places),
-                    told.STATES[item.state],
+                    told.state(item),
                 ]
             )
             for item in worst
         ]
         heads = ["", "rows", f"{named(report.slice_metric)}, difference", ""]
         found += f"<h3>Slices: the model minus {escape(report.best)}, worst first</h3>{_grid(heads, rows)}"
-        found += f'<p class="soft">{escape(told.slices(report))}</p>'
+        star = told.alone(map(told.state, worst), len(report.slices), "slices")
+        found += f'<p class="soft">{escape(f"{told.slices(report)} {star}".rstrip())}</p>'
     if report.weakest:
         places = decimals((item.loss, item.low, item.high) for item in report.weakest)
         rows = [
@@ -205,9 +208,8 @@ def _speed(report: Report) -> str:
     found = told.speed(made)
     heads = ["", "one row, median", "p99", *(f"rows/s by {size}" for size in found.sizes)]
     rows = [_row([name, median, p99, *rates]) for name, median, p99, rates in found.rows]
-    memory = "" if made.memory_mb is None else f" Loading and answering took {figure(made.memory_mb)} MB of memory."
     grid = _grid(heads, rows) if rows else ""
-    return f'<h3>Speed</h3>{grid}<p class="soft">Rows per second of one CPU.{escape(memory)}</p>'
+    return f'<h3>Speed</h3>{grid}<p class="soft">{escape(told.pace_note(made))}</p>'
 
 
 def _facts(report: Report) -> str:

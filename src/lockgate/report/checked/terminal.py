@@ -11,12 +11,12 @@ from lockgate.records import Report, SliceLoss
 from lockgate.records.slice import Slice
 from lockgate.report.checked import told
 from lockgate.report.checked.figures import ARROWS, between, decimals, named, number, safe, score_places
-from lockgate.report.words import figure, sparkline
+from lockgate.report.words import sparkline
 
 NARROWEST = 60
 _NOTES, _SLICES, _STEPS = 3, 4, 6
 _LABEL = 11
-_MOST_NAME = 24
+_MOST_NAME, _LEAST_NAME = 24, 12
 _GAP = "  "
 
 
@@ -48,7 +48,7 @@ def text(report: Report, width: int = 100) -> tuple[str, ...]:
 
 def _verdict(report: Report, width: int) -> list[str]:
     beware = told.beware(report)
-    said = _hung(f"{report.ruling.upper():<6}", report.sentence, width)
+    said = _hung(f"{report.ruling.upper():<5} ", report.sentence, width)
     return [*said, *_hung("", beware, width, 6)] if beware else said
 
 
@@ -125,16 +125,10 @@ def _apart(report: Report, width: int) -> list[str]:
     is_down = told.direction(report) == "down"
     sides = ("better", "worse") if is_down else ("worse", "better")
     head = f"{named(report.proposal.metric)}, model minus baseline (left of │ {sides[0]}, right {sides[1]})"
-    lines = _hung("", head, width)
-    if bars < 12:
-        return [*lines, *(f"  {_padded(name, first)}  {tail}" for name, tail in zip(names, tails, strict=True))]
-    return [
-        *lines,
-        *(
-            f"  {_padded(name, first)}  {_lying(item, low, high, bars)}  {tail}"
-            for name, item, tail in zip(names, differences, tails, strict=True)
-        ),
-    ]
+    drawn = [f"{_lying(item, low, high, bars)}  " if bars >= 12 else "" for item in differences]
+    rows = (f"  {_padded(name, first)}  {bar}{tail}" for name, bar, tail in zip(names, drawn, tails, strict=True))
+    star = told.alone((item.said for item in differences), len(differences), "baselines")
+    return [*_hung("", head, width), *rows, *(_hung("  ", star, width) if star else [])]
 
 
 def _lying(item: told.Apart, low: float, high: float, width: int) -> str:
@@ -187,10 +181,11 @@ def _slices(report: Report, width: int) -> list[str]:
     worst = told.worst(report)[:_SLICES]
     if worst:
         places = decimals((item.estimate, item.low, item.high) for item in worst)
-        said = [f"{told.difference_words(item, places)} {told.STATES[item.state]}" for item in worst]
+        said = [f"{told.difference_words(item, places)} {told.state(item)}" for item in worst]
         lines += _hung("", f"slices: {metric} minus that of {report.best}, worst first", width)
         lines += _levels(worst, said, width)
-        lines += _hung("  ", told.slices(report), width)
+        star = told.alone(map(told.state, worst), len(report.slices), "slices")
+        lines += _hung("  ", f"{told.slices(report)} {star}".rstrip(), width)
     weak = report.weakest[:_SLICES]
     if weak:
         places = decimals((item.loss, item.low, item.high) for item in weak)
@@ -201,13 +196,14 @@ def _slices(report: Report, width: int) -> list[str]:
 
 
 def _levels(items: Sequence[Slice | SliceLoss], said: Sequence[str], width: int) -> list[str]:
-    names = [_cut(f"{item.column} = {item.level}", width // 2 - 6) for item in items]
-    first = max(map(_cells, names))
     most = max(len(f"{item.rows:,}") for item in items)
-    return [
-        f"  {_padded(name, first)}  {item.rows:>{most},} rows  {told_}"
-        for name, item, told_ in zip(names, items, said, strict=True)
-    ]
+    counts = [f"{item.rows:>{most},} rows  " for item in items]
+    room = width - 4 - max(map(len, said))
+    if room - len(counts[0]) < _LEAST_NAME:
+        counts = [""] * len(items)  # where there is no room for both, the level is wanted more than its size
+    names = [_cut(f"{item.column} = {item.level}", min(width // 2 - 6, room - len(counts[0]))) for item in items]
+    first = max(map(_cells, names))
+    return [f"  {_padded(name, first)}  {count}{told_}" for name, count, told_ in zip(names, counts, said, strict=True)]
 
 
 def _curve(report: Report, width: int) -> list[str]:
@@ -236,8 +232,7 @@ def _speed(report: Report, width: int) -> list[str]:
     lines += [
         _pace_row(f"  {name}", median, p99, [rates[place] for place in kept]) for name, median, p99, rates in found.rows
     ]
-    memory = "" if made.memory_mb is None else f" Loading and answering took {figure(made.memory_mb)} MB of memory."
-    return [*lines, *_hung("  ", f"Rows per second of one CPU.{memory}", width)]
+    return [*lines, *_hung("  ", told.pace_note(made), width)]
 
 
 def _pace_row(label: str, median: str, p99: str, rates: Sequence[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from lockgate.records import Benchmark, Bin, Finding, Report, Ruling, Score
@@ -12,8 +12,17 @@ from lockgate.report.words import figure
 
 MORE = "(--json has all)"
 NOT_TOLD = "not told apart"
+# An interval that leaves 0 out, and yet nothing is told: it would be, were it the only one.
+ALONE = f"{NOT_TOLD} *"
 STATES = {"worse": "worse", "not worse": "not worse", "not told": NOT_TOLD}
 ENGINES = {"native": "native", "onnx": "compiled"}
+OWN_NAMES = {
+    "catboost": "CatBoost",
+    "lightgbm": "LightGBM",
+    "onnx": "ONNX",
+    "torchscript": "TorchScript",
+    "xgboost": "XGBoost",
+}
 _MOST_SIZES = 5
 _STILL = 0.03
 
@@ -94,7 +103,7 @@ def apart(report: Report) -> list[Apart]:
         seen = rival.verdict.evidence
         if seen.estimate is not None and seen.low is not None and seen.high is not None:
             low, high = sorted((sign * seen.low, sign * seen.high))
-            said = words.get(rival.verdict.ruling, NOT_TOLD)
+            said = words.get(rival.verdict.ruling) or (ALONE if low > 0 or high < 0 else NOT_TOLD)
             found.append(Apart(rival.name, sign * seen.estimate, low, high, said))
     return found
 
@@ -117,9 +126,22 @@ def difference_places(differences: Sequence[Apart]) -> int:
     return decimals((item.estimate, item.low, item.high) for item in differences[:1])
 
 
+def state(item: Slice) -> str:
+    return ALONE if item.state == "not told" and (item.low > 0 or item.high < 0) else STATES[item.state]
+
+
+def alone(said: Iterable[str], count: int, what: str) -> str:
+    """What the star means, where one stands; empty where none does."""
+    if ALONE not in said:
+        return ""
+    return f"* would count if it were the only one; among {count:,} {what} looked at together it does not."
+
+
 def beware(report: Report) -> str:
     """What stands beside the verdict where its figures cannot be trusted."""
     stops = sum(item.grade == "stop" for item in report.findings)
+    if report.ruling is Ruling.VOID:
+        return ""  # its sentence says so
     return "" if not stops else "Do not trust these figures yet: something that has to be mended first stands below."
 
 
@@ -201,6 +223,13 @@ def speed(made: Benchmark) -> Speed:
     return Speed(tuple(f"{item.rows:,}" for item in pace), tuple(rows))
 
 
+def pace_note(made: Benchmark) -> str:
+    """What the figures of speed are, and the memory, where it is worth a word."""
+    known = made.memory_mb is not None and made.memory_mb >= 1
+    memory = f" Answering took {rounded(made.memory_mb or 0.0)} MB more memory." if known else ""
+    return f"Rows per second of one CPU.{memory}"
+
+
 def compiled(report: Report) -> str:
     """Whether the compiled path may serve, and from which batch size the native model does."""
     if report.parity is None:
@@ -221,7 +250,7 @@ def contract(report: Report) -> str:
     ]
     extra = f"; {', '.join(roles)}" if roles else ""
     kind = "column" if len(asked) == 1 else "columns"
-    return f"{len(asked):,} {kind} to predict {report.target} from{extra}; `lockgate inspect TABLE` shows it."
+    return f"{len(asked):,} {kind} known when {report.target} is asked for{extra}; `lockgate inspect TABLE` shows it."
 
 
 def rows(report: Report) -> str:
@@ -232,10 +261,17 @@ def rows(report: Report) -> str:
 def model(report: Report) -> str:
     """Whose file it is, and the task."""
     made = report.library
-    library = "" if made is None else f" of {made.name} {made.version or '(version not known)'}"
+    if made is None:
+        library = ""
+    elif made.version is None:
+        library = (
+            " (its file does not say by which version)" if made.name == report.format else f", written by {made.name}"
+        )
+    else:
+        library = f" {made.version}" if made.name == report.format else f", written by {made.name} {made.version}"
     names = ", ".join(report.classes[:6]) + (f" and {len(report.classes) - 6} more" if len(report.classes) > 6 else "")
     task = f"{report.task}, {report.target}" + (f": {names}" if names else "")
-    return f"{report.format}{library}; {task}."
+    return f"{OWN_NAMES.get(report.format, report.format)}{library}; {task}."
 
 
 def metric(report: Report) -> str:

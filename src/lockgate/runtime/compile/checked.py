@@ -25,6 +25,7 @@ from lockgate.runtime.predictor import Engine, Inputs
 PARITY = "parity.json"
 TRIED = TOLERANCE / 2  # rows are tried at half of what is promised, so that those never tried stay within it
 CLOSE = TRIED / 5
+ONNX_ALREADY = "It is an ONNX model: what is served is the file itself."
 
 
 def compile_checked(
@@ -68,6 +69,8 @@ def decided(
             raise Refused("The native model itself answers none of the held-out rows.")
         layout = _layout(held_out, inputs, rows)
     except (Refused, SpecError) as error:
+        if loaded.format == "onnx":
+            return failed(str(error)), None
         return failed(sentence(error, loaded.model)), None
     columns, ordered = (tuple(column.name for column in one) for one in (inputs, order))
     asked = Asked(layout=layout, columns=columns, order=ordered, names=names)
@@ -125,7 +128,7 @@ def _refusing_beyond(
 
 def _refuse(loaded: Loaded, inputs: tuple[Column, ...]) -> None:
     if loaded.format == "onnx":
-        raise Refused("It is an ONNX model already, and is served as it is.")
+        raise Refused(ONNX_ALREADY)
     if loaded.model is None:
         raise Refused("There is no model in memory to convert.")
     if loaded.gives == "labels":

@@ -151,6 +151,19 @@ _IN_WORDS = {
 }
 
 
+def _rows(found: Sequence[Compared]) -> str:
+    """How many rows were tried: those that came, and those that were made of them."""
+    came = sum(len(kind.apart) for kind in found if kind.kind == "held out")
+    made = {kind.kind: len(kind.apart) for kind in found if kind.kind != "held out" and len(kind.apart)}
+    if not made:
+        return f"all {came:,} rows"
+    at_splits = made.pop("boundary", 0)
+    total = at_splits + sum(made.values())
+    parts = [f"{at_splits:,} at its split boundaries"] if at_splits else []
+    parts += [f"{sum(made.values()):,} with values missing, never seen or far off"] if made else []
+    return f"all {came:,} rows, and on {total:,} made of them ({', '.join(parts)})"
+
+
 def _reason(
     found: Sequence[Compared], apart: Floats, flips: int, answered: int, tolerance: float, is_passed: bool
 ) -> str:
@@ -158,8 +171,7 @@ def _reason(
         return "There were no rows to compare on."
     worst = float(apart.max(initial=0.0))
     if is_passed:
-        rows = f"all {len(apart):,} rows"
-        return f"The compiled model agrees with the native one on {rows}; the worst difference is {worst:.1e}."
+        return f"The compiled model agrees with the native one on {_rows(found)}; the worst difference is {worst:.1e}."
     if not (apart > tolerance).any() and flips == 0:
         kind = max(found, key=lambda one: one.answered)
         return f"The compiled model answers {answered:,} {_IN_WORDS[kind.kind]} that the native one refuses."

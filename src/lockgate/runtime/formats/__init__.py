@@ -158,9 +158,11 @@ def _unrecognised(path: Path) -> SpecError:
         if start.startswith(mark):
             return SpecError(f"{path.name} looks like {looks}, not like a model.", cure=cure, place=str(path))
     is_text = all(byte in b"\t\r\n" or 32 <= byte < 127 for byte in start)
-    looks = "text (a table, perhaps)" if is_text else "no format of a model that is known here"
+    if is_text:
+        cure = "Give the model first, then the table."
+        return SpecError(f"{path.name} looks like text (a table, perhaps).", cure=cure, place=str(path))
     return SpecError(
-        f"{path.name} looks like {looks}.",
+        f"{path.name} looks like no format of a model that is known here.",
         cure="Known are: joblib, pickle, skops, ONNX, TorchScript, the own files of LightGBM, XGBoost and CatBoost, and "
         "MLflow model folders.",
         place=str(path),
