@@ -16,8 +16,7 @@ def rounds(model: Any) -> dict[str, list[tuple[int, float]]]:
     Known: `evals_result_` and `evals_result()` (LightGBM, XGBoost, CatBoost), `loss_curve_` (scikit-learn's networks),
     `train_score_`, `validation_score_` (its boosted trees). In a scikit-learn Pipeline the last step is asked.
     """
-    steps: Any = getattr(model, "steps", None)
-    asked: Any = steps[-1][1] if type(steps) is list and steps else model  # pyright: ignore[reportUnknownVariableType] # untyped
+    asked = _last(model)
     found: dict[str, list[tuple[int, float]]] = {}
     for part, measures in _evaluated(asked).items():
         for name, measured in measures.items():
@@ -27,6 +26,14 @@ def rounds(model: Any) -> dict[str, list[tuple[int, float]]]:
         if kept is not None and np.ndim(kept) == 1 and np.size(kept):
             found[attribute.rstrip("_")] = _points(kept)
     return found
+
+
+def _last(model: Any) -> Any:
+    steps: Any = getattr(model, "steps", None)
+    try:
+        return steps[-1][1]
+    except (TypeError, LookupError):
+        return model
 
 
 def _evaluated(model: Any) -> Mapping[str, Mapping[str, Any]]:

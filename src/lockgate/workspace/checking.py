@@ -228,15 +228,16 @@ def frame(table: Any, reading: Reading) -> tuple[pl.DataFrame, tuple[str, ...]]:
 def _polars(table: Any) -> pl.DataFrame:
     import polars as pl
 
-    if isinstance(table, pl.LazyFrame | pl.DataFrame):
-        return cast("pl.DataFrame", cast("Any", table).lazy().collect())
+    if hasattr(table, "lazy") and hasattr(table, "collect_schema"):
+        return cast("pl.DataFrame", table.lazy().collect())
     try:
-        return pl.from_pandas(table) if hasattr(table, "iloc") else pl.DataFrame(table)
+        made: Any = pl.from_pandas(table) if hasattr(table, "iloc") else pl.DataFrame(table)
     except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
         raise SpecError(
             f"{type(table).__name__} cannot be read as a table: {error}.",
             cure="Give a pandas or Polars frame, a mapping of columns, or a file.",
         ) from error
+    return cast("pl.DataFrame", made)
 
 
 def _name(model: Any) -> str:
