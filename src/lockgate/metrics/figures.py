@@ -25,14 +25,15 @@ def named(metric: str) -> str:
 
 
 def decimals(ends: Iterable[tuple[float, float | None, float | None]]) -> int:
-    """How many decimals a column of (value, low, high) bears: two figures of its narrowest half interval, three of a value
-    where none has one.
+    """How many decimals a column of (value, low, high) bears: two figures of its narrowest half interval, three of its
+    widest at most, so that one row of next to nothing does not stretch the others; three of a value where none has one.
     """
     known = list(ends)
     halves = [(high - low) / 2 for _, low, high in known if low is not None and high is not None]
     halves = [half for half in halves if half > 0 and math.isfinite(half)]
     if halves:
-        return _within(1 - math.floor(math.log10(min(halves))))
+        narrow, wide = (1 - math.floor(math.log10(pick(halves))) for pick in (min, max))
+        return _within(min(narrow, wide + 1))
     largest = max((abs(value) for value, _, _ in known if math.isfinite(value)), default=0.0)
     return _within(2 - math.floor(math.log10(largest))) if largest >= _NOUGHT else 3
 

@@ -97,7 +97,8 @@ def _drawn(design: Floats, p: Floats, rng: np.random.Generator) -> Floats:
     rate that gives it its own chance of that. So a draw costs as much as it has surprises, however many rows there are.
     """
     likely = np.where(p >= 0.5, 1.0, 0.0)
-    rates = np.cumsum(-np.log1p(-np.minimum(p, 1 - p)))
+    unlikely: Floats = np.asarray(np.minimum(p, 1 - p), dtype=np.float64)
+    rates = np.cumsum(-np.log1p(-unlikely))
     counts = rng.poisson(rates[-1], DRAWS)
     rows = np.minimum(np.searchsorted(rates, rng.random(int(counts.sum())) * rates[-1], side="right"), p.size - 1)
     once = np.unique(np.repeat(np.arange(DRAWS), counts) * p.size + rows)

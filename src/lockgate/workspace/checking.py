@@ -170,6 +170,7 @@ def _command(asked: Asked, model: str, table: Any, reading: Reading, *, trust: b
     for option in ("time", "unit", "task", "metric", "answers"):
         given = getattr(asked, option)
         words += [] if given is None else [f"--{option}", given]
+    words += ["--columns", ",".join(asked.columns)] if asked.columns else []
     words += [word for name in asked.known_after for word in ("--known-after", name)]
     words += [word for name in asked.slices or () for word in ("--slice", name)]
     words += [] if asked.costs is None else ["--costs", f"{asked.costs[0]:g},{asked.costs[1]:g}"]
@@ -231,7 +232,7 @@ def _polars(table: Any) -> pl.DataFrame:
     if hasattr(table, "lazy") and hasattr(table, "collect_schema"):
         return cast("pl.DataFrame", table.lazy().collect())
     try:
-        made: Any = pl.from_pandas(table) if hasattr(table, "iloc") else pl.DataFrame(table)
+        made: Any = pl.from_pandas(table) if hasattr(table, "iloc") else pl.DataFrame(table)  # pyright: ignore[reportUnknownVariableType] # pandas: untyped
     except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
         raise SpecError(
             f"{type(table).__name__} cannot be read as a table: {error}.",
