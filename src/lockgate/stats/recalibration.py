@@ -97,10 +97,10 @@ def _drawn(design: Floats, p: Floats, rng: np.random.Generator) -> Floats:
     rate that gives it its own chance of that. So a draw costs as much as it has surprises, however many rows there are.
     """
     likely = np.where(p >= 0.5, 1.0, 0.0)
-    unlikely: Floats = np.asarray(np.minimum(p, 1 - p), dtype=np.float64)
-    rates = np.cumsum(-np.log1p(-unlikely))
+    rates: Floats = np.cumsum(-np.log1p(-np.minimum(p, 1 - p)))
     counts = rng.poisson(rates[-1], DRAWS)
-    rows = np.minimum(np.searchsorted(rates, rng.random(int(counts.sum())) * rates[-1], side="right"), p.size - 1)
+    fallen = rng.random(int(counts.sum())) * float(rates[-1])
+    rows = np.asarray(rates.searchsorted(fallen, side="right"), dtype=np.int64).clip(max=p.size - 1)
     once = np.unique(np.repeat(np.arange(DRAWS), counts) * p.size + rows)
     draw, row = once // p.size, once % p.size
     turn = design[row] * (1 - 2 * likely[row])[:, None]
