@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fcntl
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -139,7 +139,7 @@ def _remove(path: Path, item: Listed) -> None:
 
 
 @contextmanager
-def _alone(directory: Path) -> Iterator[bool]:
+def _alone(directory: Path) -> Generator[bool]:
     """A lock that the kernel drops with the process: a killed compactor holds up nobody."""
     directory.mkdir(parents=True, exist_ok=True)
     with (directory / LOCK).open("w") as file:

@@ -79,7 +79,8 @@ class LogTables:
             return found
         path = self.path(name)
         path.mkdir(parents=True, exist_ok=True)
-        schema = Schema.from_arrow(_frame(name, []).to_arrow().schema)
+        arrow: Any = _frame(name, []).to_arrow()
+        schema = Schema.from_arrow(arrow.schema)
         return _refused(
             path,
             lambda: DeltaTable.create(

@@ -61,13 +61,16 @@ class _Open:
 
 @dataclass(slots=True)
 class _Waiting:
-    entries: Sequence[LogEntry]
+    """An append that waits for the disk. body: its entries in msgpack, without the header of the list."""
+
+    count: int
+    body: bytes
     done: Future[None] = field(default_factory=Future[None])
 
 
 class SegmentWriter:
     """Threads may share it; processes may not. poisoned: segments left because the disk refused; problem: the last such
-    refusal, None once a later write went through.
+    refusal, None once something was written and synced again.
     """
 
     def __init__(
@@ -119,7 +122,7 @@ class SegmentWriter:
         self._round()
 
     def _append_durably(self, entries: Sequence[LogEntry]) -> None:
-        waiting = _Waiting(entries)
+        waiting = _Waiting(len(entries), entry_encoder.encode(list(entries))[len(_list_of(len(entries))) :])
         with self._wake:
             self._queue.append(waiting)
             is_ours = self._closed
@@ -139,7 +142,6 @@ class SegmentWriter:
         except OSError as error:
             self._poison(error)
             raise self._refusal(error) from error
-        self.problem = None
 
     def _begin(self) -> _Open:
         """Locked before it has its name: a segment that can be seen without its lock is sealed."""
@@ -202,21 +204,36 @@ class SegmentWriter:
         """Write what waits as one frame, sync, let sealed segments go, and tell those who wait."""
         with self._wake:
             waiting, self._queue = self._queue, []
+        refusal: StoreError | None
+        try:
+            refusal = self._keep(waiting)
+        except OSError as error:  # no handle left, say: what was not synced stays due
+            refusal = self._refusal(error)
+            self.problem, self._dirty_at = str(refusal), time.monotonic()
+        for item in waiting:
+            item.done.set_exception(refusal) if refusal else item.done.set_result(None)
+
+    def _keep(self, waiting: Sequence[_Waiting]) -> StoreError | None:
+        with self._wake:
             refusal = self._put_together(waiting)
             self._dirty_at = None
             if self._open is not None and self._is_old(self._open):
                 self._seal()
             synced, left = self._sync_held(), self._left
             self._left = []
-        for segment in (*left, *([synced] if synced else [])):
+        for segment in left:
             refusal = self._settle(segment) or refusal
-        for item in waiting:
-            item.done.set_exception(refusal) if refusal else item.done.set_result(None)
+        if synced is not None:
+            poisoned = self.poisoned
+            refusal = self._settle(synced) or refusal
+            if self.poisoned == poisoned:
+                self.problem = None
+        return refusal
 
     def _put_together(self, waiting: Sequence[_Waiting]) -> StoreError | None:
         if not waiting:
             return None
-        payload = entry_encoder.encode([entry for item in waiting for entry in item.entries])
+        payload = _list_of(sum(item.count for item in waiting)) + b"".join(item.body for item in waiting)
         try:
             try:
                 self._put(payload)
@@ -268,3 +285,10 @@ class SegmentWriter:
         with contextlib.suppress(OSError):
             os.ftruncate(segment.file, segment.synced)
         return None
+
+
+def _list_of(count: int) -> bytes:
+    """The header of a list in msgpack: github.com/msgpack/msgpack/blob/master/spec.md, "array format family"."""
+    if count < 16:
+        return bytes([0x90 | count])
+    return b"\xdc" + count.to_bytes(2) if count < 1 << 16 else b"\xdd" + count.to_bytes(4)
