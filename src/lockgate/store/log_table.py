@@ -140,8 +140,10 @@ class LogTables:
         rows = pl.scan_delta(table).select(Listed._fields).collect().rows()
         return table.version(), sorted(Listed(*row) for row in rows)
 
-    def joined(self, model: str) -> pl.DataFrame:
+    def joined(self, model: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """The model's compacted predictions, each id once, with `outcome`, null where none has come.
+
+        columns: those of a prediction that are wanted beside its id, all where left out.
 
         Of several outcomes of an id the one received last counts, whatever the order in which they were logged.
         """
@@ -150,13 +152,15 @@ class LogTables:
         calls, told = self._of_model("predictions", model), self._latest(model)
         if calls is None:
             return _frame("predictions", []).with_columns(outcome=pl.lit(None, pl.Float64))
-        return calls.unique("id", keep="any").join(told, on="id", how="left").collect()
+        if columns is not None:
+            calls = calls.select("id", *(name for name in columns if name != "id"))
+        return calls.unique("id", keep="any").join(told, on="id", how="left").collect(engine="streaming")
 
     def unknown_outcomes(self, model: str) -> int:
         """How many ids have an outcome and no prediction. They are kept: the prediction may still come."""
         calls, told = self._of_model("predictions", model), self._latest(model)
         found = told if calls is None else told.join(calls.select("id"), on="id", how="anti")
-        return found.collect().height
+        return found.select("id").collect(engine="streaming").height
 
     def _latest(self, model: str) -> pl.LazyFrame:
         import polars as pl
@@ -164,7 +168,7 @@ class LogTables:
         told = self._of_model("outcomes", model)
         if told is None:
             told = _frame("outcomes", []).lazy()
-        return told.sort("received_s").group_by("id").agg(outcome=pl.col("value").last())
+        return told.group_by("id").agg(outcome=pl.col("value").max_by("received_s"))
 
     def _of_model(self, kind: str, model: str) -> pl.LazyFrame | None:
         import polars as pl
