@@ -79,8 +79,8 @@ class LogTables:
             return found
         path = self.path(name)
         path.mkdir(parents=True, exist_ok=True)
-        arrow: Any = _frame(name, []).to_arrow()
-        schema = Schema.from_arrow(arrow.schema)
+        empty: Any = _frame(name, [])
+        schema = Schema.from_arrow(empty.to_arrow().schema)
         return _refused(
             path,
             lambda: DeltaTable.create(
@@ -143,9 +143,8 @@ class LogTables:
     def joined(self, model: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """The model's compacted predictions, each id once, with `outcome`, null where none has come.
 
-        columns: those of a prediction that are wanted beside its id, all where left out.
-
-        Of several outcomes of an id the one received last counts, whatever the order in which they were logged.
+        columns: those of a prediction that are wanted beside its id, all where left out. Of several outcomes of an id the
+        one received last counts, whatever the order in which they were logged.
         """
         import polars as pl
 
