@@ -31,9 +31,9 @@ from lockgate.runtime.formats import save_model
 from lockgate.runtime.formats.constant import save_constant
 from lockgate.runtime.predictor import Predictor
 from lockgate.store.folders import Folders
-from lockgate.store.routing_file import RoutingFiles
 from lockgate.store.log_table import LogTables
 from lockgate.store.log_union import UnionLog
+from lockgate.store.routing_file import RoutingFiles
 from lockgate.store.segments import SegmentLog
 
 MODEL = "late"

@@ -130,15 +130,25 @@ class LogTables:
             entries.sort(key=lambda placed: placed[0])
         return found
 
-    def catalogue(self) -> tuple[int, list[Listed]]:
-        """The catalogue's version and what it lists; -1 where there is none."""
+    def catalogue(self) -> tuple[Seen, list[Listed]]:
+        """What the catalogue lists, in order, and how to ask whether it has grown since."""
         import polars as pl
 
-        table = self.open(CATALOGUE)
+        changed_ns, table = self._changed_ns(CATALOGUE), self.open(CATALOGUE)
         if table is None:
-            return -1, []
+            return Seen(-1, changed_ns), []
         rows = pl.scan_delta(table).select(Listed._fields).collect().rows()
-        return table.version(), sorted(Listed(*row) for row in rows)
+        return Seen(table.version(), changed_ns), sorted(Listed(*row) for row in rows)
+
+    def is_newer(self, name: str, seen: Seen) -> bool:
+        """Whether there was a commit since. Asked at every reading, so it opens nothing."""
+        following = self.path(name) / "_delta_log" / f"{seen.version + 1:020d}.json"
+        # A file's time is too coarse to tell two commits apart, and a commit long ago may have been cleaned away.
+        return following.exists() or self._changed_ns(name) != seen.changed_ns
+
+    def _changed_ns(self, name: str) -> int:
+        log = self.path(name) / "_delta_log"
+        return log.stat().st_mtime_ns if log.is_dir() else 0
 
     def joined(self, model: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """The model's compacted predictions, each id once, with `outcome`, null where none has come.
@@ -191,6 +201,13 @@ class LogTables:
         wanted = (at >= min(segments)) & (at <= max(segments)) & at.is_in(list(segments))
         rows = pl.scan_delta(table).filter(wanted).collect()
         return _read(kind, rows)
+
+
+class Seen(NamedTuple):
+    """A table as it was read. version: -1 where there was none; changed_ns: when its log had last changed."""
+
+    version: int
+    changed_ns: int
 
 
 class Listed(NamedTuple):

@@ -7,12 +7,14 @@ file that goes in between has been compacted, and the reading is made again. So 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
 
 from lockgate.records.prediction import LogEntry
 from lockgate.store.compaction import Compactor
 from lockgate.store.frames import Segment, segments_in
-from lockgate.store.log_table import CATALOGUE, Listed, LogTables
+from lockgate.store.log_table import CATALOGUE, Listed, LogTables, Seen
 from lockgate.store.ports import Compacted, Cursor
 from lockgate.store.segment_writer import SegmentWriter
 from lockgate.store.segments import Places, SegmentLog
@@ -28,7 +30,8 @@ class UnionLog:
         self._segments = segments
         self._tables = tables
         self._compactor = Compactor(segments.directory, tables)
-        self._listed: tuple[int, list[Listed]] = (-1, [])
+        self._seen: Seen | None = None
+        self._listed: dict[str, list[Listed]] = {}
         self._held: dict[str, list[tuple[int, LogEntry]]] = {}
 
     def writer(self) -> SegmentWriter:
@@ -54,15 +57,17 @@ class UnionLog:
     def forget(self, model: str, before_s: float) -> None:
         self._compactor.forget(model, before_s)
 
-    def _catalogue(self) -> list[Listed]:
-        """Read again only where there was a commit since."""
-        if self._tables.version(CATALOGUE) != self._listed[0]:
-            self._listed = self._tables.catalogue()
-        return self._listed[1]
+    def _catalogue(self) -> dict[str, list[Listed]]:
+        """By worker; read again only where there was a commit since."""
+        if self._seen is None or self._tables.is_newer(CATALOGUE, self._seen):
+            seen, listed = self._tables.catalogue()
+            self._listed = {worker: list(items) for worker, items in groupby(listed, key=lambda item: item.worker)}
+            self._seen = seen
+        return self._listed
 
-    def _from_tables(self, listed: Sequence[Listed], places: Places, limit: int | None) -> list[LogEntry]:
+    def _from_tables(self, listed: Mapping[str, list[Listed]], places: Places, limit: int | None) -> list[LogEntry]:
         found: list[LogEntry] = []
-        unread = [item for item in listed if _is_behind(places, item)]
+        unread = [item for items in listed.values() for item in _behind(places, items)]
         for at, item in enumerate(unread):
             if item.name not in self._held:
                 self._held = self._tables.entries(_stretch(unread[at:]))
@@ -81,14 +86,19 @@ class UnionLog:
         return found
 
 
-def _is_behind(places: Places, item: Listed) -> bool:
-    number, rows = places.of(item.worker)
-    return number < item.number or (number == item.number and rows < item.rows)
+def _behind(places: Places, items: Sequence[Listed]) -> Sequence[Listed]:
+    """One worker's segments of which something has not been read."""
+    number, rows = places.of(items[0].worker)
+    first = bisect_left(items, number, key=lambda item: item.number)
+    if first < len(items) and items[first].number == number and items[first].rows <= rows:
+        first += 1
+    return items[first:]
 
 
-def _left(files: Sequence[Segment], listed: Sequence[Listed]) -> list[Segment]:
-    compacted = {item.name for item in listed}
-    return [segment for segment in files if segment.name not in compacted]
+def _left(files: Sequence[Segment], listed: Mapping[str, list[Listed]]) -> list[Segment]:
+    """A worker's segments are compacted in order: those behind the last that is listed are left."""
+    last = {worker: items[-1].number for worker, items in listed.items()}
+    return [segment for segment in files if segment.number > last.get(segment.worker, -1)]
 
 
 def _stretch(items: Sequence[Listed]) -> list[str]:

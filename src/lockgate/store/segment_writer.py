@@ -257,11 +257,20 @@ class SegmentWriter:
         try:
             if segment.unsynced:
                 self._sync(segment.file)
+                if segment.synced == 0:
+                    self._sync_directory()  # else a power cut could take the file's name
             return None
         except OSError as error:
             return self._write_again(segment, error)
         finally:
             os.close(segment.file)
+
+    def _sync_directory(self) -> None:
+        handle = os.open(self._directory, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
     def _write_again(self, segment: _Open, error: OSError) -> StoreError | None:
         with self._wake:

@@ -85,6 +85,8 @@ class DataPlane:
                 self.problems[name] = str(error)
                 self._retry_at[name] = time.monotonic() + RETRY_S
         self._forget_unused(names)
+        if self.log.problem is not None:
+            self.problems["log"] = self.log.problem
 
     def _refresh(self, name: str) -> None:
         routing = self._board.read(name)
