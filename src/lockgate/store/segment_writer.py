@@ -87,6 +87,7 @@ class SegmentWriter:
         self._worker = f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(3)}"
         self._number = 0
         self._wake = threading.Condition()
+        self._turn = threading.Lock()  # whoever syncs; always taken before the other
         self._open: _Open | None = None
         self._left: list[_Open] = []
         self._queue: list[_Waiting] = []
@@ -119,16 +120,23 @@ class SegmentWriter:
         self._syncer.join(timeout=5)
         with self._wake:
             self._seal()
-        self._round()
+        self._take_turn()
 
     def _append_durably(self, entries: Sequence[LogEntry]) -> None:
         waiting = _Waiting(len(entries), entry_encoder.encode(list(entries))[len(_list_of(len(entries))) :])
         with self._wake:
             self._queue.append(waiting)
-            is_ours = self._closed
-            self._wake.notify()
-        if is_ours:
-            self._round()
+        # Alone, a caller syncs for itself: two wake-ups of a thread can take longer than the disk.
+        if self._turn.acquire(blocking=False):
+            try:
+                self._round()
+            finally:
+                self._turn.release()
+        elif self._closed:
+            self._take_turn()
+        with self._wake:
+            if self._queue:
+                self._wake.notify()
         waiting.done.result()
 
     def _put(self, payload: bytes) -> None:
@@ -185,7 +193,7 @@ class SegmentWriter:
             with self._wake:
                 while not self._is_due():
                     self._wake.wait(self._patience_s())
-            self._round()
+            self._take_turn()
 
     def _is_due(self) -> bool:
         if self._closed or self._queue or self._left or (self._open is not None and self._is_old(self._open)):
@@ -199,6 +207,10 @@ class SegmentWriter:
         if self._open is not None:
             return max(0.0, self._open.born_s + self._seal_s - time.monotonic())
         return None
+
+    def _take_turn(self) -> None:
+        with self._turn:
+            self._round()
 
     def _round(self) -> None:
         """Write what waits as one frame, sync, let sealed segments go, and tell those who wait."""
