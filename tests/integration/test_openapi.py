@@ -98,7 +98,7 @@ def test_another_contract_makes_another_document(project):
     assert "late.rows" not in document({})["components"]["schemas"]
 
 
-def test_schemathesis_finds_nothing_but_what_a_schema_cannot_say(served):
+def test_schemathesis_finds_nothing_but_what_a_schema_cannot_say(served, tmp_path):
     """Bounded: some six hundred requests, the same every time. All its checks but one, that what keeps the schema is
     answered: JSON Schema cannot say that tensors have as many values as their shape, or that CSV has the columns.
     """
@@ -109,7 +109,7 @@ def test_schemathesis_finds_nothing_but_what_a_schema_cannot_say(served):
         *("--checks", "all", "--exclude-checks", "positive_data_acceptance", "--phases", "examples,coverage,fuzzing"),
         *("--max-examples", "30", "--seed", "5", "--suppress-health-check", "all", "--no-color"),
     ]
-    ran = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False)
+    ran = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False, cwd=tmp_path)
     assert ran.returncode == 0, ran.stdout[-6000:] + ran.stderr[-2000:]
     generated = re.search(r"(\d+) generated, \1 passed", ran.stdout)
     assert generated, ran.stdout[-2000:]

@@ -163,18 +163,22 @@ _READ: Mapping[str, Callable[[Any, Sequence[str]], list[object]]] = {
 def _listed(told: Any, place: str) -> list[Any]:
     if not isinstance(told, list):
         raise ContractError(f"{place} is a list.", column=place)
-    return told
+    held: list[Any] = told
+    return held
 
 
 def _alone(value: Any) -> Any:
     """3 of [3]: a column of a table is also written as a matrix of one column."""
-    return value[0] if isinstance(value, list) and len(value) == 1 else value
+    if not isinstance(value, list):
+        return value
+    held: list[Any] = value
+    return held[0] if len(held) == 1 else held
 
 
 def _named(row: Any, names: Sequence[Any]) -> dict[Any, Any]:
-    if not isinstance(row, list) or len(row) != len(names):
+    values: list[Any] = row if isinstance(row, list) else []
+    if len(values) != len(names) or not isinstance(row, list):
         raise ContractError(f"A row is a list of {len(names)} values: {', '.join(map(str, names))}.")
-    values: list[Any] = row
     return dict(zip(names, values, strict=True))
 
 

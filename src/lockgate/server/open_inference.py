@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -27,15 +28,20 @@ class Output(NamedTuple):
     of: Callable[[Prediction], Any]
 
 
+def _failure(prediction: Prediction) -> str:
+    return prediction.failure or ""
+
+
+def _flags(prediction: Prediction) -> str:
+    return "; ".join(prediction.flags)
+
+
 # Who answered and why belongs to an answer: a client that asks for nothing gets all of them.
 OUTPUTS = {
-    "value": Output("FP64", lambda p: p.value),
-    "id": Output("BYTES", lambda p: p.id),
-    "version": Output("BYTES", lambda p: p.version),
-    "arm": Output("BYTES", lambda p: p.arm),
-    "served_by": Output("BYTES", lambda p: p.served_by),
-    "failure": Output("BYTES", lambda p: p.failure or ""),
-    "flags": Output("BYTES", lambda p: "; ".join(p.flags)),
+    "value": Output("FP64", attrgetter("value")),
+    **{name: Output("BYTES", attrgetter(name)) for name in ("id", "version", "arm", "served_by")},
+    "failure": Output("BYTES", _failure),
+    "flags": Output("BYTES", _flags),
 }
 
 
