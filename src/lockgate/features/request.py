@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
 from operator import attrgetter
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, cast
 
 import msgspec
 import numpy as np
@@ -79,7 +79,7 @@ class RequestType:
     def _plain(self, row: object) -> object:
         if not isinstance(row, dict):
             return row
-        told: dict[str, object] = row
+        told = cast("dict[str, object]", row)
         return {
             name: _number(value, is_whole=name in self._whole) if type(value) is float else value
             for name, value in told.items()

@@ -10,7 +10,7 @@ import csv
 import io
 import json
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 import msgspec
 from starlette.requests import Request
@@ -27,7 +27,7 @@ from lockgate.server.statuses import Refused, Told
 from lockgate.workspace.dataplane import Served
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
-_CSV: dict[str, type] = {"int": int, "float": float, "bool": bool}
+_CSV: dict[str, Any] = {"int": int, "float": float, "bool": bool}
 _ERROR_CODES = {404: "RESOURCE_DOES_NOT_EXIST", 409: "RESOURCE_CONFLICT", 503: "TEMPORARILY_UNAVAILABLE"}
 
 
@@ -105,7 +105,7 @@ def _decoded(sent: bytes) -> dict[str, Any]:
             json.dumps(told, ensure_ascii=False).encode()  # half a surrogate pair is text that nothing can write down
         except (ValueError, RecursionError) as error:
             raise Refused("malformed", f"The body is not JSON: {str(error)[:200]}.") from error
-    if not isinstance(told, dict):
+    if not _is_object(told):
         raise ContractError("The body is a JSON object.", cure=f"It holds one of {', '.join(FORMS)}.")
     return told
 
@@ -119,16 +119,15 @@ def _params(told: Any) -> Params:
 
 def _split(told: Any, _names: Sequence[str]) -> list[object]:
     """`{"columns": [...], "data": [[...], ...]}`; its index says nothing that a model would know."""
-    if not isinstance(told, dict) or not {"columns", "data"} <= told.keys() <= {"columns", "data", "index"}:
+    if not _is_object(told) or not {"columns", "data"} <= told.keys() <= {"columns", "data", "index"}:
         raise ContractError("dataframe_split holds columns and data, and may hold an index.", column="dataframe_split")
-    frame: dict[str, Any] = told
-    columns = _listed(frame["columns"], "dataframe_split.columns")
+    columns = _listed(told["columns"], "dataframe_split.columns")
     if not all(isinstance(name, str) for name in columns):
         raise ContractError("dataframe_split.columns are names.", column="dataframe_split.columns")
     repeated = next((name for place, name in enumerate(columns) if name in columns[:place]), None)
     if repeated is not None:
         raise ContractError(f"The column {repeated!r} comes twice.", column=str(repeated))
-    return [_named(row, columns) for row in _listed(frame["data"], "dataframe_split.data")]
+    return [_named(row, columns) for row in _listed(told["data"], "dataframe_split.data")]
 
 
 def _records(told: Any, _names: Sequence[str]) -> list[object]:
@@ -137,15 +136,14 @@ def _records(told: Any, _names: Sequence[str]) -> list[object]:
 
 def _instances(told: Any, names: Sequence[str]) -> list[object]:
     """Rows as objects, or as lists in the order of the contract's columns."""
-    return [_named(row, names) if isinstance(row, list) else row for row in _listed(told, "instances")]
+    return [_named(row, names) if _is_list(row) else row for row in _listed(told, "instances")]
 
 
 def _inputs(told: Any, names: Sequence[str]) -> list[object]:
     """Columns by name, or rows as `instances` has them."""
-    if not isinstance(told, dict):
-        return [_named(row, names) if isinstance(row, list) else row for row in _listed(told, "inputs")]
-    named: dict[str, Any] = told
-    columns = {name: [_alone(value) for value in _listed(values, name)] for name, values in named.items()}
+    if not _is_object(told):
+        return [_named(row, names) if _is_list(row) else row for row in _listed(told, "inputs")]
+    columns = {name: [_alone(value) for value in _listed(values, name)] for name, values in told.items()}
     if len({len(values) for values in columns.values()}) > 1:
         name = min(columns, key=lambda name: len(columns[name]))
         raise ContractError(f"The columns of inputs differ in length; {name!r} is the shortest.", column=name)
@@ -160,26 +158,29 @@ _READ: Mapping[str, Callable[[Any, Sequence[str]], list[object]]] = {
 }
 
 
+def _is_list(told: Any) -> TypeGuard[list[Any]]:
+    return isinstance(told, list)
+
+
+def _is_object(told: Any) -> TypeGuard[dict[str, Any]]:
+    return isinstance(told, dict)
+
+
 def _listed(told: Any, place: str) -> list[Any]:
-    if not isinstance(told, list):
+    if not _is_list(told):
         raise ContractError(f"{place} is a list.", column=place)
-    held: list[Any] = told
-    return held
+    return told
 
 
 def _alone(value: Any) -> Any:
     """3 of [3]: a column of a table is also written as a matrix of one column."""
-    if not isinstance(value, list):
-        return value
-    held: list[Any] = value
-    return held[0] if len(held) == 1 else held
+    return value[0] if _is_list(value) and len(value) == 1 else value
 
 
 def _named(row: Any, names: Sequence[Any]) -> dict[Any, Any]:
-    values: list[Any] = row if isinstance(row, list) else []
-    if len(values) != len(names) or not isinstance(row, list):
+    if not _is_list(row) or len(row) != len(names):
         raise ContractError(f"A row is a list of {len(names)} values: {', '.join(map(str, names))}.")
-    return dict(zip(names, values, strict=True))
+    return dict(zip(names, row, strict=True))
 
 
 def _from_csv(served: Served, sent: bytes) -> Rows:
@@ -187,7 +188,7 @@ def _from_csv(served: Served, sent: bytes) -> Rows:
     columns = {column.name: column for column in served.contract.asked}
     try:
         table = csv.reader(io.StringIO(sent.decode(), newline=""), strict=True)
-        header = next(table, [])
+        header = next(table, None) or []
         rows = [row for row in table if row]
     except csv.Error as error:
         raise Refused("malformed", f"The body is not CSV: {error}.") from error
