@@ -79,19 +79,21 @@ def _stretch(served: Served, rows: Sequence[Line], unit: str | None, name: str) 
     """The answers' lines, in order. Where the rows cannot be read together, each is read alone, so that the bad ones show
     and the others are answered all the same.
     """
-    bad = _bad(served, rows)
-    good = [row for row in rows if row.number not in bad]
+    good, bad = list(rows), dict[int, Told]()
+    read: Rows | None
+    try:
+        read = _read(served, good, unit=unit, name=name)
+    except Exception:  # noqa: BLE001 - the rows it belongs to will say it again
+        bad = _bad(served, rows)
+        good = [row for row in rows if row.number not in bad]
+        read = _read(served, good, unit=unit, name=name) if good else None
     answered: Answered | None = None
-    if good:
+    if read is not None:
+        held, places = read, [row.number for row in good]
         try:
-            answered = answered_by(
-                served,
-                lambda served: _read(served, good, unit=unit, name=name),
-                part=f"/{good[0].number}",
-                places=[row.number for row in good],
-            )
+            answered = answered_by(served, lambda _: held, part=f"/{places[0]}", places=places)
         except Exception as error:  # noqa: BLE001 - an answer is under way: it is said on the rows' own lines
-            bad |= dict.fromkeys((row.number for row in good), told(error))
+            bad |= dict.fromkeys(places, told(error))
     predictions = iter(answered.predictions if answered else ())
     lines = [_wrong(row.number, bad[row.number]) if row.number in bad else _right(next(predictions)) for row in rows]
     return b"".join(lines), answered
@@ -99,13 +101,13 @@ def _stretch(served: Served, rows: Sequence[Line], unit: str | None, name: str) 
 
 def _bad(served: Served, rows: Sequence[Line]) -> dict[int, Told]:
     """The rows that cannot be read, by number."""
-    try:
-        _read(served, rows)
-    except Exception as error:  # noqa: BLE001 - as in `Calls.guarded`
-        if len(rows) == 1:
-            return {rows[0].number: told(error)}
-        return {number: why for row in rows for number, why in _bad(served, [row]).items()}
-    return {}
+    bad: dict[int, Told] = {}
+    for row in rows:
+        try:
+            _read(served, [row])
+        except Exception as error:  # noqa: BLE001 - as in `Calls.guarded`
+            bad[row.number] = told(error)
+    return bad
 
 
 def _read(served: Served, rows: Sequence[Line], *, unit: str | None = None, name: str | None = None) -> Rows:
