@@ -327,3 +327,9 @@ def test_a_model_or_version_that_is_not_served_is_404_in_the_protocols_words(fac
     answer = face.request("POST" if path.endswith("infer") else "GET", f"/v2/models/{model}{path}")
     assert answer.status_code == 404
     assert answer.json()["error"].startswith("There is no")
+
+
+@pytest.mark.parametrize("params", [False, 0, "", [], {"temperature": 1}, {"unit": 7}, {"id": ["x"]}])
+def test_mlflow_parameters_that_are_none_of_ours_are_refused(face, params):
+    answer = face.post("/invocations", json={"instances": [ROW], "params": params})
+    assert (answer.status_code, answer.json()["error_code"]) == (422, "BAD_REQUEST"), answer.text

@@ -112,7 +112,7 @@ def _decoded(sent: bytes) -> dict[str, Any]:
 
 def _params(told: Any) -> Params:
     try:
-        return msgspec.convert(told or {}, Params)
+        return msgspec.convert({} if told is None else told, Params)
     except msgspec.ValidationError as error:
         raise ContractError(f"params: {error}.", cure="It takes unit and id.") from error
 
