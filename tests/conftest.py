@@ -31,6 +31,8 @@ from lockgate.runtime.formats import save_model
 from lockgate.runtime.formats.constant import save_constant
 from lockgate.runtime.predictor import Predictor
 from lockgate.store.folders import Folders
+from lockgate.store.log_table import LogTables
+from lockgate.store.log_union import UnionLog
 from lockgate.store.routing_file import RoutingFiles
 from lockgate.store.segments import SegmentLog
 
@@ -369,7 +371,7 @@ class Workshop:
         return Workspace.open(self.root)
 
     def log(self) -> list[LogEntry]:
-        return SegmentLog(self.home / "log").read()[0]
+        return UnionLog(SegmentLog(self.home / "log"), LogTables(self.home / "tables")).read()[0]
 
     def run(self, *argv: str, timeout_s: float = 60.0) -> subprocess.CompletedProcess[str]:
         """`lockgate ... -C FOLDER`, as a person types it."""

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from lockgate.records.policy import Policy as Policy
     from lockgate.records.record import Record
     from lockgate.records.report import Report as Report
+    from lockgate.server.client import AsyncClient as AsyncClient
+    from lockgate.server.client import Client as Client
     from lockgate.workspace.checking import check as check
     from lockgate.workspace.comparing import compare as compare
     from lockgate.workspace.judging import Judge as Judge
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from lockgate.workspace.workspace import Workspace as Workspace
 
 _PUBLIC = {
+    "AsyncClient": "lockgate.server.client",
+    "Client": "lockgate.server.client",
     "Judge": "lockgate.workspace.judging",
     "Policy": "lockgate.records.policy",
     "Report": "lockgate.records.report",
@@ -27,7 +31,7 @@ _PUBLIC = {
     "compare": "lockgate.workspace.comparing",
     "plan": "lockgate.workspace.planning",
 }
-__all__ = ["Judge", "Policy", "Report", "Verdict", "Workspace", "check", "compare", "plan"]
+__all__ = ["AsyncClient", "Client", "Judge", "Policy", "Report", "Verdict", "Workspace", "check", "compare", "plan"]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,11 +10,39 @@ import pytest
 
 from lockgate.records import Outcome, Prediction, Shadow
 from lockgate.records.prediction import LogEntry
+from lockgate.store.log_table import LogTables
+from lockgate.store.log_union import UnionLog
 from lockgate.store.memory import MemoryLog
-from lockgate.store.ports import PredictionLog
+from lockgate.store.ports import Cursor, PredictionLog
+from lockgate.store.segment_writer import SegmentWriter
 from lockgate.store.segments import SegmentLog
 
-ADAPTERS: dict[str, Callable[[Path], PredictionLog]] = {"memory": lambda _: MemoryLog(), "segments": SegmentLog}
+
+def union(directory: Path) -> UnionLog:
+    return UnionLog(SegmentLog(directory), LogTables(directory.parent / "tables"))
+
+
+class Restless(UnionLog):
+    """Every append is sealed as it comes, and all that is sealed is compacted before each reading."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(SegmentLog(directory), LogTables(directory.parent / "tables"))
+        self._directory = directory
+
+    def writer(self) -> SegmentWriter:
+        return SegmentWriter(self._directory, seal_bytes=1, seal_s=0.05)
+
+    def read(self, cursor: Cursor | None = None, limit: int | None = None) -> tuple[list[LogEntry], Cursor]:
+        self.compact(may_go_on=lambda: True)
+        return super().read(cursor, limit)
+
+
+ADAPTERS: dict[str, Callable[[Path], PredictionLog]] = {
+    "memory": lambda _: MemoryLog(),
+    "segments": SegmentLog,  # type: ignore[dict-item]  # the half that serving processes hold: it is not compacted
+    "union": union,
+    "compacted": Restless,
+}
 
 
 @pytest.fixture(params=ADAPTERS)

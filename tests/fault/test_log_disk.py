@@ -13,6 +13,8 @@ import pytest
 from lockgate.errors import StoreError
 from lockgate.records import Outcome
 from lockgate.serve.logbook import Logbook
+from lockgate.store.log_table import LogTables
+from lockgate.store.log_union import UnionLog
 from lockgate.store.segments import SegmentLog
 
 
@@ -108,3 +110,19 @@ def test_a_worker_answers_while_its_disk_is_full_and_logs_every_call_afterwards(
         assert server.predict(workshop.row(), id="room").status_code == 200
         assert server.client.get(f"{server.url}/readyz").json()["log"] == {"spilled": 0, "dropped": 0}
     assert ids(small_disk) == [*(f"full{n}-0" for n in range(30)), "room-0"]
+
+
+def test_a_compactor_on_a_full_disk_says_so_and_leaves_every_line_where_it_was(small_disk):
+    log = small_disk / "log"
+    writer = SegmentLog(log).writer()
+    writer.append(told("a", "b"))
+    writer.close()
+    union = UnionLog(SegmentLog(log), LogTables(small_disk / "tables"))
+    fill(small_disk)
+    with pytest.raises(StoreError, match=r"cannot be written"):
+        union.compact(may_go_on=lambda: True)
+    assert [entry.id for entry in union.read()[0]] == ["a", "b"]
+    (small_disk / "ballast").unlink()
+    assert union.compact(may_go_on=lambda: True).rows == 2
+    assert [entry.id for entry in union.read()[0]] == ["a", "b"]
+    assert not list(log.glob("*.seg"))

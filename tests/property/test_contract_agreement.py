@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from lockgate.errors import ContractError
 from lockgate.features.check import asked_rules, breaks, falls_back, flags_by_row, read_rules
 from lockgate.features.contract import check, to_columns
+from lockgate.features.json_schema import json_schema
 from lockgate.features.request import FEW_ROWS, RequestType
-from lockgate.features.schema import json_schema
 from lockgate.records import Column, Contract, Rule, Severity
 
 does = st.sampled_from(["refuse", "flag", "fall_back"])

@@ -67,6 +67,27 @@ def test_whatever_is_appended_is_read_back_exactly_and_in_order(written: list[li
         assert log.read(cursor) == ([], cursor)
 
 
+@settings(max_examples=30, deadline=None)
+@given(frames)
+def test_what_is_appended_durably_is_read_back_exactly_and_in_order(written: list[list[LogEntry]]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        log = SegmentLog(Path(folder))
+        writer = log.writer()
+        for entries in written:
+            writer.append(entries, durable=True)
+        assert log.read()[0] == [entry for entries in written for entry in entries]
+        writer.close()
+
+
+@pytest.mark.parametrize("count", [15, 16, 65_535, 65_536])
+def test_a_frame_of_any_length_is_a_list_of_that_length(count: int, tmp_path: Path) -> None:
+    log = SegmentLog(tmp_path)
+    writer = log.writer()
+    writer.append([Outcome(id="p", model="m", value=1.0, at_s=1.0, received_s=1.0)] * count, durable=True)
+    writer.close()
+    assert len(log.read()[0]) == count
+
+
 @settings(max_examples=40, deadline=None)
 @given(frames, st.integers(1, 6))
 def test_reading_in_pieces_gives_each_entry_once(written: list[list[LogEntry]], limit: int) -> None:

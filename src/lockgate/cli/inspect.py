@@ -66,7 +66,7 @@ def inspect(
 
 
 def _written(contract: Contract, *, toml: bool) -> None:
-    from lockgate.features.schema import json_schema
+    from lockgate.features.json_schema import json_schema
     from lockgate.features.written import toml as as_toml
 
     if not contract.target:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from functools import partial
 from operator import attrgetter
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, cast
 
 import msgspec
 import numpy as np
@@ -55,13 +56,54 @@ class RequestType:
         self._rules = asked_rules(contract)
         fields = {column.name: attrgetter(f"f{number}") for number, column in enumerate(self.asked)}
         self._conditions = tuple(to_function(rule.tree, fields) for rule in self._rules)
+        self._whole = frozenset(column.name for column in self.asked if column.type == "int")
         self._types = tuple(_narrow(column) for column in self.asked)
         self._narrow = _decoder(self.asked, self._types)
         self._wide = _decoder(self.asked, tuple(_wide(column) for column in self.asked))
 
     def decode(self, body: bytes) -> Rows:
         """Rows ready to predict. Raises ContractError naming the column where a row may not be used."""
-        request, is_whole = self.read(body)
+        return self._held(*self.read(body))
+
+    def hold(self, rows: Sequence[object], *, unit: str | None = None, request: str | None = None) -> Rows:
+        """The same of rows that another protocol brought, as objects by column: as strict as `decode` is.
+
+        NaN is missing here and 2.0 a whole number: frames and tensors hold whole numbers as floats where one is missing. An
+        infinity may come too, which JSON has no word for. request: its id.
+        """
+        narrow, wide = (partial(msgspec.convert, type=decoder.type) for decoder in (self._narrow, self._wide))
+        found = self._whole_rows(narrow, {"rows": rows, "unit": unit, "id": request})
+        if found is not None:
+            return found
+        sent = {"rows": [self._plain(row) for row in rows], "unit": unit, "id": request}
+        held, is_whole = self._read(narrow, wide, sent)
+        return self._held(held, is_whole and not any(map(_is_endless, held.rows)))
+
+    def _whole_rows(self, narrow: Callable[[Any], Any], sent: object) -> Rows | None:
+        """The rows as they are, None where any of them must be looked at: most are whole, and looking takes longest."""
+        try:
+            request = narrow(sent)
+        except msgspec.ValidationError:
+            return None
+        if not request.rows or self._breaks_a_rule(request.rows):
+            return None
+        columns = self._columns([msgspec.structs.astuple(row) for row in request.rows])
+        for column in self.asked:
+            if column.type != "text" and not _is_told(columns[column.name], column):
+                return None
+        rows = len(request.rows)
+        return Rows(columns, [()] * rows, request.unit, request.id, np.zeros(rows, dtype=bool))
+
+    def _plain(self, row: object) -> object:
+        if not isinstance(row, dict):
+            return row
+        told = cast("dict[str, object]", row)
+        return {
+            name: _number(value, is_whole=name in self._whole) if type(value) is float else value
+            for name, value in told.items()
+        }
+
+    def _held(self, request: Any, is_whole: bool) -> Rows:
         rows = [msgspec.structs.astuple(row) for row in request.rows]
         columns = self._columns(rows)
         if is_whole:
@@ -76,26 +118,22 @@ class RequestType:
 
         Raises ContractError where the body is of another shape or type, or holds no rows.
         """
+        return self._read(self._narrow.decode, self._wide.decode, body)
+
+    def _read(self, narrow: Callable[[Any], Any], wide: Callable[[Any], Any], sent: object) -> tuple[Any, bool]:
         try:
-            request: Any = self._narrow.decode(body)
+            request: Any = narrow(sent)
         except msgspec.ValidationError:
-            return self._read_wide(body), False
+            return _read_wide(wide, sent), False
         if not request.rows:
             raise ContractError("The request holds no rows.", cure='Send {"rows": [{...}]} with at least one row.')
-        try:
-            for keeps in self._conditions:
-                for row in request.rows:
-                    if keeps(row) is False:
-                        return request, False
-        except OverflowError:
-            return request, False  # the arrays say which column it is
-        return request, True
+        return request, not self._breaks_a_rule(request.rows)
 
-    def _read_wide(self, body: bytes) -> Any:
+    def _breaks_a_rule(self, rows: list[Any]) -> bool:
         try:
-            return self._wide.decode(body)
-        except msgspec.ValidationError as error:
-            raise ContractError(str(error), column=_column_in(str(error))) from error
+            return any(keeps(row) is False for keeps in self._conditions for row in rows)
+        except OverflowError:
+            return True  # the arrays say which column it is
 
     def _suspects(self, rows: list[tuple[Any, ...]]) -> tuple[Column, ...]:
         """The columns that may break something: of a few rows those whose value is too wide for the narrow type."""
@@ -123,7 +161,32 @@ class RequestType:
         }
 
 
+def _read_wide(wide: Callable[[Any], Any], sent: object) -> Any:
+    try:
+        return wide(sent)
+    except msgspec.ValidationError as error:
+        raise ContractError(str(error), column=_column_in(str(error))) from error
+
+
+def _number(value: float, *, is_whole: bool) -> float | None:
+    """What a float of a frame or a tensor means. is_whole: in a column of whole numbers."""
+    if math.isnan(value):
+        return None
+    return int(value) if is_whole and value.is_integer() else value
+
+
+def _is_told(values: NDArray[Any], column: Column) -> bool:
+    """Whether all numbers are finite, or missing where they may be."""
+    return bool(np.isfinite(values).all() or (column.is_nullable and not np.isinf(values).any()))
+
+
+def _is_endless(row: Any) -> bool:
+    return any(type(value) is float and math.isinf(value) for value in msgspec.structs.astuple(row))
+
+
 def _fits(value: Any, kind: Any) -> bool:
+    if type(value) is float and math.isinf(value):
+        return False
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError:

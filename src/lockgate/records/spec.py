@@ -135,6 +135,27 @@ class ContractSpec(Record, frozen=True, kw_only=True):
     schema_from: str | None = None
 
 
+class LogSpec(Record, frozen=True, kw_only=True):
+    """How calls are logged. mode: "buffered", an answer may outrun the disk by 50 ms; "durable", it waits for the disk;
+    "sampled", buffered, and the inputs are kept for a share of the units alone. share: that share. retention: by event
+    time, how long entries are kept, for good where left out. Raises SpecError for what cannot be.
+    """
+
+    mode: Literal["buffered", "durable", "sampled"] = "buffered"
+    share: float = 1.0
+    retention: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share <= 1:
+            raise SpecError(f"A log.share of {self.share} is no share.", cure="Give a number from 0 to 1.")
+        if self.mode == "sampled" and self.share == 1:
+            raise SpecError("A sampled log needs the share of units to keep.", cure="Say it: share = 0.05")
+        if self.mode != "sampled" and self.share != 1:
+            raise SpecError(f"A {self.mode} log keeps every call whole.", cure='Set log.mode = "sampled".')
+        if self.retention is not None:
+            seconds(self.retention)
+
+
 class ModelSpec(Record, frozen=True, kw_only=True):
     """One model's task. train, features: `module:function`; rule: the columns by which the rule baseline
     groups, chosen where left out; fallback: the links behind the chosen version, in order. metric: the loss that judges,
@@ -159,6 +180,7 @@ class ModelSpec(Record, frozen=True, kw_only=True):
     monitor: MonitorSpec = MonitorSpec()
     retrain: RetrainSpec = RetrainSpec()
     budget: BudgetSpec = BudgetSpec()
+    log: LogSpec = LogSpec()
 
     @property
     def judged_by(self) -> str:

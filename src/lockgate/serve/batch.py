@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -48,12 +48,12 @@ class Batch:
             )
 
 
-def from_request(rows: Rows, contract: Contract, *, now_s: float) -> Batch:
+def from_request(rows: Rows, contract: Contract, *, now_s: float, places: Iterable[int] | None = None) -> Batch:
     """A request's rows, ids `<request id>-<place>`. A row's unit is the contract's column, else the request's, else the
-    row itself.
+    row itself. places: of these rows, where they are a part of the request.
     """
     request = rows.id or secrets.token_hex(8)
-    ids = [f"{request}-{place}" for place in range(length(rows.columns))]
+    ids = [f"{request}-{place}" for place in places or range(length(rows.columns))]
     return _batch(rows.columns, rows.flags, rows.falls_back, ids, contract, unit=rows.unit, now_s=now_s)
 
 

@@ -2,27 +2,44 @@
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lockgate.decide import budget
 from lockgate.errors import Conflict
-from lockgate.records import BudgetSpec, Entry, Routing, Spend, decode, encode
+from lockgate.records import BudgetSpec, Entry, Outcome, Routing, Spend, decode, encode
+from lockgate.records.duration import UNITS_S
 from lockgate.records.entry import GENESIS, link
 from lockgate.records.prediction import LogEntry
 from lockgate.store.keys import CHAINED, REPLACED, at_s, key, new_draws, refuse_spends
-from lockgate.store.ports import Cursor, K, Kept, Written
+from lockgate.store.ports import Compacted, Cursor, K, Kept, Written
 
 
 class MemoryLog:
     def __init__(self) -> None:
-        self._entries: list[LogEntry] = []
+        self._entries: list[LogEntry | None] = []
 
     def writer(self) -> MemoryLog:
         return self
 
-    def append(self, entries: Sequence[LogEntry]) -> None:
+    def append(self, entries: Sequence[LogEntry], *, durable: bool = False) -> None:  # noqa: ARG002 - memory is memory
         self._entries.extend(entries)
+
+    @property
+    def problem(self) -> str | None:
+        return None
+
+    def compact(self, *, may_go_on: Callable[[], bool]) -> Compacted:  # noqa: ARG002 - nothing to move
+        return Compacted()
+
+    def forget(self, model: str, before_s: float) -> None:
+        """What is forgotten keeps its place, so that cursors hold."""
+        until_s = math.floor(before_s / UNITS_S["d"]) * UNITS_S["d"]
+        self._entries = [
+            None if entry is None or (entry.model == model and _event_s(entry) < until_s) else entry
+            for entry in self._entries
+        ]
 
     def close(self) -> None:
         return None
@@ -30,7 +47,11 @@ class MemoryLog:
     def read(self, cursor: Cursor | None = None, limit: int | None = None) -> tuple[list[LogEntry], Cursor]:
         at = (cursor or {}).get("entries", 0)
         end = len(self._entries) if limit is None else min(len(self._entries), at + limit)
-        return self._entries[at:end], {"entries": end}
+        return [entry for entry in self._entries[at:end] if entry is not None], {"entries": end}
+
+
+def _event_s(entry: LogEntry) -> float:
+    return entry.at_s if isinstance(entry, Outcome) else entry.asked_s
 
 
 class MemoryBoard:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
@@ -39,14 +39,27 @@ Cursor = Mapping[str, int]
 class LogWriter(Protocol):
     """One process's own end of the log; never shared."""
 
-    def append(self, entries: Sequence[LogEntry]) -> None:
-        """Keep the entries, all or none; once it returns, a `kill -9` loses none of them.
+    def append(self, entries: Sequence[LogEntry], *, durable: bool = False) -> None:
+        """Keep the entries, all or none; once it returns, a `kill -9` loses none of them, nor, where durable, a power cut.
 
         Raises StoreError when the outside refuses; the entries are then not kept, and may be appended again.
         """
         ...
 
+    @property
+    def problem(self) -> str | None:
+        """The refusal that the outside last answered with; None once it took something again."""
+        ...
+
     def close(self) -> None: ...
+
+
+class Compacted(NamedTuple):
+    """What one compaction did. torn: segments with bytes behind their last whole frame; those bytes are kept aside."""
+
+    segments: int = 0
+    rows: int = 0
+    torn: tuple[str, ...] = ()
 
 
 class PredictionLog(Protocol):
@@ -57,8 +70,20 @@ class PredictionLog(Protocol):
     def read(self, cursor: Cursor | None = None, limit: int | None = None) -> tuple[list[LogEntry], Cursor]:
         """Entries after `cursor` (None: from the start) and where to go on; a writer's own entries keep their order.
 
-        With a limit it stops after the frame that reaches it. A torn or damaged frame ends its segment.
+        With a limit it stops after the frame that reaches it. A torn or damaged frame ends its segment. A cursor holds
+        whatever is compacted meanwhile.
         """
+        ...
+
+    def compact(self, *, may_go_on: Callable[[], bool]) -> Compacted:
+        """Move what no writer holds any longer to where it is kept for good; one caller at a time, others do nothing.
+
+        may_go_on: asked between the parts of the work. Raises StoreError where the outside refuses.
+        """
+        ...
+
+    def forget(self, model: str, before_s: float) -> None:
+        """Drop the model's compacted entries of the whole days (UTC, by event time) before `before_s`."""
         ...
 
 

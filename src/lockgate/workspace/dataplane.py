@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from lockgate.errors import LockgateError, NotFound, unknown
+from lockgate.errors import LockgateError, NotFound, StoreError, unknown
 from lockgate.features.columns import array
 from lockgate.features.request import RequestType
 from lockgate.records import Column, Contract, Routing
@@ -20,6 +20,7 @@ from lockgate.runtime.predictor import Predictor
 from lockgate.serve.call import Caller
 from lockgate.serve.logbook import Logbook
 from lockgate.store.folders import Folders
+from lockgate.store.log_modes import LogModes
 from lockgate.store.routing_file import RoutingFiles
 from lockgate.store.segments import SegmentLog
 
@@ -48,6 +49,7 @@ class DataPlane:
         self._predictors: dict[str, Predictor] = {}
         self._refused: dict[str, Routing] = {}  # by model: the routing that could not be taken up
         self._retry_at: dict[str, float] = {}
+        self._modes = LogModes(home)
         self.log = Logbook(SegmentLog(home / "log").writer())
         self.models: dict[str, Served] = {}
         self.problems: dict[str, str] = {}
@@ -70,8 +72,9 @@ class DataPlane:
         says why, and it is tried again every few seconds. The store being away changes nothing.
         """
         try:
+            self.log.modes = self._modes.read()
             names = self._board.models()
-        except OSError as error:
+        except (OSError, StoreError) as error:
             self.problems["routing"] = str(error)
             return
         self.problems.pop("routing", None)
@@ -82,6 +85,8 @@ class DataPlane:
                 self.problems[name] = str(error)
                 self._retry_at[name] = time.monotonic() + RETRY_S
         self._forget_unused(names)
+        if self.log.problem is not None:
+            self.problems["log"] = self.log.problem
 
     def _refresh(self, name: str) -> None:
         routing = self._board.read(name)

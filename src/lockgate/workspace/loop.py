@@ -5,16 +5,20 @@ Event time comes from the calls themselves, wall time from the wiring's clock; n
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from lockgate.errors import StoreError
 from lockgate.metrics import loss
 from lockgate.monitor.blocks import pair_block
 from lockgate.monitor.fold import Fold
 from lockgate.monitor.watch import ChampionFacts, Watch
 from lockgate.records import Alarm, Block, Move, PairBlock, Rollout, Routing, Verdict, Version
+from lockgate.records.duration import seconds
 from lockgate.records.prediction import LogEntry
 from lockgate.release.controller import Controller
 from lockgate.release.replay import replay
@@ -24,17 +28,23 @@ from lockgate.workspace.wire import Wiring
 LEASE = "loop"
 LEASE_S = 10.0
 READ_AT_ONCE = 20_000
+COMPACTOR = "compactor"
+COMPACT_EVERY_S = 60.0
+_log = logging.getLogger("lockgate.loop")
 
 
 @dataclass
 class Ticked:
-    """What one tick did. is_leader: false when another loop holds the lease, and nothing was done."""
+    """What one tick did. is_leader: false when another loop holds the lease, and nothing was done. problems: sentences
+    about the log's upkeep, which a judgement does not wait for.
+    """
 
     is_leader: bool = True
     read: int = 0
     verdicts: list[Verdict] = field(default_factory=list[Verdict])
     moves: list[Move] = field(default_factory=list[Move])
     alarms: list[Alarm] = field(default_factory=list[Alarm])
+    problems: list[str] = field(default_factory=list[str])
 
 
 class Loop:
@@ -44,6 +54,7 @@ class Loop:
         self._wiring = wiring
         self._holder = f"{os.getpid()}-{secrets.token_hex(4)}"
         self._cursor: Cursor | None = None
+        self._compact_at_s = wiring.clock() + COMPACT_EVERY_S
         self._watches: dict[str, Watch] = {}
         self._facts: dict[str, ChampionFacts] = {}
 
@@ -68,7 +79,37 @@ class Loop:
                 watch.feed(entries)
         for model in watches:
             self._turn(model, done, now_s)
+        if now_s >= self._compact_at_s:
+            self._compact_at_s = now_s + COMPACT_EVERY_S
+            done.problems += self._keep_log(watches)
         return done
+
+    def _keep_log(self, watches: Mapping[str, Watch]) -> list[str]:
+        """Compact what is sealed and forget what is too old. A disk that refuses holds up no judgement."""
+        log = self._wiring.log
+        try:
+            torn = log.compact(may_go_on=self._may_compact).torn
+            for model, watch in watches.items():
+                retention = self._wiring.spec.model[model].log.retention
+                if retention is not None and math.isfinite(watch.event_s):
+                    log.forget(model, watch.event_s - seconds(retention))
+        except StoreError as error:
+            _log.warning("The log was not compacted: %s", error)
+            return [str(error)]
+        finally:
+            self._wiring.lease.release(COMPACTOR, self._holder)
+        problems = [
+            f"The segment {name} of the prediction log ends in bytes that are no frame; kept aside." for name in torn
+        ]
+        for problem in problems:
+            _log.warning("%s", problem)
+        return problems
+
+    def _may_compact(self) -> bool:
+        """Both leases, renewed before each part: one compactor, and the loop stays the leader meanwhile."""
+        lease, now_s = self._wiring.lease, self._wiring.clock()
+        lease.acquire(LEASE, self._holder, now_s=now_s, for_s=LEASE_S)
+        return lease.acquire(COMPACTOR, self._holder, now_s=now_s, for_s=COMPACT_EVERY_S)
 
     def _read(self) -> list[LogEntry]:
         """The next stretch of the log; a first reading can take longer than a lease, so each stretch renews it."""

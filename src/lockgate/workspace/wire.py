@@ -11,6 +11,9 @@ from lockgate.runtime import folder
 from lockgate.runtime.predictor import Predictor
 from lockgate.store.delta import DeltaTables
 from lockgate.store.folders import Folders
+from lockgate.store.log_modes import LogModes
+from lockgate.store.log_table import LogTables
+from lockgate.store.log_union import UnionLog
 from lockgate.store.mlflow_place import MlflowPlace
 from lockgate.store.mlflow_registry import MlflowRegistry
 from lockgate.store.mlflow_runs import MlflowRuns
@@ -59,6 +62,7 @@ def wire(project: Path, spec: WorkspaceSpec, clock: Clock) -> Wiring:
     """Embedded adapters under `<project>/.lockgate`. Raises StoreError where the folder cannot be used."""
     home = project / spec.directory
     engine = connect_file(home / "lockgate.db")
+    LogModes(home).publish({name: model.log for name, model in spec.model.items()})
     place = MlflowPlace.of(spec.mlflow, project, home)
     return Wiring(
         project=project,
@@ -67,7 +71,7 @@ def wire(project: Path, spec: WorkspaceSpec, clock: Clock) -> Wiring:
         clock=clock,
         records=SqlRecords(engine),
         lease=SqlLease(engine),
-        log=SegmentLog(home / "log"),
+        log=UnionLog(SegmentLog(home / "log"), LogTables(home / "tables")),
         board=RoutingFiles(home / "routing"),
         folders=Folders(home / "versions"),
         tables=DeltaTables(home / "tables"),

@@ -185,3 +185,61 @@ def test_a_profile_counts_every_row_once_also_missing_and_unseen_ones() -> None:
     assert wait.counts[-1] == 1
     assert carrier.counts == (0, 0, 1, 1)
     assert wait.edges == first.columns[0].edges
+
+
+def held(*rows: Any, **more: Any) -> Any:
+    return REQUEST.hold(rows, **more)
+
+
+def test_rows_as_objects_come_through_as_the_same_rows_in_json_do() -> None:
+    told, same = (
+        held(ROW, ROW | {"seats": 900}, unit="N1", request="p1"),
+        decode(ROW, ROW | {"seats": 900}, unit="N1", id="p1"),
+    )
+    assert row_tuples(told.columns, CONTRACT.asked) == row_tuples(same.columns, CONTRACT.asked)
+    assert (told.flags, told.unit, told.id) == (same.flags, same.unit, same.id)
+
+
+def test_in_objects_a_nan_is_missing_and_a_whole_float_a_whole_number() -> None:
+    (row,) = row_tuples(held(ROW | {"seats": 120.0}).columns, CONTRACT.asked)
+    assert (row[1], type(row[1])) == (120, int)
+    (row,) = row_tuples(held(ROW | {"seats": float("nan")}).columns, CONTRACT.asked)
+    assert row[1] is None
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("sepal length (cm)", float("nan")),
+        ("sepal length (cm)", float("inf")),
+        ("sepal length (cm)", -float("inf")),
+        ("sepal length (cm)", "5.5"),
+        ("sepal length (cm)", True),
+        ("seats", 120.5),
+        ("seats", float("inf")),
+        ("seats", "120"),
+        ("is_hub", 1),
+        ("is_hub", 1.0),
+        ("carrier", 3),
+        ("asked", "2026-01-01T00:00:00"),
+        ("colour", 1),
+    ],
+)
+def test_objects_are_held_as_strictly_as_json(column: str, value: Any) -> None:
+    with pytest.raises(ContractError) as caught:
+        held(ROW, ROW | {column: value})
+    assert caught.value.column == column
+
+
+def test_an_infinity_in_a_column_without_a_range_is_broken_all_the_same() -> None:
+    free = RequestType(Contract(model="m", columns=(Column(name="x", type="float"),), target="y"))
+    with pytest.raises(ContractError, match="not finite"):
+        free.hold([{"x": 1.0}, {"x": float("inf")}])
+    with pytest.raises(ContractError, match="not finite"):
+        free.hold([{"x": float("inf")}] * 50)
+
+
+@pytest.mark.parametrize("row", [7, None, [], "x", [1, 2]])
+def test_a_row_that_is_no_object_is_refused(row: object) -> None:
+    with pytest.raises(ContractError, match="Expected `object`"):
+        held(ROW, row)

@@ -12,7 +12,8 @@ import pytest
 
 from lockgate.errors import ContractError
 from lockgate.features.contract import infer
-from lockgate.features.schema import json_schema, refuse_other_schema, storable
+from lockgate.features.json_schema import json_schema
+from lockgate.features.schema import refuse_other_schema, storable
 from lockgate.features.written import toml
 from lockgate.records import Column, Contract, ContractSpec, ModelSpec, Rule, Severity, WorkspaceSpec
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from lockgate.records import Prediction, Shadow
-from lockgate.server import inference
+from lockgate.server import calls
 from lockgate.server.inference import Inference
 from lockgate.workspace.dataplane import DataPlane
 
@@ -67,7 +67,7 @@ def test_health_is_told_at_once_while_calls_take_their_time(project: Any):
 
 
 def test_shadows_beyond_the_bound_are_skipped_and_counted(project: Any, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(inference, "MOST_SHADOWS", 2)
+    monkeypatch.setattr(calls, "MOST_SHADOWS", 2)
     champion, challenger = project.add_constant("champion", 0.1), project.add_constant("challenger", 0.9, "slow")
     project.publish(champion, challenger=challenger, shadow=True, rollout="r", salt="s", deadline_ms=3000.0)
 

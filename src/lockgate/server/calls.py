@@ -1,0 +1,156 @@
+"""Calls in hand: what every protocol answers through. Rows in, predictions out; the work is `serve.call`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import NamedTuple, TypeVar
+
+import msgspec
+from starlette.background import BackgroundTask
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+
+from lockgate.errors import ContractError, LockgateError
+from lockgate.features.request import Rows
+from lockgate.records import Prediction
+from lockgate.serve.batch import Batch, from_request
+from lockgate.server.statuses import Refused, Shape, Told, answer, native, told_of
+from lockgate.workspace.dataplane import DataPlane, Served
+
+THREADS = 8
+MOST_IN_HAND = 256
+MOST_SHADOWS = 256  # calls whose shadow waits: a challenger that hangs must not fill the memory
+_log = logging.getLogger("lockgate.server")
+
+T = TypeVar("T")
+Handle = Callable[[Request], Awaitable[Response]]
+ReadRows = Callable[[Served], Rows]
+
+
+class Answered(NamedTuple):
+    batch: Batch
+    request: str | None
+    predictions: list[Prediction]
+
+
+class Calls:
+    """The calls of one process over one data plane.
+
+    most_in_hand: calls at once, beyond which the next are sent away. is_draining: readiness is off, calls in hand finish.
+    skipped_shadows: calls the other arm did not score because too many waited.
+    """
+
+    def __init__(self, plane: DataPlane, *, most_in_hand: int = MOST_IN_HAND) -> None:
+        self.plane = plane
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="call")
+        self._shadows = ThreadPoolExecutor(1, thread_name_prefix="shadow")
+        self._shadow_room = threading.BoundedSemaphore(MOST_SHADOWS)
+        self._most_in_hand = most_in_hand
+        self._in_hand = 0
+        self.skipped_shadows = 0
+        self.is_draining = False
+
+    @property
+    def is_ready(self) -> bool:
+        return bool(self.plane.models) and not self.is_draining
+
+    def close(self) -> None:
+        self._threads.shutdown()
+        # Shadows that still wait are left: a slow challenger must not hold up the end until the worker is killed.
+        self._shadows.shutdown(cancel_futures=True)
+        self.plane.log.close()
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """In a thread of its own: a large body takes long to decode as well."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    async def answer(self, served: Served, read: ReadRows) -> tuple[list[Prediction], BackgroundTask | None]:
+        """The predictions of the rows that `read` gives, and what to do once they are on their way."""
+        answered = await self.run(lambda: answered_by(served, read))
+        after = BackgroundTask(self.shadow_later, served, answered) if served.routing.shadow else None
+        return answered.predictions, after
+
+    async def shadow_later(self, served: Served, answered: Answered) -> None:
+        """Queued once the answer is on its way."""
+        if self._shadow_room.acquire(blocking=False):
+            self._shadows.submit(self._shadow, served, answered)
+        else:
+            self.skipped_shadows += 1
+
+    def _shadow(self, served: Served, answered: Answered) -> None:
+        try:
+            served.caller.shadow(answered.batch, answered.predictions, request=answered.request)
+        except Exception:  # noqa: BLE001 - nobody waits for a shadow, so nobody else would hear of it
+            _log.exception("A shadow call failed.")
+        finally:
+            self._shadow_room.release()
+
+    @contextmanager
+    def in_hand(self) -> Generator[None]:
+        self._in_hand += 1
+        try:
+            yield
+        finally:
+            self._in_hand -= 1
+
+    def guarded(self, handle: Handle, shape: Shape = native) -> Handle:
+        """Every refusal in words, in the protocol's own shape; a bound on calls in hand; a 500 for our own bugs alone."""
+
+        async def guarded(request: Request) -> Response:
+            if self._in_hand >= self._most_in_hand:
+                return answer(Told("busy", "Too many calls are waiting; try again in a second."), shape)
+            with self.in_hand():
+                try:
+                    return await handle(request)
+                except Exception as error:  # noqa: BLE001 - told apart in `told`
+                    return answer(told(error), shape)
+
+        return guarded
+
+
+def answered_by(served: Served, read: ReadRows, *, part: str = "", places: Sequence[int] | None = None) -> Answered:
+    """The rows that `read` gives, answered. part, places: of a request that is answered in stretches, which of them."""
+    try:
+        rows = read(served)
+    except OverflowError as error:  # JSON's whole numbers have no end, an array's do
+        raise ContractError(f"A number is out of range: {error}.") from error
+    batch = from_request(rows, served.contract, now_s=time.time(), places=places)
+    request = f"{rows.id}{part}" if rows.id else None
+    return Answered(batch, request, served.caller.answer(batch, request=request))
+
+
+def read_by_callers(prediction: Prediction) -> dict[str, object]:
+    """A prediction as a caller reads it."""
+    return {
+        "id": prediction.id,
+        "value": prediction.value,
+        "version": prediction.version,
+        "arm": prediction.arm,
+        "served_by": prediction.served_by,
+        "failure": prediction.failure,
+        "flags": prediction.flags,
+    }
+
+
+def told(error: Exception) -> Told:
+    """What a caller hears of whatever went wrong. Our own bugs are said once in the log as well."""
+    match error:
+        case Refused():
+            return error.told
+        case LockgateError():
+            return told_of(error)
+        case msgspec.DecodeError() | UnicodeDecodeError():
+            return Told("malformed", f"The body is not JSON: {error}.")
+        case RecursionError():
+            return Told("malformed", "The body is nested too deeply.")
+        case ClientDisconnect():
+            return Told("malformed", "The body ended before it was whole.")  # nobody is left to read this
+        case _:
+            _log.error("A call failed.", exc_info=error)
+            return Told("bug", "Lockgate itself failed; the log of the server says where.")

@@ -1,0 +1,64 @@
+"""Lockgate's own protocol: /predict, /outcomes and what a model takes."""
+
+from __future__ import annotations
+
+import time
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from lockgate.features.check import asked_rules
+from lockgate.records import Outcome
+from lockgate.serve import outcomes
+from lockgate.server import body, lines
+from lockgate.server.calls import Calls, read_by_callers
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Native:
+    """The routes over one process's calls."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+        self._lines = lines.Lines(calls)
+
+    def routes(self) -> list[Route]:
+        guarded = self._calls.guarded
+        return [
+            Route("/predict/{model}", guarded(self._predict), methods=["POST"]),
+            Route("/outcomes/{model}", guarded(self._outcomes), methods=["POST"]),
+            Route("/models/{model}", guarded(self._metadata), methods=["GET"]),
+        ]
+
+    async def _predict(self, request: Request) -> Response:
+        served = self._calls.plane.model(request.path_params["model"])
+        if body.media_type(request) in lines.MEDIA_TYPES:
+            return await self._lines.predict(served, request)
+        sent = await body.read(request)
+        predictions, after = await self._calls.answer(served, lambda served: served.request.decode(sent))
+        told = _encode({"predictions": [read_by_callers(p) for p in predictions]})
+        return Response(told, media_type="application/json", background=after)
+
+    async def _outcomes(self, request: Request) -> Response:
+        name = request.path_params["model"]
+        task = self._calls.plane.model(name).routing.task
+        told: list[Outcome] = outcomes.decode(await body.read(request), model=name, task=task, now_s=time.time())
+        await self._calls.run(lambda: self._calls.plane.log.append(told))
+        return JSONResponse({"accepted": len(told)})
+
+    async def _metadata(self, request: Request) -> Response:
+        served = self._calls.plane.model(request.path_params["model"])
+        routing = served.routing
+        described = {
+            "model": routing.model,
+            "champion": routing.champion,
+            "challenger": routing.challenger,
+            "share": routing.share,
+            "revision": routing.revision,
+            "columns": [msgspec.to_builtins(column) for column in served.contract.asked],
+            "rules": [msgspec.to_builtins(rule.rule) for rule in asked_rules(served.contract)],
+        }
+        return JSONResponse(described)

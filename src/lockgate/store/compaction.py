@@ -1,0 +1,151 @@
+"""The compactor: sealed segments become rows of Delta tables, once each, wherever it is killed.
+
+Each table notes by worker the number of the last segment that is in it, as an application transaction in the commit that
+brought the rows: a compactor that begins again passes over what a table has. The catalogue comes last, then the segments
+are removed. A worker's segments are taken in order, so one number says it all.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from collections import defaultdict
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from lockgate.records.prediction import LogEntry
+from lockgate.store.frames import Segment, frames, is_sealed, segments_in
+from lockgate.store.log_table import CATALOGUE, KINDS, Listed, LogTables, Placed
+from lockgate.store.ports import Compacted
+
+BATCH_BYTES = 64 * 2**20
+LOCK = "log.lock"
+TORN = ".torn"
+
+
+class Compactor:
+    def __init__(self, segments: Path, tables: LogTables) -> None:
+        self._segments = segments
+        self._tables = tables
+
+    def run(self, *, may_go_on: Callable[[], bool] = lambda: True) -> Compacted:
+        """Compact all that is sealed; nothing where another compactor is at work on this machine.
+
+        may_go_on: asked before each batch, where a lease is renewed. Raises StoreError when the disk refuses.
+        """
+        found = Compacted()
+        if not self._segments.is_dir():
+            return found
+        with _alone(self._tables.directory) as is_alone:
+            if not is_alone:
+                return found
+            self._remove_listed()
+            for batch in _batches(sealed(self._segments)):
+                if not may_go_on():
+                    break
+                done = self._commit(batch)
+                found = Compacted(found.segments + done.segments, found.rows + done.rows, (*found.torn, *done.torn))
+            if found.segments:
+                self._tables.tidy()
+        return found
+
+    def forget(self, model: str, before_s: float) -> None:
+        """Whole partitions, so no file is rewritten. Their files stay a week for readers that have begun."""
+        with _alone(self._tables.directory) as is_alone:
+            if is_alone:
+                for kind in KINDS:
+                    self._tables.drop(kind, model, before_s)
+
+    def _commit(self, batch: Sequence[Segment]) -> Compacted:
+        read = [_read(segment) for segment in batch]
+        listed = [listed for listed, _ in read]
+        for kind, record in KINDS.items():
+            self._append(kind, [(item, _of(record, item, entries)) for item, entries in read])
+        self._append(CATALOGUE, [(item, [item]) for item in listed])
+        for segment, item in zip(batch, listed, strict=True):
+            _remove(segment.path, item)
+        torn = tuple(item.name for item in listed if item.torn)
+        return Compacted(len(batch), sum(item.rows for item in listed), torn)
+
+    def _append(self, name: str, parts: Sequence[tuple[Listed, Sequence[Placed] | Sequence[Listed]]]) -> None:
+        """The parts of a batch that the table does not have yet, in one commit."""
+        table = self._tables.create(name)
+        known = {item.worker: table.transaction_version(item.worker) for item, _ in parts}
+        fresh = [(item, rows) for item, rows in parts if item.number > _number(known[item.worker])]
+        if fresh:
+            upto = {item.worker: item.number for item, _ in sorted(fresh)}
+            self._tables.append(name, [row for _, rows in fresh for row in rows], upto)
+
+    def _remove_listed(self) -> None:
+        """What an earlier compactor listed, and was killed before it removed."""
+        _, listed = self._tables.catalogue()
+        by_name = {item.name: item for item in listed}
+        for segment in segments_in(self._segments):
+            if segment.name in by_name:
+                _remove(segment.path, by_name[segment.name])
+
+
+def sealed(directory: Path) -> list[Segment]:
+    """Each worker's segments up to the first that is still written to."""
+    by_worker: dict[str, list[Segment]] = defaultdict(list)
+    for segment in segments_in(directory):
+        by_worker[segment.worker].append(segment)
+    found: list[Segment] = []
+    for segments in by_worker.values():
+        for segment in segments:
+            if not is_sealed(segment.path):
+                break
+            found.append(segment)
+    return found
+
+
+def _batches(segments: Sequence[Segment]) -> Iterator[list[Segment]]:
+    batch: list[Segment] = []
+    size = 0
+    for segment in segments:
+        batch.append(segment)
+        size += segment.path.stat().st_size
+        if size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _read(segment: Segment) -> tuple[Listed, list[LogEntry]]:
+    entries: list[LogEntry] = []
+    end = 0
+    for frame in frames(segment.path):
+        entries += frame.entries
+        end = frame.end
+    torn = segment.path.stat().st_size - end
+    return Listed(segment.worker, segment.number, segment.name, len(entries), torn), entries
+
+
+def _of(record: type, item: Listed, entries: Sequence[LogEntry]) -> list[Placed]:
+    return [Placed(item.name, row, entry) for row, entry in enumerate(entries) if isinstance(entry, record)]
+
+
+def _number(version: int | None) -> int:
+    return -1 if version is None else version
+
+
+def _remove(path: Path, item: Listed) -> None:
+    """Torn bytes are kept for a person to look at: behind a damaged frame there may be whole ones."""
+    if item.torn:
+        path.rename(path.with_suffix(TORN))
+    else:
+        path.unlink()
+
+
+@contextmanager
+def _alone(directory: Path) -> Generator[bool]:
+    """A lock that the kernel drops with the process: a killed compactor holds up nobody."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / LOCK).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True

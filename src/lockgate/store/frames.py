@@ -1,0 +1,89 @@
+"""Segments as files: their names, their frames, and how a reader knows that nobody writes to one any longer.
+
+A frame is magic, length, crc32 seeded by the segment's name and the frame's number, and its entries in msgpack. A writer
+holds an advisory lock on the segment it writes, which the kernel drops with the process: unlocked is sealed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from lockgate.records.prediction import LogEntry, entries_decoder
+
+MAGIC = b"LGF1"
+HEADER = struct.Struct("<4sII")
+SUFFIX = ".seg"
+_NAME = re.compile(r"(.+)-(\d{8})")
+
+
+class Segment(NamedTuple):
+    """Segments sort in the order their writers began, then as each writer filled them. worker: one writer's own name."""
+
+    worker: str
+    number: int
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
+
+
+class Frame(NamedTuple):
+    """end: the byte behind it."""
+
+    entries: list[LogEntry]
+    end: int
+
+
+def segment_name(worker: str, number: int) -> str:
+    return f"{worker}-{number:08d}"
+
+
+def segment_at(path: Path) -> Segment:
+    """A name of another form is a worker's only segment."""
+    found = _NAME.fullmatch(path.stem)
+    return Segment(found[1], int(found[2]), path) if found else Segment(path.stem, 0, path)
+
+
+def segments_in(directory: Path) -> list[Segment]:
+    return sorted(segment_at(path) for path in directory.glob(f"*{SUFFIX}"))
+
+
+def is_sealed(path: Path) -> bool:
+    """Whether no writer holds the segment. Raises FileNotFoundError where it has gone."""
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
+
+
+def pack(name: str, number: int, payload: bytes) -> bytes:
+    return HEADER.pack(MAGIC, len(payload), _checksum(name, number, payload)) + payload
+
+
+def frames(path: Path, at: int = 0, number: int = 0) -> Iterator[Frame]:
+    """Whole, undamaged frames from byte `at`, where frame `number` begins; ends at the first that is neither."""
+    with path.open("rb") as file:
+        file.seek(at)
+        while len(header := file.read(HEADER.size)) == HEADER.size:
+            magic, size, checksum = HEADER.unpack(header)
+            if magic != MAGIC:
+                return
+            payload = file.read(size)
+            if len(payload) < size or _checksum(path.stem, number, payload) != checksum:
+                return
+            at += HEADER.size + size
+            number += 1
+            yield Frame(entries_decoder.decode(payload), at)
+
+
+def _checksum(name: str, number: int, payload: bytes) -> int:
+    return zlib.crc32(payload, zlib.crc32(f"{name}{SUFFIX}:{number}".encode()))

@@ -1,0 +1,338 @@
+"""The compacted part of the prediction log: ordinary Delta tables, one for each kind of entry, and a catalogue.
+
+Reader version 1 and writer version 2, no table features, so that Polars, DuckDB and Spark read them as they are. Rows are
+partitioned by date (UTC, of the question; of an outcome, when it came true) and model; `segment` and `row` say where in
+the log a row stood. `segments` lists the segments whose rows are all in: it is written last and read first.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import repeat
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
+from urllib.parse import unquote
+
+import msgspec
+
+from lockgate.errors import StoreError
+from lockgate.records import Outcome, Prediction, Shadow
+from lockgate.records.prediction import LogEntry, Scalar
+
+if TYPE_CHECKING:
+    import polars as pl
+    from deltalake import DeltaTable
+
+KINDS: Mapping[str, type[Prediction] | type[Shadow] | type[Outcome]] = {
+    "predictions": Prediction,
+    "shadows": Shadow,
+    "outcomes": Outcome,
+}
+CATALOGUE = "segments"
+DAY_S = 86_400.0
+MOST_SMALL_FILES = 120
+KEPT_H = 7 * 24
+PARTITIONS = ["date", "model"]
+_inputs_decoder = msgspec.json.Decoder(tuple[float | int | str | bool | dict[str, str] | None, ...])
+T = TypeVar("T")
+_EPOCH = dt.date(1970, 1, 1)
+_FIRST, _LAST = (dt.date(1, 1, 1) - _EPOCH).days, (dt.date(9999, 12, 31) - _EPOCH).days
+
+
+class Placed(NamedTuple):
+    """An entry and where it stood: its segment's name and its place among the segment's entries."""
+
+    segment: str
+    row: int
+    entry: LogEntry
+
+
+class LogTables:
+    """The tables under one directory; one process at a time writes."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def path(self, name: str) -> Path:
+        """The dot keeps these apart from the tables of data sets, which are named after models."""
+        return self.directory / f"log.{name}"
+
+    def open(self, name: str) -> DeltaTable | None:
+        """None where nothing has been compacted yet."""
+        from deltalake import DeltaTable
+
+        path = self.path(name)
+        return DeltaTable(path) if (path / "_delta_log").is_dir() and DeltaTable.is_deltatable(str(path)) else None
+
+    def create(self, name: str) -> DeltaTable:
+        """The table, made where it is missing. Raises StoreError when the disk refuses."""
+        from deltalake import DeltaTable
+        from deltalake.schema import Schema
+
+        found = self.open(name)
+        if found is not None:
+            return found
+        path = self.path(name)
+        path.mkdir(parents=True, exist_ok=True)
+        empty: Any = _frame(name, [])
+        schema = Schema.from_arrow(empty.to_arrow().schema)
+        return _refused(
+            path,
+            lambda: DeltaTable.create(
+                path, schema, mode="ignore", partition_by=[] if name == CATALOGUE else PARTITIONS, name=name
+            ),
+        )
+
+    def append(self, name: str, rows: Sequence[Any], upto: Mapping[str, int]) -> None:
+        """One commit of the rows; `upto` notes by worker the last segment that is now in, in the same commit.
+
+        rows: Placed, or for the catalogue Listed. Returns once the commit would outlive a power cut.
+        """
+        from deltalake import CommitProperties, Transaction, write_deltalake
+
+        table = self.create(name)
+        notes = CommitProperties(app_transactions=[Transaction(worker, number) for worker, number in upto.items()])
+        path = self.path(name)
+        _refused(path, lambda: write_deltalake(table, _frame(name, rows), mode="append", commit_properties=notes))
+        _outlive(path, self.version(name))
+
+    def drop(self, kind: str, model: str, before_s: float) -> None:
+        """A model's partitions of the whole days before a time; rows with no date stay."""
+        table, day = self.open(kind), date_of(before_s)
+        if table is None or day is None:
+            return
+        held: Any = table.partitions()
+        if any(part["model"] == model and (part["date"] or "9999") < day.isoformat() for part in held):
+            named = model.replace("'", "''")
+            where = f"date < '{day.isoformat()}' AND model = '{named}'"
+            _refused(self.path(kind), lambda: table.delete(where))
+
+    def tidy(self) -> None:
+        """Where small files have piled up, make large ones of them, and remove those nobody can be reading any more."""
+        for name in (*KINDS, CATALOGUE):
+            table = self.open(name)
+            if table is not None and len(table.file_uris()) - len(_partitions(table)) >= MOST_SMALL_FILES:
+                _refused(self.path(name), table.optimize.compact)
+                _refused(self.path(name), partial(table.vacuum, retention_hours=KEPT_H, dry_run=False))
+
+    def entries(self, segments: Sequence[str]) -> dict[str, list[tuple[int, LogEntry]]]:
+        """All entries of compacted segments by segment, with their places, in order."""
+        found: dict[str, list[tuple[int, LogEntry]]] = {name: [] for name in segments}
+        for kind in KINDS:
+            for placed in self._placed(kind, segments):
+                found[placed.segment].append((placed.row, placed.entry))
+        for entries in found.values():
+            entries.sort(key=lambda placed: placed[0])
+        return found
+
+    def catalogue(self) -> tuple[Seen, list[Listed]]:
+        """What the catalogue lists, in order, and how to ask whether it has grown since."""
+        import polars as pl
+
+        changed_ns, table = self._changed_ns(CATALOGUE), self.open(CATALOGUE)
+        if table is None:
+            return Seen(-1, changed_ns), []
+        rows = pl.scan_delta(table).select(Listed._fields).collect().rows()
+        return Seen(table.version(), changed_ns), sorted(Listed(*row) for row in rows)
+
+    def is_newer(self, name: str, seen: Seen) -> bool:
+        """Whether there was a commit since. Asked at every reading, so it opens nothing."""
+        following = self.path(name) / "_delta_log" / f"{seen.version + 1:020d}.json"
+        # A file's time is too coarse to tell two commits apart, and a commit long ago may have been cleaned away.
+        return following.exists() or self._changed_ns(name) != seen.changed_ns
+
+    def _changed_ns(self, name: str) -> int:
+        log = self.path(name) / "_delta_log"
+        return log.stat().st_mtime_ns if log.is_dir() else 0
+
+    def joined(self, model: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """The model's compacted predictions, each id once, with `outcome`, null where none has come.
+
+        columns: those of a prediction that are wanted beside its id, all where left out. Of several outcomes of an id the
+        one received last counts, whatever the order in which they were logged.
+        """
+        import polars as pl
+
+        calls, told = self._of_model("predictions", model), self._latest(model)
+        if calls is None:
+            return _frame("predictions", []).with_columns(outcome=pl.lit(None, pl.Float64))
+        if columns is not None:
+            calls = calls.select("id", *(name for name in columns if name != "id"))
+        return calls.unique("id", keep="any").join(told, on="id", how="left").collect(engine="streaming")
+
+    def unknown_outcomes(self, model: str) -> int:
+        """How many ids have an outcome and no prediction. They are kept: the prediction may still come."""
+        calls, told = self._of_model("predictions", model), self._latest(model)
+        found = told if calls is None else told.join(calls.select("id"), on="id", how="anti")
+        return found.select("id").collect(engine="streaming").height
+
+    def _latest(self, model: str) -> pl.LazyFrame:
+        import polars as pl
+
+        told = self._of_model("outcomes", model)
+        if told is None:
+            told = _frame("outcomes", []).lazy()
+        return told.group_by("id").agg(outcome=pl.col("value").max_by("received_s"))
+
+    def _of_model(self, kind: str, model: str) -> pl.LazyFrame | None:
+        import polars as pl
+
+        table = self.open(kind)
+        return None if table is None else pl.scan_delta(table).filter(pl.col("model") == model)
+
+    def version(self, name: str) -> int:
+        """The number of the newest commit, by the file system alone; -1 where there is none."""
+        log = self.path(name) / "_delta_log"
+        return max((int(file.stem) for file in log.glob("*.json") if file.stem.isdigit()), default=-1)
+
+    def _placed(self, kind: str, segments: Sequence[str]) -> list[Placed]:
+        import polars as pl
+
+        table = self.open(kind)
+        if table is None or not segments:
+            return []
+        at = pl.col("segment")
+        # The range lets files be passed over by their statistics; the list says which.
+        wanted = (at >= min(segments)) & (at <= max(segments)) & at.is_in(list(segments))
+        rows = pl.scan_delta(table).filter(wanted).collect()
+        return _read(kind, rows)
+
+
+class Seen(NamedTuple):
+    """A table as it was read. version: -1 where there was none; changed_ns: when its log had last changed."""
+
+    version: int
+    changed_ns: int
+
+
+class Listed(NamedTuple):
+    """One compacted segment. rows: how many entries it held; torn: its bytes behind the last whole frame."""
+
+    worker: str
+    number: int
+    name: str
+    rows: int
+    torn: int
+
+
+def _partitions(table: DeltaTable) -> set[tuple[tuple[str, Any], ...]]:
+    held: Any = table.partitions()
+    return {tuple(sorted(part.items())) for part in held}
+
+
+def _frame(name: str, rows: Sequence[Any]) -> pl.DataFrame:
+    import polars as pl
+
+    return pl.DataFrame(_columns(name, rows), schema=_schema(name), strict=True)
+
+
+def _schema(name: str) -> dict[str, Any]:
+    import polars as pl
+
+    text, number = pl.String(), pl.Float64()
+    if name == CATALOGUE:
+        return {"worker": text, "number": pl.Int64(), "name": text, "rows": pl.Int64(), "torn": pl.Int64()}
+    special = {"flags": pl.List(pl.String())}
+    numbers = {"asked_s", "answered_s", "value", "latency_ms", "share", "at_s", "received_s"}
+    fields = {field: special.get(field, number if field in numbers else text) for field in _fields(name)}
+    return {"date": pl.Date(), **fields, "segment": text, "row": pl.Int64()}
+
+
+def _fields(kind: str) -> tuple[str, ...]:
+    return KINDS[kind].__struct_fields__
+
+
+def _columns(name: str, rows: Sequence[Any]) -> dict[str, Any]:
+    if name == CATALOGUE:
+        return {field: [getattr(row, field) for row in rows] for field in Listed._fields}
+    fields = _fields(name)
+    values: list[Any] = list(zip(*(msgspec.structs.astuple(row.entry) for row in rows), strict=True))
+    found: dict[str, Any] = dict(zip(fields, values, strict=True)) if rows else {field: [] for field in fields}
+    clock = "at_s" if name == "outcomes" else "asked_s"
+    dates = {day: date_of(day * DAY_S) for day in set(map(_day, found[clock]))}
+    if "flags" in found:
+        found["flags"] = _lists(found["flags"])
+    if "inputs" in found:
+        found["inputs"] = [text_of(inputs) for inputs in found["inputs"]]
+    found["date"] = [dates[_day(at_s)] for at_s in found[clock]]
+    return found | {"segment": [row.segment for row in rows], "row": [row.row for row in rows]}
+
+
+def _lists(flags: Sequence[tuple[str, ...]]) -> pl.Series:
+    """A column of lists made from its few different values: one list at a time is slow."""
+    import polars as pl
+
+    places = {one: place for place, one in enumerate(dict.fromkeys(flags))}
+    different = pl.Series("flags", [list(one) for one in places], dtype=pl.List(pl.String))
+    return different.gather([places[one] for one in flags])
+
+
+def _read(kind: str, rows: pl.DataFrame) -> list[Placed]:
+    make, fields = KINDS[kind], _fields(kind)
+    # A partition cannot hold an empty text: it comes back as null.
+    columns = {field: rows[field].fill_null("") if field == "model" else rows[field] for field in fields}
+    values = [_of_text(column) if field == "inputs" else column.to_list() for field, column in columns.items()]
+    tag = KINDS[kind].__struct_config__.tag
+    made = msgspec.convert(list(zip(repeat(tag), *values)), list[make])  # type: ignore[valid-type]
+    return [Placed(*placed) for placed in zip(rows["segment"].to_list(), rows["row"].to_list(), made, strict=True)]
+
+
+def _of_text(column: pl.Series) -> list[tuple[Scalar, ...]]:
+    return [inputs_of(text) for text in column.to_list()]
+
+
+def _day(at_s: float) -> float:
+    return math.floor(at_s / DAY_S) if math.isfinite(at_s) else math.nan
+
+
+def date_of(at_s: float) -> dt.date | None:
+    """The UTC date of a time; None where it lies outside the calendar."""
+    day = _day(at_s)
+    return _EPOCH + dt.timedelta(days=day) if _FIRST <= day <= _LAST else None
+
+
+def text_of(inputs: tuple[Scalar, ...]) -> str:
+    """The inputs as a JSON list. JSON has no NaN and no infinity: they are written as {"float": "nan"}."""
+    found = msgspec.json.encode(inputs)
+    if b"null" in found and any(map(_is_odd, inputs)):
+        found = msgspec.json.encode([{"float": str(value)} if _is_odd(value) else value for value in inputs])
+    return found.decode()
+
+
+def inputs_of(text: str) -> tuple[Scalar, ...]:
+    found = _inputs_decoder.decode(text)
+    return tuple(map(_plain, found)) if '{"float":' in text else cast(tuple[Scalar, ...], found)
+
+
+def _is_odd(value: Scalar) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
+
+
+def _plain(value: Scalar | dict[str, str]) -> Scalar:
+    return float(value["float"]) if isinstance(value, dict) else value
+
+
+def _refused(path: Path, write: Callable[[], T]) -> T:
+    try:
+        return write()
+    except Exception as error:
+        raise StoreError(f"The table {path} cannot be written: {error}.", cure="Free some room there.") from error
+
+
+def _outlive(path: Path, version: int) -> None:
+    """Sync a commit and the files it added: the segments they came from are about to go."""
+    commit = path / "_delta_log" / f"{version:020d}.json"
+    actions = [json.loads(line) for line in commit.read_text("utf-8").splitlines()]
+    files = [path / unquote(action["add"]["path"]) for action in actions if "add" in action]
+    folders = {parent for file in (*files, commit) for parent in (file.parent, file.parent.parent)}
+    for place in (*files, commit, *sorted(folders), path):
+        handle = os.open(place, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

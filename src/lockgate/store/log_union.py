@@ -1,0 +1,113 @@
+"""The whole prediction log: what has been compacted into tables, then the segments that have not.
+
+The catalogue of compacted segments is taken after the list of files, and the tables after the catalogue: a segment it
+lists is read from the tables, where all of it is, and any other from its file, whatever the tables hold of it already. A
+file that goes in between has been compacted, and the reading is made again. So nothing is read twice and nothing missed.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+
+from lockgate.records.prediction import LogEntry
+from lockgate.store.compaction import Compactor
+from lockgate.store.frames import Segment, segments_in
+from lockgate.store.log_table import CATALOGUE, Listed, LogTables, Seen
+from lockgate.store.ports import Compacted, Cursor
+from lockgate.store.segment_writer import SegmentWriter
+from lockgate.store.segments import Places, SegmentLog
+
+# Rows taken from the tables at once; what a limit leaves of them is held for the next reading.
+STRETCH = 100_000
+
+
+class UnionLog:
+    """The port over segments and tables. Only a writer is for a serving process: reading needs polars and deltalake."""
+
+    def __init__(self, segments: SegmentLog, tables: LogTables) -> None:
+        self._segments = segments
+        self._tables = tables
+        self._compactor = Compactor(segments.directory, tables)
+        self._seen: Seen | None = None
+        self._listed: dict[str, list[Listed]] = {}
+        self._held: dict[str, list[tuple[int, LogEntry]]] = {}
+
+    def writer(self) -> SegmentWriter:
+        return self._segments.writer()
+
+    def read(self, cursor: Cursor | None = None, limit: int | None = None) -> tuple[list[LogEntry], Cursor]:
+        """Worker by worker as far as compacted, then the rest; each worker's in the order written."""
+        while True:
+            places = Places(cursor)
+            files = segments_in(self._segments.directory)
+            listed = self._catalogue()
+            try:
+                found = self._from_tables(listed, places, limit)
+                if limit is None or len(found) < limit:
+                    found += places.read(_left(files, listed), None if limit is None else limit - len(found))
+            except FileNotFoundError:
+                continue
+            return found, places.cursor
+
+    def compact(self, *, may_go_on: Callable[[], bool]) -> Compacted:
+        return self._compactor.run(may_go_on=may_go_on)
+
+    def forget(self, model: str, before_s: float) -> None:
+        self._compactor.forget(model, before_s)
+
+    def _catalogue(self) -> dict[str, list[Listed]]:
+        """By worker; read again only where there was a commit since."""
+        if self._seen is None or self._tables.is_newer(CATALOGUE, self._seen):
+            seen, listed = self._tables.catalogue()
+            self._listed = {worker: list(items) for worker, items in groupby(listed, key=lambda item: item.worker)}
+            self._seen = seen
+        return self._listed
+
+    def _from_tables(self, listed: Mapping[str, list[Listed]], places: Places, limit: int | None) -> list[LogEntry]:
+        found: list[LogEntry] = []
+        unread = [item for items in listed.values() for item in _behind(places, items)]
+        for at, item in enumerate(unread):
+            if item.name not in self._held:
+                self._held = self._tables.entries(_stretch(unread[at:]))
+            number, rows = places.of(item.worker)
+            done = rows if number == item.number else 0
+            part = [(row, entry) for row, entry in self._held[item.name] if row >= done]
+            if limit is not None:
+                part = part[: limit - len(found)]
+            found += [entry for _, entry in part]
+            is_cut = limit is not None and len(found) >= limit
+            places.put(item.worker, item.number, part[-1][0] + 1 if is_cut else item.rows)
+            if is_cut:
+                break
+        if not unread:
+            self._held = {}
+        return found
+
+
+def _behind(places: Places, items: Sequence[Listed]) -> Sequence[Listed]:
+    """One worker's segments of which something has not been read."""
+    number, rows = places.of(items[0].worker)
+    first = bisect_left(items, number, key=lambda item: item.number)
+    if first < len(items) and items[first].number == number and items[first].rows <= rows:
+        first += 1
+    return items[first:]
+
+
+def _left(files: Sequence[Segment], listed: Mapping[str, list[Listed]]) -> list[Segment]:
+    """A worker's segments are compacted in order: those behind the last that is listed are left."""
+    last = {worker: items[-1].number for worker, items in listed.items()}
+    return [segment for segment in files if segment.number > last.get(segment.worker, -1)]
+
+
+def _stretch(items: Sequence[Listed]) -> list[str]:
+    """The first segments, as many as make up a stretch."""
+    found: list[str] = []
+    rows = 0
+    for item in items:
+        found.append(item.name)
+        rows += item.rows
+        if rows >= STRETCH:
+            break
+    return found

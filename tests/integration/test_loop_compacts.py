@@ -1,0 +1,93 @@
+"""The loop keeps the log: compacted once a minute, read on by those that run and by those that begin."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from lockgate.records import Block, LogSpec
+from lockgate.records.prediction import LogEntry
+from lockgate.store.log_modes import LogModes
+from lockgate.workspace.loop import COMPACT_EVERY_S, Loop
+
+
+@pytest.fixture
+def shop(built: Any, tmp_path: Path) -> Any:
+    root = tmp_path / "project"
+    shutil.copytree(built.root, root)
+    return type(built)(root, dict(built.versions))
+
+
+class Clock:
+    def __init__(self, at_s: float) -> None:
+        self.at_s = at_s
+
+    def __call__(self) -> float:
+        return self.at_s
+
+
+def tell(workspace: Any, shop: Any, first: int, days: int) -> None:
+    for day in range(first, first + days):
+        table = shop.table(first_day=day, days=1, per_day=40)
+        found = workspace.score("tide", table, prefix=f"d{day}")
+        known = (table["known_at"].dt.epoch("us") / 1e6).to_list()
+        workspace.outcomes("tide", list(zip([p.id for p in found], map(float, table["y"]), known, strict=True)))
+    workspace.close()  # seals the segment
+
+
+def segments(workspace: Any) -> list[Path]:
+    return list((workspace.wiring.home / "log").glob("*.seg"))
+
+
+def test_a_loop_compacts_what_is_sealed_and_a_new_one_knows_all_of_it(shop: Any) -> None:
+    workspace = shop.open()
+    clock = Clock(workspace.wiring.clock())
+    wiring = dataclasses.replace(workspace.wiring, clock=clock)
+    loop = Loop(wiring)
+    tell(workspace, shop, 41, 4)
+    read = loop.tick().read
+    assert read > 300
+    assert segments(workspace)
+    clock.at_s += COMPACT_EVERY_S + 1
+    assert loop.tick().problems == []
+    assert not segments(workspace)
+    tell(workspace, shop, 45, 2)
+    assert 100 < loop.tick().read < read
+    entries: list[LogEntry] = wiring.log.read()[0]
+    blocks = wiring.records.all(Block, "tide")
+    anew = Loop(wiring)
+    assert anew.tick().read == len(entries)
+    assert wiring.records.all(Block, "tide") == blocks
+
+
+def test_a_loop_forgets_what_is_older_than_the_retention_by_event_time(shop: Any) -> None:
+    workspace = shop.open()
+    spec = workspace.wiring.spec
+    model = msgspec.structs.replace(spec.model["tide"], log=LogSpec(retention="2d"))
+    clock = Clock(workspace.wiring.clock())
+    wiring = dataclasses.replace(
+        workspace.wiring, clock=clock, spec=msgspec.structs.replace(spec, model={"tide": model})
+    )
+    loop = Loop(wiring)
+    tell(workspace, shop, 41, 6)
+    clock.at_s += COMPACT_EVERY_S + 1
+    loop.tick()
+    asked = sorted({int(e.asked_s // 86_400) for e in wiring.log.read()[0] if hasattr(e, "answered_s")})
+    assert len(asked) == 3
+    assert asked[-1] - asked[0] == 2
+
+
+def test_what_lockgate_toml_says_of_the_log_reaches_serving_processes(shop: Any) -> None:
+    path = shop.root / "lockgate.toml"
+    path.write_text(path.read_text() + '\n[model.tide.log]\nmode = "sampled"\nshare = 0.25\n')
+    workspace = shop.open()
+    assert LogModes(workspace.wiring.home).read()["tide"] == LogSpec(mode="sampled", share=0.25)
+    tell(workspace, shop, 41, 1)
+    logged = [e for e in workspace.wiring.log.read()[0] if hasattr(e, "answered_s")]
+    whole = sum(bool(e.inputs) for e in logged)
+    assert 0 < whole < len(logged)
