@@ -13,7 +13,7 @@ TESTS  := $(wildcard tests/unit tests/property tests/conformance tests/calibrati
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt fix lint types floors docs calibrate e2e fault bench lowest lock clean preflight
+.PHONY: help demo test check fmt fix lint types floors docs calibrate integration e2e fault bench lowest lock clean preflight
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -51,6 +51,9 @@ calibrate: $(VENV)/.dev  ## long, two hours: error rates on worlds with a known 
 	@$(BIN)/python docs/guarantees/measure.py
 	@$(BIN)/python -W ignore docs/guarantees/flights_compare.py
 	@$(BIN)/python docs/guarantees/write.py
+
+integration: $(VENV)/.dev  ## long: every framework, every format, MLflow's servers
+	@$(BIN)/python -m pytest -q tests/integration
 
 e2e: $(VENV)/.dev  ## long: command line, HTTP and pages, end to end
 	@$(BIN)/python -m pytest -q tests/e2e

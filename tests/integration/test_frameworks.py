@@ -97,10 +97,10 @@ def catboost(table, features):
 def statsmodels(table, features):
     import statsmodels.api as sm
 
-    frame = features.frame(table).iloc[:, :4]
+    frame = features.frame(table).iloc[:, 4:8]  # of small numbers, so that nothing wants scaling
     kind = sm.OLS if features.task == "regression" else sm.Logit
     settings = {} if features.task == "regression" else {"disp": 0}
-    return kind(features.target(table), frame / frame.abs().max()).fit(**settings)
+    return kind(features.target(table), frame).fit(**settings)
 
 
 class Nearest:
@@ -185,27 +185,31 @@ def answers_elsewhere(workspace: Workspace, version: Version, rows: Path) -> lis
 
 CASES = [
     ("tumour", "linear"),
+    ("tumour", "xgboost"),
+    ("sugar", "catboost"),
+    ("sugar", "statsmodels"),
+    ("sugar", "torch"),
+    ("car", "words"),
+    ("car", "lightgbm"),
+]
+SLOW = [
     ("tumour", "forest"),
     ("tumour", "lightgbm"),
-    ("tumour", "xgboost"),
     ("tumour", "catboost"),
     ("tumour", "statsmodels"),
     ("sugar", "forest"),
     ("sugar", "lightgbm"),
     ("sugar", "xgboost"),
-    ("sugar", "catboost"),
-    ("sugar", "statsmodels"),
     ("sugar", "nearest"),
-    ("sugar", "torch"),
-    ("car", "words"),
     ("car", "forest"),
-    ("car", "lightgbm"),
     ("car", "xgboost"),
     ("car", "catboost"),
 ]
 
 
-@pytest.mark.parametrize(("model", "framework"), CASES)
+@pytest.mark.parametrize(
+    ("model", "framework"), [*CASES, *(pytest.param(*case, marks=pytest.mark.slow) for case in SLOW)]
+)
 def test_a_framework_trains_registers_and_answers_the_same_in_a_fresh_process(shop, tmp_path, model, framework):
     if framework == "torch" and importlib.util.find_spec("torch") is None:
         pytest.skip("torch is not installed: only its CPU build is wanted, and no pin can name it")

@@ -148,7 +148,12 @@ FILES = {
 }
 
 
-@pytest.mark.parametrize("kind", FILES)
+SHORT = ("joblib", "onnx", "xgboost")
+
+
+@pytest.mark.parametrize(
+    "kind", [kind if kind in SHORT else pytest.param(kind, marks=pytest.mark.slow) for kind in FILES]
+)
 def test_a_model_fitted_elsewhere_becomes_a_version_beside_its_baselines(workshop, tmp_path, kind):
     if kind == "torchscript":
         pytest.importorskip(
