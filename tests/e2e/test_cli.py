@@ -142,7 +142,7 @@ def test_a_first_table_without_the_target_is_refused_before_anything_is_kept(tmp
     ("name", "content", "word"),
     [
         ("t.parquet", b"PAR1 and nothing", "cannot be read"),
-        ("t.txt", b"a", "neither Parquet nor CSV"),
+        ("t.doc", b"a", "no table that Lockgate reads"),
         ("t", None, "no file"),
     ],
 )

@@ -54,10 +54,19 @@ def _value(column: pl.Expr, kind: str) -> pl.Expr:
     import polars as pl
 
     if kind == "time":
-        return column.dt.cast_time_unit("us").cast(pl.Int64).cast(pl.Float64) / 1e6
+        return column.dt.cast_time_unit("us").cast(pl.Int64).cast(pl.Float64) / (_zeros() + 1e6)
     if kind == "number":
         return column.cast(pl.Float64).fill_nan(None)
     return column.cast(pl.String) if kind == "text" else column
+
+
+def _zeros() -> pl.Expr:
+    """A column of them. Polars divides by a single number as it multiplies by its inverse, which misses the quotient by a
+    bit on a third of all rows; by a column it divides.
+    """
+    import polars as pl
+
+    return pl.int_range(pl.len()).cast(pl.Float64) * 0.0
 
 
 def _reckoned(tree: Arithmetic) -> pl.Expr:
@@ -65,7 +74,7 @@ def _reckoned(tree: Arithmetic) -> pl.Expr:
 
     left, right = to_polars(tree.left), to_polars(tree.right)
     if tree.op == "/":
-        right = pl.when(right != 0).then(right)
+        right = pl.when(right != 0).then(right + _zeros())
     found: pl.Expr = RECKON[tree.op](left, right)
     return found.fill_nan(None)
 
