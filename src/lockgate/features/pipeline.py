@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from itertools import repeat
 from typing import Any, Literal
 
 import numpy as np
@@ -186,7 +187,9 @@ def _run(step: Step, columns: Columns, rows: int) -> dict[str, NDArray[Any]]:
                 f"The levels of {step.column!r} are not fitted.", cure="Call fit on the training rows first."
             )
         codes = {level: float(code) for code, level in enumerate(step.levels)}
-        return {step.column: np.array([codes.get(value, np.nan) for value in columns[step.column]], dtype=np.float64)}
+        values = columns[step.column].tolist()
+        found = map(codes.get, values, repeat(np.nan))
+        return {step.column: np.fromiter(found, dtype=np.float64, count=len(values))}
     return _run_custom(step, columns, rows)
 
 

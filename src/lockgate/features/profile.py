@@ -71,6 +71,6 @@ def _number(name: str, edges: tuple[float, ...], values: NDArray[Any]) -> Column
 def _text(name: str, levels: tuple[str, ...], values: NDArray[Any]) -> ColumnProfile:
     codes = {level: code for code, level in enumerate(levels)}
     rest, missing = len(levels), len(levels) + 1
-    cells = [missing if value is None else codes.get(value, rest) for value in values]
+    cells = [missing if value is None else codes.get(value, rest) for value in values.tolist()]
     counts = np.bincount(np.array(cells, dtype=np.int64), minlength=len(levels) + 2)
     return ColumnProfile(name=name, levels=levels, counts=tuple(int(count) for count in counts))

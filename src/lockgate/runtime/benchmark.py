@@ -19,7 +19,7 @@ from lockgate.records import Benchmark, Pace
 from lockgate.runtime.predictor import Engine, Inputs
 
 SIZES = (1, 10, 100, 1000, 10_000)
-BUDGET_S = 0.6
+BUDGET_S = 0.4
 CLEARLY = 1.2
 _MOST_CALLS = 300
 _FEWEST_CALLS = 3

@@ -27,7 +27,7 @@ from lockgate.train.question import Outside, Progress, Question
 from lockgate.train.split import Split, split
 
 PARTS = (0.2,)
-PATIENCE_S, BASELINE_BUDGET_S = 5.0, 0.2
+PATIENCE_S, BASELINE_BUDGET_S = 5.0, 0.1
 """A learning curve trains again on parts of the rows; a fit that took longer is not repeated for it."""
 
 
