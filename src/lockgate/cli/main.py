@@ -116,7 +116,8 @@ def watch(
     if json:
         show.as_json({"leader": done.is_leader, "verdicts": done.verdicts, "moves": done.moves, "alarms": done.alarms})
         return
-    show.say("Up to date." if done.is_leader else "Another loop is at work; nothing was done.")
+    said = "Up to date." if done.is_leader else "Another loop is at work; nothing was done."
+    show.say(said, *(f"note: {problem}" for problem in done.problems))
     show.following("lockgate status")
 
 
