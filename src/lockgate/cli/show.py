@@ -57,6 +57,8 @@ def made(workspace: Workspace, version: Version) -> None:
     found = workspace.report(version)
     say(*version_lines(version))
     if found is not None:
+        others = ", ".join(other.metric for other in found.proposal.alternatives)
+        say(f"metric: {found.proposal.metric}. {found.proposal.reason} Or: {others}.")
         say(found.sentence, *(f"{f.grade.upper():<9} {f.sentence} {f.cure}".rstrip() for f in serious(found)))
     if workspace.wiring.tracker.problem:
         say(f"note: {workspace.wiring.tracker.problem}")
