@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -20,6 +19,7 @@ from lockgate.server.invocations import Invocations
 from lockgate.server.native import Native
 from lockgate.server.open_inference import OpenInference
 from lockgate.server.openapi import OpenApi
+from lockgate.server.quick import QuickWay
 from lockgate.server.statuses import refusal
 from lockgate.workspace.dataplane import DataPlane
 
@@ -47,16 +47,17 @@ class Inference:
     def skipped_shadows(self) -> int:
         return self.calls.skipped_shadows
 
-    def app(self) -> Starlette:
+    def app(self) -> QuickWay:
         routes = [
             *(route for protocol in PROTOCOLS for route in protocol(self.calls).routes()),
             Route("/healthz", self._healthz, methods=["GET"]),
             Route("/readyz", self._readyz, methods=["GET"]),
         ]
-        return Starlette(routes=routes, lifespan=self._lifespan, exception_handlers={HTTPException: _no_route})
+        refusals: Any = {HTTPException: _no_route}
+        return QuickWay(self.calls, routes=routes, lifespan=self._lifespan, exception_handlers=refusals)
 
     @asynccontextmanager
-    async def _lifespan(self, _app: Starlette) -> AsyncGenerator[None]:
+    async def _lifespan(self, _app: QuickWay) -> AsyncGenerator[None]:
         await asyncio.to_thread(self._plane.refresh)
         refresher = asyncio.create_task(self._keep_fresh())
         try:

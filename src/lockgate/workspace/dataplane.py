@@ -64,6 +64,11 @@ class DataPlane:
             raise NotFound(unknown("model", name, self.models), cure="Train, gate and roll out a version first.")
         return found
 
+    def is_durable(self, name: str) -> bool:
+        """Whether an answer of this model waits for the disk."""
+        spec = self.log.modes.get(name)
+        return spec is not None and spec.mode == "durable"
+
     def refresh(self) -> None:
         """Take up what the board says.
 
