@@ -15,9 +15,8 @@ from lockgate.features.columns import Columns, take
 from lockgate.features.request import Plain
 from lockgate.records import Contract, Prediction, Routing, Shadow
 from lockgate.records.prediction import Arm, LogEntry
-from lockgate.runtime.bounded import Pool
-from lockgate.runtime.fallback import Absent, Answered, CanPredict, alone, chain
-from lockgate.runtime.predictor import Answer, Predictor
+from lockgate.runtime.fallback import Absent, Answered, Bounds, CanPredict, Prompt, alone, chain
+from lockgate.runtime.predictor import Answer
 from lockgate.runtime.quick import quick
 from lockgate.serve import plain
 from lockgate.serve.batch import Batch
@@ -31,7 +30,7 @@ class Caller:
     """Answers calls of one model; safe to use from many threads."""
 
     def __init__(
-        self, contract: Contract, routing: Routing, predictors: Mapping[str, Predictor], append: Append
+        self, contract: Contract, routing: Routing, predictors: Mapping[str, CanPredict], append: Append
     ) -> None:
         self._append = append
         self._requests = Requests()
@@ -41,9 +40,9 @@ class Caller:
     def served(self) -> Served:
         return self._served
 
-    def swap(self, contract: Contract, routing: Routing, predictors: Mapping[str, Predictor]) -> None:
+    def swap(self, contract: Contract, routing: Routing, predictors: Mapping[str, CanPredict]) -> None:
         """Answer by another routing from the next call on. Threads stay with the versions that stay."""
-        self._served = _served(contract, routing, predictors, self._served.pools)
+        self._served = _served(contract, routing, predictors, self._served.bounds)
 
     def answer(self, batch: Batch, *, request: str | None = None, has_deadline: bool = True) -> list[Prediction]:
         """A prediction for every row, in order; logged before it is returned.
@@ -129,7 +128,7 @@ class Caller:
                 predictors = _barring(served, version) if is_left else served.predictors
                 deadline_s = routing.deadline_ms / 1000 if has_deadline else None
                 began = time.perf_counter()
-                link = chain(routing, version, predictors, deadline_s=deadline_s, pools=served.pools)
+                link = chain(routing, version, predictors, deadline_s=deadline_s, bounds=served.bounds)
                 answered = link(take(batch.columns, rows))
                 latency_ms = (time.perf_counter() - began) * 1000 / (1 if has_deadline else rows.size)
                 numbers: list[int] = rows.tolist()
@@ -146,7 +145,7 @@ class Caller:
         predictor = served.predictors.get(version) or Absent(version)
         deadline_s = routing.deadline_ms / 1000 if has_deadline else None
         began = time.perf_counter()
-        answered = alone(predictor, deadline_s=deadline_s, pool=served.pools.get(version))(take(batch.columns, rows))
+        answered = alone(predictor, deadline_s=deadline_s, bounds=served.bounds.get(version))(take(batch.columns, rows))
         latency_ms = (time.perf_counter() - began) * 1000 / (1 if has_deadline else rows.size)
         numbers: list[int] = rows.tolist()
         return [
@@ -166,14 +165,15 @@ class Caller:
 
 
 def _served(
-    contract: Contract, routing: Routing, predictors: Mapping[str, Predictor], pools: Mapping[str, Pool]
+    contract: Contract, routing: Routing, predictors: Mapping[str, CanPredict], bounds: Mapping[str, Bounds]
 ) -> Served:
-    ways = {version: quick(predictor, contract.asked) for version, predictor in predictors.items()}
+    prompt = {version: link.predictor for version, link in predictors.items() if isinstance(link, Prompt)}
+    ways = {version: quick(predictor, contract.asked) for version, predictor in prompt.items()}
     return Served(
         routing,
         contract,
         predictors,
-        pools={version: pools.get(version) or Pool() for version in predictors},
+        bounds={version: bounds.get(version) or Bounds() for version in predictors},
         quick={version: way for version, way in ways.items() if way is not None},
     )
 

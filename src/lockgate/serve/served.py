@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from lockgate.records import Contract, Routing
-from lockgate.runtime.bounded import Pool
-from lockgate.runtime.fallback import CanPredict
+from lockgate.runtime.fallback import Bounds, CanPredict
 from lockgate.runtime.quick import Quick
 
 
@@ -27,12 +26,12 @@ class Who(NamedTuple):
 
 @dataclass(frozen=True)
 class Served:
-    """predictors, pools, quick: by version; quick ways of those that have one."""
+    """predictors, bounds, quick: by version; quick ways of those that have one."""
 
     routing: Routing
     contract: Contract
     predictors: Mapping[str, CanPredict]
-    pools: Mapping[str, Pool]
+    bounds: Mapping[str, Bounds]
     quick: Mapping[str, Quick]
     who: Who = field(init=False)
 

@@ -24,7 +24,7 @@ from lockgate.serve.batch import Batch, from_request
 from lockgate.server.statuses import Refused, Shape, Told, answer, native, told_of
 from lockgate.workspace.dataplane import DataPlane, Served
 
-THREADS = 8
+THREADS = 64  # most wait for a child: those that compute take turns anyway
 MOST_IN_HAND = 256
 MOST_SHADOWS = 256  # calls whose shadow waits: a challenger that hangs must not fill the memory
 _log = logging.getLogger("lockgate.server")
@@ -65,7 +65,7 @@ class Calls:
         self._threads.shutdown()
         # Shadows that still wait are left: a slow challenger must not hold up the end until the worker is killed.
         self._shadows.shutdown(cancel_futures=True)
-        self.plane.log.close()
+        self.plane.close()
 
     async def run(self, work: Callable[[], T]) -> T:
         """In a thread of its own: a large body takes long to decode as well."""

@@ -70,7 +70,7 @@ class Inference:
         while True:
             await asyncio.sleep(REFRESH_S)
             try:
-                await asyncio.to_thread(self._plane.refresh)
+                await asyncio.to_thread(self._plane.refresh, REFRESH_S)
             except Exception:  # noqa: BLE001 - the last routing stays in force whatever the outside does
                 _log.exception("The routing could not be refreshed.")
 
