@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import grpc
 import numpy as np
 import pytest
 
@@ -21,8 +22,6 @@ KINDS = {"wait": "FP64", "seats": "INT64", "carrier": "BYTES", "plane": "BYTES"}
 GRPC = ("--grpc-port", "0")
 INFER = "/inference.GRPCInferenceService/ModelInfer"
 
-grpc = pytest.importorskip("grpc", reason="grpcio is not installed")
-
 
 def at(server: Any) -> str:
     return f"127.0.0.1:{server.state()['grpc_port']}"
@@ -30,7 +29,8 @@ def at(server: Any) -> str:
 
 @pytest.fixture(scope="module")
 def triton(served: Any) -> Iterator[tuple[Any, Any]]:
-    module = pytest.importorskip("tritonclient.grpc", reason="tritonclient[grpc] is not installed")
+    import tritonclient.grpc as module
+
     client = module.InferenceServerClient(at(served[1]))
     yield module, client
     client.close()
@@ -120,14 +120,14 @@ def test_triton_is_told_which_column_is_wrong_and_what_it_may_not_ask(triton):
     with pytest.raises(module.InferenceServerException, match=r"NOT_FOUND.*no model 'nosuch'"):
         client.infer("nosuch", sent)
     for parameter in ({"priority": 2}, {"timeout": 1000}, {"sequence_id": 7}):
-        with pytest.raises(module.InferenceServerException, match=rf"INVALID_ARGUMENT.*{next(iter(parameter))}"):
+        with pytest.raises(module.InferenceServerException, match=rf"INVALID_ARGUMENT.*{next(iter(parameter))[:8]}"):
             client.infer("late", sent, **parameter)
 
 
 def test_triton_over_asyncio_scores_as_well(served):
     import asyncio
 
-    module = pytest.importorskip("tritonclient.grpc.aio", reason="tritonclient[grpc] is not installed")
+    import tritonclient.grpc.aio as module
 
     async def ask() -> list[float]:
         async with module.InferenceServerClient(at(served[1])) as client:
