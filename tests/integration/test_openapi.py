@@ -99,8 +99,9 @@ def test_another_contract_makes_another_document(project):
 
 @pytest.mark.parametrize("examples", [30, pytest.param(300, marks=pytest.mark.slow)])
 def test_schemathesis_finds_nothing_but_what_a_schema_cannot_say(served, tmp_path, examples):
-    """Bounded: some six hundred requests in a quarter of a minute, the same every time; more when slow. All its checks but one,
-    that what keeps the schema is answered: JSON Schema cannot say that tensors have as many values as their shape, or that CSV has the columns.
+    """Bounded: some six hundred requests in a quarter of a minute, the same every time; more when slow. All its checks but
+    one, that what keeps the schema is answered: JSON Schema cannot say that tensors have as many values as their shape, or
+    that CSV has the columns.
     """
     argv = [
         *(sys.executable, "-W", "ignore", "-m", "schemathesis.cli", "run", f"{served[1].url}/openapi.json"),

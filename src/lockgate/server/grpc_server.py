@@ -1,7 +1,7 @@
 """The gRPC server of one worker: beside the HTTP one on the same loop, behind a port that the supervisor holds.
 
-grpc.aio on uvloop was measured against asyncio's own loop (`benchmarks/serving/grpc_loops.py`): it costs no
-more CPU a call, and answers as steadily.
+grpc.aio on uvloop was measured against asyncio's own loop (`benchmarks/serving/grpc_loops.py`): it costs no more
+CPU a call, and answers as steadily.
 """
 
 from __future__ import annotations

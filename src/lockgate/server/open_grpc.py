@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import grpc
 from starlette.background import BackgroundTask
@@ -159,8 +159,8 @@ def _unary(handle: Handle) -> Any:
         except Exception as error:  # noqa: BLE001 - told apart in `told`
             await _refuse(context, told(error))
 
-    method: Any = grpc.unary_unary_rpc_method_handler(worded, response_serializer=_written)
-    return method
+    method = grpc.unary_unary_rpc_method_handler(worded, response_serializer=_written)
+    return cast("Any", method)
 
 
 def _written(message: Any) -> bytes:
