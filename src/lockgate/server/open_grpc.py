@@ -159,8 +159,7 @@ def _unary(handle: Handle) -> Any:
         except Exception as error:  # noqa: BLE001 - told apart in `told`
             await _refuse(context, told(error))
 
-    method = grpc.unary_unary_rpc_method_handler(worded, response_serializer=_written)
-    return cast("Any", method)
+    return cast("Any", grpc.unary_unary_rpc_method_handler(worded, response_serializer=_written))
 
 
 def _written(message: Any) -> bytes:
