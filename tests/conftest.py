@@ -245,8 +245,9 @@ class Project:
         return SegmentLog(self.home / "log").read()[0]
 
     @contextmanager
-    def serving(self, workers: int = 1) -> Iterator[Server]:
+    def serving(self, workers: int = 1, options: tuple[str, ...] = ()) -> Iterator[Server]:
         argv = [sys.executable, "-m", "lockgate.server.supervisor", "--home", str(self.home), "--workers", str(workers)]
+        argv += options
         process = subprocess.Popen(argv, env=os.environ | {"PYTHONWARNINGS": "ignore"}, start_new_session=True)
         server = Server(process, self.home, "")
         try:
@@ -297,10 +298,10 @@ def project(tmp_path: Path, fitted: tuple[Path, str]) -> Project:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory, fitted: tuple[Path, str]) -> Iterator[tuple[Project, Server]]:
-    """The fitted model behind one worker, for tests that change nothing."""
+    """The fitted model behind one worker that speaks gRPC too, for tests that change nothing."""
     project = made_project(tmp_path_factory.mktemp("served"), fitted)
     project.publish(project.add_fitted(), baseline=project.add_constant("base", 0.4))
-    with project.serving() as server:
+    with project.serving(options=("--grpc-port", "0")) as server:
         yield project, server
 
 

@@ -62,6 +62,7 @@ def serve(
     port: Annotated[int | None, typer.Option(help="For calls; 0 takes a free one.")] = None,
     pages_port: Annotated[int | None, typer.Option(help="For the pages; 0 takes a free one.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes.")] = None,
+    grpc_port: Annotated[int | None, typer.Option(help="For calls by gRPC; 0 takes a free one.")] = None,
     directory: Directory = HERE,
 ) -> None:
     """Serve every model that has a champion, and watch over it."""
@@ -87,10 +88,12 @@ def serve(
         companions=[companion],
         fds=[pages.fileno()],
         pages_port=pages.getsockname()[1],
+        grpc_port=spec.grpc_port if grpc_port is None else grpc_port,
     )
     supervisor.bind()
     show.say(
         f"calls: http://{spec.host}:{supervisor.port}/predict/MODEL   pages: http://{spec.host}:{pages.getsockname()[1]}/",
+        *([] if supervisor.grpc_port is None else [f"gRPC: {spec.host}:{supervisor.grpc_port}"]),
         "Ctrl-C finishes the calls in hand and stops.",
     )
     sys.stdout.flush()

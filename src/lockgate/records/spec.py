@@ -206,9 +206,12 @@ class ModelSpec(Record, frozen=True, kw_only=True):
 
 
 class ServerSpec(Record, frozen=True, kw_only=True):
+    """grpc_port: where gRPC is spoken too, nowhere where left out."""
+
     host: str = "127.0.0.1"
     port: int = 8080
     pages_port: int = 8081
+    grpc_port: int | None = None
     workers: int = 2
 
 

@@ -61,6 +61,10 @@ class Calls:
     def is_ready(self) -> bool:
         return bool(self.plane.models) and not self.is_draining
 
+    @property
+    def is_full(self) -> bool:
+        return self._in_hand >= self._most_in_hand
+
     def close(self) -> None:
         self._threads.shutdown()
         # Shadows that still wait are left: a slow challenger must not hold up the end until the worker is killed.
@@ -119,7 +123,7 @@ class Calls:
         """Every refusal in words, in the protocol's own shape; a bound on calls in hand; a 500 for our own bugs alone."""
 
         async def guarded(request: Request) -> Response:
-            if self._in_hand >= self._most_in_hand:
+            if self.is_full:
                 return answer(Told("busy", "Too many calls are waiting; try again in a second."), shape)
             with self.in_hand():
                 try:

@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from lockgate.features.json_schema import DRAFT, json_schema
-from lockgate.server import open_inference, tensors
+from lockgate.server import binary_tensors, open_protocol, tensors
 from lockgate.server.calls import Calls
 from lockgate.server.invocations import FORMS
 from lockgate.server.lines import MEDIA_TYPES
@@ -117,7 +117,7 @@ def _v2(path: str, served: Served) -> Mapping[str, Schema]:
     infer["responses"]["200"]["content"]["application/octet-stream"] = octets
     infer["parameters"] = [
         {
-            "name": open_inference.HEADER,
+            "name": binary_tensors.HEADER,
             "in": "header",
             "schema": {"type": "integer", "minimum": 0},
             "description": "bytes of JSON before the tensors' own, in the binary tensor data extension",
@@ -153,7 +153,7 @@ def _v2_request(served: Served) -> Schema:
         "required": ["name"],
         "additionalProperties": False,
         "properties": {
-            "name": {"enum": list(open_inference.OUTPUTS)},
+            "name": {"enum": list(open_protocol.OUTPUTS)},
             "parameters": {
                 "type": "object",
                 "properties": {"binary_data": {"type": ["boolean", "null"]}},

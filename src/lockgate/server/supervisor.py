@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lockgate.errors import Conflict, InvariantBroken
+from lockgate.server import grpc_port as grpc_ports
 
 LOOK_S = 0.1
 SHORTEST_LIFE_S = 0.8  # what dies at once is not started again faster than this
@@ -25,7 +26,7 @@ ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POL
 
 class Supervisor:
     """Workers on one socket. home: the workspace's `.lockgate` folder; companions: further processes, as their argv;
-    fds: sockets that they inherit.
+    fds: sockets that they inherit; grpc_port: where the workers speak gRPC too, nowhere where it is None.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Supervisor:
         companions: Sequence[Sequence[str]] = (),
         fds: Sequence[int] = (),
         pages_port: int | None = None,
+        grpc_port: int | None = None,
     ) -> None:
         self._home = home
         self._host, self._port = host, port
@@ -47,6 +49,8 @@ class Supervisor:
         self._companions = [list(argv) for argv in companions]
         self._fds = tuple(fds)
         self._pages_port = pages_port
+        self._grpc_port = grpc_port
+        self._grpc: socket.socket | None = None
         self._running: list[subprocess.Popen[bytes]] = []
         self._born: list[float] = []
         self._is_stopping = False
@@ -56,15 +60,24 @@ class Supervisor:
         """The port listened on; asked for as 0, the one that was given."""
         return int(self._listening.getsockname()[1])
 
+    @property
+    def grpc_port(self) -> int | None:
+        """The same for gRPC, None where it is not spoken."""
+        return None if self._grpc is None else int(self._grpc.getsockname()[1])
+
     def bind(self) -> None:
-        """Raises Conflict where the port is taken."""
+        """Raises Conflict where a port is taken, SpecError where gRPC is asked for and cannot be spoken."""
         self._socket = bound(self._host, self._port, "--port")
+        if self._grpc_port is not None:
+            self._grpc = grpc_ports.held(self._host, self._grpc_port)
 
     def start(self) -> None:
         """Every process, once."""
         if self._socket is None:
             self.bind()
         worker = [sys.executable, "-m", "lockgate.server.worker", "--fd", str(self._listening.fileno())]
+        if self._grpc is not None:
+            worker += ["--grpc", grpc_ports.address(self._host, self._grpc)]
         self._wanted = [[*worker, "--home", str(self._home)]] * self._worker_count + self._companions
         self._running = [self._spawn(argv) for argv in self._wanted]
         self._born = [time.monotonic()] * len(self._running)
@@ -99,8 +112,9 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        if self._socket is not None:
-            self._socket.close()
+        for held in (self._socket, self._grpc):
+            if held is not None:
+                held.close()
         (self._home / STATE).unlink(missing_ok=True)
 
     @property
@@ -126,6 +140,7 @@ class Supervisor:
             "host": self._host,
             "port": self.port,
             "pages_port": self._pages_port,
+            "grpc_port": self.grpc_port,
             "workers": pids[: self._worker_count],
             "companions": pids[self._worker_count :],
         }
@@ -158,5 +173,12 @@ if __name__ == "__main__":
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--grpc-port", type=int)
     arguments = parser.parse_args()
-    Supervisor(arguments.home, host=arguments.host, port=arguments.port, workers=arguments.workers).run()
+    Supervisor(
+        arguments.home,
+        host=arguments.host,
+        port=arguments.port,
+        workers=arguments.workers,
+        grpc_port=arguments.grpc_port,
+    ).run()
