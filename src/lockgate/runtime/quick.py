@@ -73,6 +73,7 @@ def _raw(engine: Compiled, places: dict[str, int]) -> Feed | None:
     numbers, texts = (_pick([places[name] for name in names]) for names in (layout.numbers, layout.texts))
     never_missing = _pick([places[name] for name in layout.refuses_missing])
     levels = [(places[name], frozenset((*known, None))) for name, known in layout.levels.items()]
+    codes = [(places[code.column], *code.by_value()) for code in layout.codes]
     most = _MOST if layout.refuses_beyond else math.inf
     is_narrow = types.get("numbers") is np.float32
 
@@ -86,6 +87,9 @@ def _raw(engine: Compiled, places: dict[str, int]) -> Feed | None:
             if most < math.inf and (np.abs(found) > most).any():
                 return None
             fed["numbers"] = _narrowed(found) if is_narrow else found
+        if "codes" in types:
+            coded = [[table.get(row[place], unseen) for place, table, unseen in codes] for row in rows]
+            fed["codes"] = np.array(coded, dtype=np.float32)
         if "texts" in types:
             fed["texts"] = np.array([_texts(texts(row)) for row in rows], dtype=object)
         return fed

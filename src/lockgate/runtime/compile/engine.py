@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lockgate.errors import PredictError
-from lockgate.features.columns import Columns
+from lockgate.features.columns import Columns, length
 from lockgate.features.pipeline import Floats, Matrix
 from lockgate.records import decode
 from lockgate.runtime.compile.layout import KEY, Layout, packed_numbers, packed_texts
@@ -34,6 +34,7 @@ class Compiled:
         self.layout = decode(Layout, told.encode()) if told else Layout()
         self.dtypes = {given.name: _DTYPES.get(given.type) for given in self._session.get_inputs()}
         self._answers = [self._session.get_outputs()[-1].name]  # a classifier's label comes first
+        self._tables = [(code.column, *code.by_value()) for code in self.layout.codes]
         self._levels = {name: frozenset(levels) for name, levels in self.layout.levels.items()}
 
     def __call__(self, inputs: Matrix | Columns, /) -> Floats:
@@ -63,9 +64,18 @@ class Compiled:
             fed["numbers"] = packed_numbers(columns, self.layout.numbers, self.dtypes["numbers"])
         if "texts" in self.dtypes:
             fed["texts"] = packed_texts(columns, self.layout.texts)
+        if "codes" in self.dtypes:
+            fed["codes"] = self._coded(columns)
         if self.layout.refuses_beyond and (np.abs(fed["numbers"]) > _BEYOND).any():
             raise _refused("a number beyond float32")
         return fed
+
+    def _coded(self, columns: Columns) -> NDArray[np.float32]:
+        """Shape (n, codes): a missing text and one never seen become what the native model makes of them."""
+        out = np.empty((length(columns), len(self._tables)), dtype=np.float32)
+        for place, (column, table, unseen) in enumerate(self._tables):
+            out[:, place] = [table.get(value, unseen) for value in columns[column].tolist()]
+        return out
 
     def _refuse(self, columns: Columns) -> None:
         for name in self.layout.refuses_missing:

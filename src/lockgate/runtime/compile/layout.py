@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,29 @@ MISSING = "\x1a"  # Unicode's own "substitute": what a graph is given for a miss
 KEY = "lockgate"  # under which a graph carries its Layout
 
 
+class Code(Record, frozen=True, kw_only=True):
+    """What a text column becomes before a graph sees it. table: by level, a missing text as MISSING; unseen: any other. None
+    is NaN, for which JSON has no word.
+    """
+
+    column: str
+    table: dict[str, float | None]
+    unseen: float | None
+
+    def by_value(self) -> tuple[dict[Any, float], float]:
+        """The table with None for a missing text, as rows have it, and what any other becomes."""
+        table = {level: _or_nan(value) for level, value in self.table.items()}
+        unseen = _or_nan(self.unseen)
+        return {**table, None: table.get(MISSING, unseen)}, unseen
+
+
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
+
+
 class Layout(Record, frozen=True, kw_only=True):
     """numbers, texts: raw columns in the order they are packed; both () where the graph takes a matrix.
+    codes: where there are any, the graph takes these numbers in place of the texts.
 
     The rest is what the native model refuses, so that the graph refuses it too: refuses_missing, columns (of a matrix
     their places, as text); refuses_beyond, numbers outside float32's range; levels, by text column the only values taken.
@@ -23,6 +45,7 @@ class Layout(Record, frozen=True, kw_only=True):
 
     numbers: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
+    codes: tuple[Code, ...] = ()
     refuses_missing: tuple[str, ...] = ()
     refuses_beyond: bool = False
     levels: dict[str, tuple[str, ...]] = {}
