@@ -68,7 +68,7 @@ class OpenInference:
         ]
 
     def _route(self, path: str, handle: Any, method: str = "GET") -> Route:
-        return Route(path, self._calls.guarded(handle, _worded), methods=[method])
+        return Route(path, self._calls.guarded(handle, worded), methods=[method])
 
     async def _server(self, _request: Request) -> Response:
         return JSONResponse({"name": "lockgate", "version": RELEASE, "extensions": ["binary_tensor_data"]})
@@ -174,7 +174,7 @@ def _tensor(name: str, datatype: str, shape: list[int]) -> dict[str, object]:
     return {"name": name, "datatype": datatype, "shape": shape}
 
 
-def _worded(told: Told) -> dict[str, object]:
+def worded(told: Told) -> dict[str, object]:
     """The protocol's own form: one sentence. The column stands in it, and beside it for whoever looks."""
     body: dict[str, object] = {"error": told.message}
     return body if told.column is None else body | {"column": told.column}

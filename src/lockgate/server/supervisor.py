@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lockgate.errors import Conflict, InvariantBroken
+from lockgate.server import tokens
 
 LOOK_S = 0.1
 SHORTEST_LIFE_S = 0.8  # what dies at once is not started again faster than this
@@ -25,7 +26,7 @@ ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POL
 
 class Supervisor:
     """Workers on one socket. home: the workspace's `.lockgate` folder; companions: further processes, as their argv;
-    fds: sockets that they inherit.
+    fds: sockets that they inherit; worker_options: more words for each worker's argv.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Supervisor:
         companions: Sequence[Sequence[str]] = (),
         fds: Sequence[int] = (),
         pages_port: int | None = None,
+        worker_options: Sequence[str] = (),
     ) -> None:
         self._home = home
         self._host, self._port = host, port
@@ -47,6 +49,7 @@ class Supervisor:
         self._companions = [list(argv) for argv in companions]
         self._fds = tuple(fds)
         self._pages_port = pages_port
+        self._worker_options = list(worker_options)
         self._running: list[subprocess.Popen[bytes]] = []
         self._born: list[float] = []
         self._is_stopping = False
@@ -57,7 +60,8 @@ class Supervisor:
         return int(self._listening.getsockname()[1])
 
     def bind(self) -> None:
-        """Raises Conflict where the port is taken."""
+        """Raises Conflict where the port is taken, ConfigError where it is open to all and no token is asked for."""
+        tokens.refuse_open_house(self._host, tokens.read(os.environ))
         self._socket = bound(self._host, self._port, "--port")
 
     def start(self) -> None:
@@ -65,7 +69,9 @@ class Supervisor:
         if self._socket is None:
             self.bind()
         worker = [sys.executable, "-m", "lockgate.server.worker", "--fd", str(self._listening.fileno())]
-        self._wanted = [[*worker, "--home", str(self._home)]] * self._worker_count + self._companions
+        self._wanted = [
+            [*worker, "--home", str(self._home), *self._worker_options]
+        ] * self._worker_count + self._companions
         self._running = [self._spawn(argv) for argv in self._wanted]
         self._born = [time.monotonic()] * len(self._running)
         self._write_state()
@@ -158,5 +164,12 @@ if __name__ == "__main__":
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--limits", default="[]")
     arguments = parser.parse_args()
-    Supervisor(arguments.home, host=arguments.host, port=arguments.port, workers=arguments.workers).run()
+    Supervisor(
+        arguments.home,
+        host=arguments.host,
+        port=arguments.port,
+        workers=arguments.workers,
+        worker_options=["--limits", arguments.limits],
+    ).run()

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import signal
 import socket
 import threading
 from pathlib import Path
 
+import msgspec
 import uvicorn
 
+from lockgate.server import tokens
+from lockgate.server.connections import LIMITS, Connections, Limits
+from lockgate.server.door import Door
 from lockgate.server.inference import Inference
 from lockgate.server.supervisor import PARENT
 from lockgate.workspace.dataplane import DataPlane
@@ -20,16 +25,19 @@ NOTICED_S = 0.5
 PARENT_LOOK_S = 1.0
 
 
-def serve(home: Path, fd: int) -> None:
+def serve(home: Path, fd: int, limits: Limits = LIMITS) -> None:
     """Answer until SIGTERM; then readiness is false for half a second, calls in hand finish and the log is closed."""
+    door = Door(tokens.take(os.environ))
     inference = Inference(DataPlane(home))
     config = uvicorn.Config(
-        inference.app(),
+        door.around(inference.app()),
+        http=Connections(limits, door.admits).protocol(),
+        ws="none",
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=DRAIN_S,
         lifespan="on",
-        timeout_keep_alive=30,
+        timeout_keep_alive=math.ceil(limits.idle_s),
     )
     server = _Server(config, inference)
     _die_with_parent()
@@ -68,5 +76,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--fd", type=int, required=True)
     parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--limits", default="[]")
     arguments = parser.parse_args()
-    serve(arguments.home, arguments.fd)
+    serve(arguments.home, arguments.fd, msgspec.json.decode(arguments.limits, type=Limits))
