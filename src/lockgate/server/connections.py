@@ -12,7 +12,7 @@ import logging
 from asyncio import AbstractEventLoop, Transport
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import httptools
 import msgspec
@@ -87,9 +87,6 @@ class Connections:
         if len(self._open) > self.limits.connections and not self._make_room(connection):
             connection.refuse(FULL)
 
-    def leave(self, connection: Connection) -> None:
-        self.newcomers.pop(connection, None)
-
     def _make_room(self, newest: Connection) -> bool:
         for oldest in self.newcomers:
             if oldest is newest:
@@ -138,7 +135,7 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
         self._waiting = None
         self._let_go()
-        self.all.leave(self)
+        self.all.newcomers.pop(self, None)
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()
@@ -154,7 +151,7 @@ class Connection(HttpToolsProtocol):
         except httptools.HttpParserError:
             self.refuse(self._wrong)
             return
-        if self._part or self.cycle.response_complete:
+        if self._part or self.cycle.scope is not self.scope or self.cycle.response_complete:
             self._read_on(len(data))
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
@@ -163,10 +160,6 @@ class Connection(HttpToolsProtocol):
             return None
         self._finish_with_this_one()
         return True
-
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._part, self._since, self._got = HEAD, 0.0, 0
 
     def on_headers_complete(self) -> None:
         if len(self.headers) > MOST_HEADERS or (self._chunk > LARGEST_HEAD and self._head() > LARGEST_HEAD):
@@ -185,22 +178,22 @@ class Connection(HttpToolsProtocol):
         self.headers = []  # a trailer is not a header: it could carry a token that no proxy has seen
 
     def on_body(self, body: bytes) -> None:
-        if self._waiting is None:
-            super().on_body(body)
-        else:
+        if self._waiting is not None:
             self.cycle.body += body
+        else:
+            super().on_body(body)
 
     def on_message_complete(self) -> None:
         if self._is_offer:
             return
-        super().on_message_complete()
-        self._part = NO_PART
+        self._part, self._since = NO_PART, 0.0
         self.all.newcomers.pop(self, None)
-        self._start_waiting()
-
-    def on_response_complete(self) -> None:
-        self._let_go()
-        super().on_response_complete()
+        if self._waiting is None:
+            super().on_message_complete()
+        else:
+            self.cycle.more_body = False
+            self.cycle.message_event.set()
+            self._start_waiting()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         """The app hears of a request once it is whole."""
@@ -213,6 +206,10 @@ class Connection(HttpToolsProtocol):
         if self._waiting is not None:
             (cycle, app), self._waiting = self._waiting, None
             super()._start_asgi_task(cycle, app)
+
+    def _answered(self) -> None:
+        self._let_go()
+        self.on_response_complete()
 
     def _read_as_it_is(self, rest: bytes) -> None:
         """Upgrade is an offer, made by Java's client with each request, and its parser leaves out the body: the request is
@@ -227,7 +224,7 @@ class Connection(HttpToolsProtocol):
     def _read_on(self, size: int) -> None:
         """A part that has not come whole: from here on it is timed and counted."""
         if self._part == NO_PART:
-            self._part, self._since, self._got = HEAD, 0.0, 0  # blank lines between requests
+            self._part, self._since, self._got = HEAD, 0.0, 0
         is_first = not self._since
         self._since = self._since or self.loop.time()
         self._got += size
@@ -239,6 +236,7 @@ class Connection(HttpToolsProtocol):
 
     def _hold(self, cycle: RequestResponseCycle, size: int, *, is_first: bool) -> None:
         """A body in the making. Who would be refused in any case is refused at once, in the words of the app."""
+        cycle.on_response = self._answered
         self._held += size
         self.all.held += size
         is_refused = is_first and (_declared(cycle.scope["headers"]) > LARGEST_BODY or not self.all.admits(cycle.scope))
@@ -305,8 +303,11 @@ class Connection(HttpToolsProtocol):
     @property
     def _is_free(self) -> bool:
         """Is nothing being answered, or waiting to be?"""
-        cycle = cast("RequestResponseCycle | None", self.cycle)  # uvicorn says that there always is one
-        return cycle is None or cycle.response_complete
+        return self._last is None or self._last.response_complete
+
+    @property
+    def _last(self) -> RequestResponseCycle | None:
+        return self.cycle  # uvicorn says that there always is one
 
     def _finish_with_this_one(self) -> None:
         self._is_over = True
