@@ -12,7 +12,7 @@ MOST = 16  # a worker costs some 100 MB; more than this many is a thing to decid
 def workers(root: Path = Path("/")) -> int:
     """One for each core, between 1 and 16: of those that this process may run on, as far as its cgroup's quota goes."""
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(MOST, allowed, math.ceil(quota(root))))
+    return max(1, math.ceil(min(MOST, allowed, quota(root))))
 
 
 def quota(root: Path = Path("/")) -> float:

@@ -42,10 +42,12 @@ def server(spec: ServerSpec, environment: Mapping[str, str], options: Mapping[st
 def refuse_unknown(environment: Mapping[str, str]) -> None:
     """Raises ConfigError for a name of ours that nothing reads, with the nearest that something does."""
     known = [*KEYS, *OTHERS]
+    # Told apart by what follows the prefix they share; a server's key also where SERVER_ was forgotten.
+    meant = {name.removeprefix(PREFIX): name for name in known} | {key.upper(): name for name, key in KEYS.items()}
     for name in settings(environment):
         if name not in known:
-            near = get_close_matches(name, known, n=1)
-            cure = f"Did you mean {near[0]}?" if near else f"Known: {', '.join(sorted(known))}."
+            near = get_close_matches(name.removeprefix(PREFIX), meant, n=1)
+            cure = f"Did you mean {meant[near[0]]}?" if near else f"Known: {', '.join(sorted(known))}."
             raise ConfigError(f"The environment sets {name}, which nothing reads.", cure=cure)
 
 
