@@ -259,6 +259,11 @@ def made_project(root: Path, fitted: tuple[Path, str]) -> Project:
     return Project(root, fitted)
 
 
+@pytest.fixture(scope="session")
+def make_project() -> Callable[[Path, tuple[Path, str]], Project]:
+    return made_project
+
+
 @pytest.fixture
 def project(tmp_path: Path, fitted: tuple[Path, str]) -> Project:
     return made_project(tmp_path, fitted)
