@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import numpy as np
 
-GOOD_CLIENTS, CALLS = 32, 25
+GOOD_CLIENTS, ROWS = 32, 25
 ROW: dict[str, Any] = {"wait": 3.5, "seats": 120, "carrier": "AA", "plane": "N1"}
 LONGEST_S = 5.0
 
@@ -72,19 +72,22 @@ def value(told: Any) -> float:
 
 
 class GoodClient(threading.Thread):
-    """Asks for rows of its own, in a protocol of its own, and keeps what came: seconds, status, value."""
+    """Asks for rows of its own, in a protocol of its own, while the bad one is at it: seconds, status, value of each."""
 
-    def __init__(self, url: str, number: int, begin: threading.Barrier) -> None:
+    def __init__(self, url: str, number: int, begin: threading.Barrier, is_over: threading.Event) -> None:
         super().__init__(name=f"good {number}", daemon=True)
         self._url, self._protocol, self._begin = url, number % 3, begin
-        self.waits = np.linspace(0.1, 9.9, CALLS) + number / 1000
+        self._is_over = is_over
+        self.waits = np.linspace(0.1, 9.9, ROWS) + number / 1000
         self.came: list[tuple[float, int, float]] = []
         self.failed: list[str] = []
 
     def run(self) -> None:
         with httpx.Client(base_url=self._url, timeout=LONGEST_S) as client:
             self._begin.wait(20)
-            for wait in self.waits:
+            for wait in itertools.cycle(self.waits):
+                if self._is_over.is_set():
+                    break
                 path, body = asked(float(wait), self._protocol)
                 began = time.monotonic()
                 try:
@@ -95,7 +98,7 @@ class GoodClient(threading.Thread):
 
 
 class BadClient(threading.Thread):
-    """Sends everything that is wrong, in every protocol, round and round until told to stop."""
+    """Sends everything that is wrong, by several paths, and is over."""
 
     def __init__(self, url: str, begin: threading.Barrier) -> None:
         super().__init__(name="bad", daemon=True)
@@ -108,9 +111,8 @@ class BadClient(threading.Thread):
         left: list[socket.socket] = []
         self._begin.wait(20)
         with httpx.Client(base_url=self._url, timeout=30) as client:
-            for body, path, kind in itertools.cycle(itertools.product(BAD_BODIES, PATHS, KINDS)):
-                if self.is_over.is_set():
-                    break
+            for number, body in enumerate(BAD_BODIES * 3):
+                path, kind = PATHS[number % len(PATHS)], KINDS[number % len(KINDS)]
                 with suppress(httpx.TransportError):
                     self.told[client.post(path, content=body, headers={"Content-Type": kind}).status_code] += 1
                 line = socket.create_connection(("127.0.0.1", port), timeout=5)
@@ -119,27 +121,28 @@ class BadClient(threading.Thread):
                     line.sendall(BAD_LINES[len(left) % len(BAD_LINES)])
         for line in left:
             line.close()
+        self.is_over.set()
 
 
 def test_one_bad_client_among_33_fails_no_innocent_call(served):
     _, server = served
     begin = threading.Barrier(GOOD_CLIENTS + 1)
     bad = BadClient(server.url, begin)
-    good = [GoodClient(server.url, number, begin) for number in range(GOOD_CLIENTS)]
+    good = [GoodClient(server.url, number, begin, bad.is_over) for number in range(GOOD_CLIENTS)]
     for client in (bad, *good):
         client.start()
-    for client in good:
+    for client in (bad, *good):
         client.join(120)
-    bad.is_over.set()
-    bad.join(60)
+        assert not client.is_alive()
     assert [failure for client in good for failure in client.failed] == []
     assert {status for client in good for _, status, _ in client.came} == {200}
-    assert sum(len(client.came) for client in good) == GOOD_CLIENTS * CALLS
+    assert min(len(client.came) for client in good) > 5
     assert max(seconds for client in good for seconds, _, _ in client.came) < LONGEST_S
-    assert sum(bad.told.values()) > 50, "it was at it all the time"
+    assert sum(bad.told.values()) >= len(BAD_BODIES) * 3 - 6, "of the largest it may not have heard"
     assert not any(status >= 500 for status in bad.told), bad.told
     # Each has the value of its own row, and not of a neighbour's.
     for client in good[:6]:
         rows = [ROW | {"wait": float(wait)} for wait in client.waits]
-        alone = [p["value"] for p in server.predict(*rows).json()["predictions"]]
-        np.testing.assert_allclose([came for _, _, came in client.came], alone, atol=1e-6)
+        alone = [prediction["value"] for prediction in server.predict(*rows).json()["predictions"]]
+        came = [value for _, _, value in client.came]
+        np.testing.assert_allclose(came, np.resize(alone, len(came)), atol=1e-6)

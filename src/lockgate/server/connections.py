@@ -162,7 +162,8 @@ class Connection(HttpToolsProtocol):
         return True
 
     def on_headers_complete(self) -> None:
-        if len(self.headers) > MOST_HEADERS or (self._chunk > LARGEST_HEAD and self._head() > LARGEST_HEAD):
+        may_be_large = self._part == HEAD or self._chunk > LARGEST_HEAD
+        if len(self.headers) > MOST_HEADERS or (may_be_large and self._head() > LARGEST_HEAD):
             self._wrong = HEAD_TOO_LARGE
             raise ValueError(self._wrong.message)
         self._is_offer = self.parser.should_upgrade()
@@ -225,9 +226,10 @@ class Connection(HttpToolsProtocol):
         """A part that has not come whole: from here on it is timed and counted."""
         if self._part == NO_PART:
             self._part, self._since, self._got = HEAD, 0.0, 0
-        is_first = not self._since
+        is_first = not self._got
         self._since = self._since or self.loop.time()
-        self._got += size
+        if self._has_begun:
+            self._got += 1 if is_first else size  # a first piece may hold the end of the request before
         if self._part == HEAD:
             if self._got > LARGEST_HEAD:
                 self.refuse(HEAD_TOO_LARGE)
@@ -304,6 +306,11 @@ class Connection(HttpToolsProtocol):
     def _is_free(self) -> bool:
         """Is nothing being answered, or waiting to be?"""
         return self._last is None or self._last.response_complete
+
+    @property
+    def _has_begun(self) -> bool:
+        """Is a request being read, and not a blank line before it?"""
+        return self._part == BODY or self.scope is not (None if self._last is None else self._last.scope)
 
     @property
     def _last(self) -> RequestResponseCycle | None:
