@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -245,10 +245,10 @@ class Project:
         return SegmentLog(self.home / "log").read()[0]
 
     @contextmanager
-    def serving(self, workers: int = 1, options: tuple[str, ...] = ()) -> Iterator[Server]:
+    def serving(self, workers: int = 1, *, options: Sequence[str] = (), **environment: str) -> Iterator[Server]:
         argv = [sys.executable, "-m", "lockgate.server.supervisor", "--home", str(self.home), "--workers", str(workers)]
-        argv += options
-        process = subprocess.Popen(argv, env=os.environ | {"PYTHONWARNINGS": "ignore"}, start_new_session=True)
+        told = os.environ | {"PYTHONWARNINGS": "ignore"} | environment
+        process = subprocess.Popen([*argv, *options], env=told, start_new_session=True)
         server = Server(process, self.home, "")
         try:
             until((self.home / "server.json").exists, "the supervisor's state")
@@ -412,12 +412,13 @@ class Workshop:
         return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
 
     @contextmanager
-    def serving(self, workers: int = 1) -> Iterator[Served]:
+    def serving(self, workers: int = 1, **environment: str) -> Iterator[Served]:
         """`lockgate serve` on free ports; asked to stop at the end, unless a test did so."""
+        told = os.environ | environment
         command = [sys.executable, "-m", "lockgate", "serve", "-C", str(self.root), "--port", "0", "--pages-port", "0"]
         with (self.root / "server.out").open("wb") as said:
             process = subprocess.Popen(
-                [*command, "--workers", str(workers)], stdout=said, stderr=said, start_new_session=True
+                [*command, "--workers", str(workers)], stdout=said, stderr=said, env=told, start_new_session=True
             )
         server = Served(process, self.root, httpx.Client(timeout=15))
         try:

@@ -19,11 +19,15 @@ from starlette.staticfiles import StaticFiles
 
 from lockgate.errors import LockgateError
 from lockgate.report import now, page
+from lockgate.server import tokens
+from lockgate.server.connections import Connections, Limits
+from lockgate.server.door import Door
 from lockgate.server.mirroring import keep_up
 from lockgate.server.supervisor import PARENT
 from lockgate.workspace.workspace import Workspace
 
 TICK_S = 0.25
+MOST_READERS = 200  # connections; a browser holds six
 PARENT_LOOK_S = 1.0
 _log = logging.getLogger("lockgate.control")
 
@@ -46,8 +50,9 @@ def app(workspace: Workspace) -> Starlette:
     return Starlette(routes=routes)
 
 
-def serve(project: Path, fd: int | None) -> None:
-    """Turn the loop, and answer pages on the inherited socket where there is one, until SIGTERM."""
+def serve(project: Path, fd: int | None, host: str = "127.0.0.1") -> None:
+    """Turn the loop, and answer pages on the inherited socket where there is one, until SIGTERM. host: its name."""
+    door = Door(tokens.take(os.environ), host=host, is_pages=True)
     workspace = Workspace.open(project)
     stop = threading.Event()
     loop = threading.Thread(target=_turn, args=(workspace, stop), name="loop", daemon=True)
@@ -59,7 +64,14 @@ def serve(project: Path, fd: int | None) -> None:
         if fd is None:
             stop.wait()
             return
-        config = uvicorn.Config(app(workspace), log_level="warning", access_log=False, timeout_graceful_shutdown=2)
+        config = uvicorn.Config(
+            door.around(app(workspace)),
+            http=Connections(Limits(connections=MOST_READERS), door.admits).protocol(),
+            ws="none",
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=2,
+        )
         with socket.socket(fileno=fd) as listening:
             uvicorn.Server(config).run(sockets=[listening])
     finally:
@@ -89,5 +101,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--project", type=Path, required=True)
     parser.add_argument("--fd", type=int)
+    parser.add_argument("--host", default="127.0.0.1")
     arguments = parser.parse_args()
-    serve(arguments.project, arguments.fd)
+    serve(arguments.project, arguments.fd, arguments.host)

@@ -44,7 +44,7 @@ class OpenInference:
         ]
 
     def _route(self, path: str, handle: Any, method: str = "GET") -> Route:
-        return Route(path, self._calls.guarded(handle, _worded), methods=[method])
+        return Route(path, self._calls.guarded(handle, worded), methods=[method])
 
     async def _server(self, _request: Request) -> Response:
         described = {"name": open_protocol.NAME, "version": RELEASE, "extensions": open_protocol.EXTENSIONS}
@@ -127,7 +127,7 @@ def _worded_tensor(tensor: Tensor) -> dict[str, object]:
     return {"name": tensor.name, "datatype": tensor.datatype, "shape": tensor.shape}
 
 
-def _worded(told: Told) -> dict[str, object]:
+def worded(told: Told) -> dict[str, object]:
     """The protocol's own form: one sentence. The column stands in it, and beside it for whoever looks."""
     body: dict[str, object] = {"error": told.message}
     return body if told.column is None else body | {"column": told.column}

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from lockgate.features.json_schema import DRAFT, json_schema
 from lockgate.server import binary_tensors, open_protocol, tensors
 from lockgate.server.calls import Calls
+from lockgate.server.door import OPEN
 from lockgate.server.invocations import FORMS
 from lockgate.server.lines import MEDIA_TYPES
 from lockgate.server.release import RELEASE
@@ -40,6 +41,11 @@ def document(models: Mapping[str, Served]) -> Schema:
     paths = dict(_of_the_server(is_alone=len(models) == 1))
     for name, served in sorted(models.items()):
         paths |= _of_a_model(name, served)
+    for path, methods in paths.items():
+        for operation in methods.values():
+            if path not in OPEN:
+                operation["responses"].setdefault("401", _UNASKED)
+                operation["security"] = [{}, {"token": []}]
     schemas = {f"{name}.rows": json_schema(served.contract) for name, served in sorted(models.items())}
     if len(models) == 1:
         (served,) = models.values()
@@ -49,7 +55,7 @@ def document(models: Mapping[str, Served]) -> Schema:
         "info": {"title": "Lockgate", "version": RELEASE, "description": "Predictions by the models of one workspace."},
         "jsonSchemaDialect": DRAFT,
         "paths": paths,
-        "components": {"schemas": _SCHEMAS | schemas},
+        "components": {"schemas": _SCHEMAS | schemas, "securitySchemes": {"token": _TOKEN}},
     }
 
 
@@ -213,6 +219,7 @@ def _invocations(served: Served) -> Schema:
 _Answers = Mapping[int, tuple[str, str, Schema]]
 _MEANS = {
     400: "the body is not what it says it is",
+    401: "the server wants a token; answered in each protocol's own form",
     404: "no such model, or version",
     409: "the request id came with other rows before, or the router alone chooses the version",
     413: "the body is too large",
@@ -267,6 +274,8 @@ def _object(required: Mapping[str, Schema], **more: Schema) -> Schema:
 
 
 _TEXT: Schema = {"type": "string"}
+_TOKEN: Schema = {"type": "http", "scheme": "bearer", "description": "where the server was started with LOCKGATE_TOKEN"}
+_UNASKED: Schema = {"description": _MEANS[401], "content": {JSON: {"schema": {"type": "object"}}}}
 _SCHEMAS: Schema = {
     "Error": _object({"error": _object({"code": _TEXT, "message": _TEXT}, column=_TEXT)}),
     "V2Error": _object({"error": _TEXT}, column=_TEXT),

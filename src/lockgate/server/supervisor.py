@@ -15,6 +15,7 @@ from pathlib import Path
 
 from lockgate.errors import Conflict, InvariantBroken
 from lockgate.server import grpc_port as grpc_ports
+from lockgate.server import tokens
 
 LOOK_S = 0.1
 SHORTEST_LIFE_S = 0.8  # what dies at once is not started again faster than this
@@ -26,7 +27,8 @@ ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POL
 
 class Supervisor:
     """Workers on one socket. home: the workspace's `.lockgate` folder; companions: further processes, as their argv;
-    fds: sockets that they inherit; grpc_port: where the workers speak gRPC too, nowhere where it is None.
+    fds: sockets that they inherit; grpc_port: where the workers speak gRPC too, nowhere where it is None; worker_options: more
+    words for each worker's argv.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Supervisor:
         fds: Sequence[int] = (),
         pages_port: int | None = None,
         grpc_port: int | None = None,
+        worker_options: Sequence[str] = (),
     ) -> None:
         self._home = home
         self._host, self._port = host, port
@@ -51,6 +54,7 @@ class Supervisor:
         self._pages_port = pages_port
         self._grpc_port = grpc_port
         self._grpc: socket.socket | None = None
+        self._worker_options = list(worker_options)
         self._running: list[subprocess.Popen[bytes]] = []
         self._born: list[float] = []
         self._is_stopping = False
@@ -66,7 +70,10 @@ class Supervisor:
         return None if self._grpc is None else int(self._grpc.getsockname()[1])
 
     def bind(self) -> None:
-        """Raises Conflict where a port is taken, SpecError where gRPC is asked for and cannot be spoken."""
+        """Raises Conflict where a port is taken, SpecError where gRPC is asked for and cannot be spoken, ConfigError where the
+        port is open to all and no token is asked for.
+        """
+        tokens.refuse_open_house(self._host, tokens.read(os.environ))
         self._socket = bound(self._host, self._port, "--port")
         if self._grpc_port is not None:
             self._grpc = grpc_ports.held(self._host, self._grpc_port)
@@ -78,7 +85,8 @@ class Supervisor:
         worker = [sys.executable, "-m", "lockgate.server.worker", "--fd", str(self._listening.fileno())]
         if self._grpc is not None:
             worker += ["--grpc", grpc_ports.address(self._host, self._grpc)]
-        self._wanted = [[*worker, "--home", str(self._home)]] * self._worker_count + self._companions
+        worker += ["--home", str(self._home), *self._worker_options]
+        self._wanted = [worker] * self._worker_count + self._companions
         self._running = [self._spawn(argv) for argv in self._wanted]
         self._born = [time.monotonic()] * len(self._running)
         self._write_state()
@@ -174,6 +182,7 @@ if __name__ == "__main__":
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--grpc-port", type=int)
+    parser.add_argument("--limits", default="[]")
     arguments = parser.parse_args()
     Supervisor(
         arguments.home,
@@ -181,4 +190,5 @@ if __name__ == "__main__":
         port=arguments.port,
         workers=arguments.workers,
         grpc_port=arguments.grpc_port,
+        worker_options=["--limits", arguments.limits],
     ).run()

@@ -12,8 +12,12 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import uvicorn
 
+from lockgate.server import tokens
+from lockgate.server.connections import LIMITS, Connections, Limits
+from lockgate.server.door import Door
 from lockgate.server.inference import Inference
 from lockgate.server.supervisor import PARENT
 from lockgate.workspace.dataplane import DataPlane
@@ -26,26 +30,27 @@ NOTICED_S = 0.5
 PARENT_LOOK_S = 1.0
 
 
-def serve(home: Path, fd: int, grpc: str | None = None) -> None:
+def serve(home: Path, fd: int, limits: Limits = LIMITS, grpc: str | None = None) -> None:
     """Answer until SIGTERM; then readiness is false for half a second, calls in hand finish and the log is closed.
 
     grpc: where gRPC is spoken too, as `host:port`.
     """
+    door = Door(tokens.take(os.environ))
     inference = Inference(DataPlane(home))
     config = uvicorn.Config(
-        inference.app(),
+        door.around(inference.app()),
+        http=Connections(limits, door.admits).protocol(),
+        ws="none",
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=DRAIN_S,
         lifespan="on",
-        http="httptools",
-        ws="none",
         proxy_headers=False,
         date_header=False,
         server_header=False,
-        timeout_keep_alive=30,
+        timeout_keep_alive=math.ceil(limits.idle_s),
     )
-    server = _Server(config, inference, _grpc(inference, grpc))
+    server = _Server(config, inference, _grpc(inference, grpc, door))
     _die_with_parent()
     with socket.socket(fileno=fd) as listening:
         server.run(sockets=[listening])
@@ -80,12 +85,12 @@ class _Server(uvicorn.Server):
         threading.Timer(NOTICED_S, setattr, (self, "should_exit", True)).start()
 
 
-def _grpc(inference: Inference, address: str | None) -> GrpcServer | None:
+def _grpc(inference: Inference, address: str | None, door: Door) -> GrpcServer | None:
     if address is None:
         return None
     from lockgate.server.grpc_server import GrpcServer
 
-    return GrpcServer(inference.calls, address)
+    return GrpcServer(inference.calls, address, admits=door.admits)
 
 
 def _die_with_parent() -> None:
@@ -105,5 +110,6 @@ if __name__ == "__main__":
     parser.add_argument("--fd", type=int, required=True)
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--grpc")
+    parser.add_argument("--limits", default="[]")
     arguments = parser.parse_args()
-    serve(arguments.home, arguments.fd, arguments.grpc)
+    serve(arguments.home, arguments.fd, msgspec.json.decode(arguments.limits, type=Limits), arguments.grpc)
