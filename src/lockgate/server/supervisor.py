@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import signal
 import socket
@@ -14,12 +15,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lockgate.errors import Conflict, InvariantBroken
+from lockgate.telemetry import logs
 
 LOOK_S = 0.1
 SHORTEST_LIFE_S = 0.8  # what dies at once is not started again faster than this
 DRAIN_S = 12.0
 STATE = "server.json"
 PARENT = "LOCKGATE_SUPERVISOR"  # a child that starts slowly may ask for its parent when that is gone already
+_log = logging.getLogger("lockgate.supervisor")
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
 
 
@@ -74,6 +77,7 @@ class Supervisor:
         """Start, replace what dies, and stop at SIGTERM or SIGINT."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
+        logs.set_up()
         self.start()
         while not self._is_stopping:
             self.replace_dead()
@@ -83,6 +87,7 @@ class Supervisor:
     def replace_dead(self) -> None:
         for place, process in enumerate(self._running):
             if process.poll() is not None and time.monotonic() - self._born[place] > SHORTEST_LIFE_S:
+                _log.warning("The process %s ended with %s; another takes its place.", process.pid, process.returncode)
                 self._running[place] = self._spawn(self._wanted[place])
                 self._born[place] = time.monotonic()
                 self._write_state()

@@ -13,6 +13,7 @@ import uvicorn
 
 from lockgate.server.inference import Inference
 from lockgate.server.supervisor import PARENT
+from lockgate.telemetry import logs
 from lockgate.workspace.dataplane import DataPlane
 
 DRAIN_S = 10
@@ -22,10 +23,11 @@ PARENT_LOOK_S = 1.0
 
 def serve(home: Path, fd: int) -> None:
     """Answer until SIGTERM; then readiness is false for half a second, calls in hand finish and the log is closed."""
+    logs.set_up()
     inference = Inference(DataPlane(home))
     config = uvicorn.Config(
         inference.app(),
-        log_level="warning",
+        log_config=None,
         access_log=False,
         timeout_graceful_shutdown=DRAIN_S,
         lifespan="on",

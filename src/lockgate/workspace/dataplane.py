@@ -6,7 +6,7 @@ import contextlib
 import math
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ from lockgate.errors import LockgateError, NotFound, StoreError, unknown
 from lockgate.features.columns import array
 from lockgate.features.request import RequestType
 from lockgate.records import Column, Contract, Routing
+from lockgate.records.prediction import LogEntry
 from lockgate.runtime import folder
 from lockgate.runtime.bounded import Pool
 from lockgate.runtime.predictor import Predictor
@@ -23,6 +24,7 @@ from lockgate.store.folders import Folders
 from lockgate.store.log_modes import LogModes
 from lockgate.store.routing_file import RoutingFiles
 from lockgate.store.segments import SegmentLog
+from lockgate.telemetry.series import Series
 
 WARM_S = 5.0
 RETRY_S = 5.0
@@ -44,6 +46,7 @@ class DataPlane:
     """The models of one workspace, kept at their newest routing. home: the workspace's `.lockgate` folder."""
 
     def __init__(self, home: Path) -> None:
+        self.home = home
         self._board = RoutingFiles(home / "routing")
         self._folders = Folders(home / "versions")
         self._predictors: dict[str, Predictor] = {}
@@ -51,6 +54,7 @@ class DataPlane:
         self._retry_at: dict[str, float] = {}
         self._modes = LogModes(home)
         self.log = Logbook(SegmentLog(home / "log").writer())
+        self.series = Series()
         self.models: dict[str, Served] = {}
         self.problems: dict[str, str] = {}
         project = str(home.resolve().parent)
@@ -63,6 +67,16 @@ class DataPlane:
         if found is None:
             raise NotFound(unknown("model", name, self.models), cure="Train, gate and roll out a version first.")
         return found
+
+    @property
+    def versions(self) -> frozenset[str]:
+        """Every version that may get calls."""
+        return frozenset(version for served in self.models.values() for version in served.routing.versions)
+
+    def append(self, entries: Sequence[LogEntry]) -> None:
+        """Into the log, and into the series."""
+        self.log.append(entries)
+        self.series.count(entries)
 
     def refresh(self) -> None:
         """Take up what the board says.
@@ -107,7 +121,7 @@ class DataPlane:
         if held is not None:
             held.caller.swap(contract, routing, predictors)
         if held is None or held.contract != contract:
-            caller = held.caller if held else Caller(contract, routing, predictors, self.log.append)
+            caller = held.caller if held else Caller(contract, routing, predictors, self.append)
             # A new dict, for calls look into the old one meanwhile.
             self.models = {**self.models, routing.model: Served(caller, contract, RequestType(contract))}
         if len(predictors) < len(routing.versions):
