@@ -219,9 +219,12 @@ class Project:
         return SegmentLog(self.home / "log").read()[0]
 
     @contextmanager
-    def serving(self, workers: int = 1) -> Iterator[Server]:
+    def serving(self, workers: int = 1, **environment: str) -> Iterator[Server]:
+        """Its processes' stderr goes to `stderr` in the project's folder."""
         argv = [sys.executable, "-m", "lockgate.server.supervisor", "--home", str(self.home), "--workers", str(workers)]
-        process = subprocess.Popen(argv, env=os.environ | {"PYTHONWARNINGS": "ignore"}, start_new_session=True)
+        environment = os.environ | {"PYTHONWARNINGS": "ignore"} | environment
+        with (self.root / "stderr").open("ab") as said:
+            process = subprocess.Popen(argv, env=environment, stderr=said, start_new_session=True)
         server = Server(process, self.home, "")
         try:
             until((self.home / "server.json").exists, "the supervisor's state")

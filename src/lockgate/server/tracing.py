@@ -45,55 +45,49 @@ class Traced:
         began = time.perf_counter()
         name = request_id.request_id(scope["headers"])
         request_id.current.set(name)  # the task is the request's own: nothing is to be put back
-        span = self._spans.start(scope, name) if self._spans is not None else None
-        _span.set(span)
-        answer = _Answer(send, name)
-        error: Exception | None = None
+        span: Running | None = None
+        if self._spans is not None:
+            span = self._spans.start(scope, name)
+            _span.set(span)
+        own, error = header(name), None
+        status, ended = 0, 0.0
+
+        async def send_on(message: Message) -> None:
+            nonlocal status, ended
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), own]
+                await send(message)
+            else:
+                await send(message)
+                if not message.get("more_body"):
+                    ended = time.perf_counter()
+
         try:
-            await self._app(scope, receive, answer.send)
+            await self._app(scope, receive, send_on)
         except Exception as raised:  # noqa: BLE001 - our own bug: said in the log, and answered
             error = raised
             _log.error("A request failed.", exc_info=raised)
-            await answer.fail()
+            if not status:
+                await _fail(send_on)
         finally:
-            ended = answer.ended or time.perf_counter()
-            route, model = self._named(scope)
-            self._series.request(route or UNKNOWN, model, answer.status or ABANDONED, ended - began)
+            route, model = route_of(scope), self._model(scope)
+            self._series.request(route or UNKNOWN, model, status or ABANDONED, (ended or time.perf_counter()) - began)
             if span is not None:
-                span.end(route, answer.status, error)
+                span.end(route, status or None, error)
 
-    def _named(self, scope: Scope) -> tuple[str, str]:
-        """The route's pattern, and the model where there is one of this name."""
-        model = scope.get("path_params", {}).get("model", "")
-        return route_of(scope), model if model and self._is_model(model) else ""
+    def _model(self, scope: Scope) -> str:
+        """The model of this name, where there is one."""
+        model: str = scope.get("path_params", {}).get("model", "")
+        return model if model and self._is_model(model) else ""
 
 
-class _Answer:
-    """What is sent on: the request's id among the headers, and when the last byte went."""
-
-    __slots__ = ("_name", "_send", "ended", "status")
-
-    def __init__(self, send: Send, name: str) -> None:
-        self._send, self._name = send, name
-        self.status: int | None = None
-        self.ended: float | None = None
-
-    async def send(self, message: Message) -> None:
-        if message["type"] == "http.response.start":
-            self.status = message["status"]
-            message = {**message, "headers": [*message.get("headers", ()), header(self._name)]}
-        await self._send(message)
-        if message["type"] == "http.response.body" and not message.get("more_body", False):
-            self.ended = time.perf_counter()
-
-    async def fail(self) -> None:
-        """A 500 in our form, where no answer was begun; one that was begun stays cut short, and the client sees it."""
-        if self.status is not None:
-            return
-        told = Told("bug", "Lockgate itself failed; the log of the server says where.")
-        headers = [(b"content-type", b"application/json")]
-        await self.send({"type": "http.response.start", "status": told.status, "headers": headers})
-        await self.send({"type": "http.response.body", "body": msgspec.json.encode(native(told))})
+async def _fail(send: Send) -> None:
+    """A 500 in our form. An answer that was begun stays cut short, and the client sees it."""
+    told = Told("bug", "Lockgate itself failed; the log of the server says where.")
+    headers = [(b"content-type", b"application/json")]
+    await send({"type": "http.response.start", "status": told.status, "headers": headers})
+    await send({"type": "http.response.body", "body": msgspec.json.encode(native(told))})
 
 
 def header(name: str) -> tuple[bytes, bytes]:
@@ -103,8 +97,9 @@ def header(name: str) -> tuple[bytes, bytes]:
 
 def route_of(scope: MutableMapping[str, Any]) -> str:
     """The pattern that matched, "/predict/{model}"; empty where none did."""
-    if (pattern := getattr(scope.get("route"), "path", None)) is not None:
-        return str(pattern)
+    route = scope.get("route")
+    if route is not None:
+        return str(route.path)
     if "endpoint" not in scope:
         return ""
     # An older Starlette does not say which route it took: its parameters stand in the path.

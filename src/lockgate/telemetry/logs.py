@@ -32,7 +32,8 @@ def set_up(stream: TextIO | None = None, environment: Mapping[str, str] | None =
     LOCKGATE_LOG: "json" or "text"; where it says nothing, text on a terminal and JSON elsewhere. LOCKGATE_LOG_LEVEL:
     "debug", "info" (where it says nothing), "warning" or "error". Raises SpecError for another word.
     """
-    stream, environment = stream or sys.stderr, os.environ if environment is None else environment
+    stream = sys.stderr if stream is None else stream
+    environment = os.environ if environment is None else environment
     usual: Literal["text", "json"] = "text" if stream.isatty() else "json"
     form, level = _word(environment, FORM, _FORMS, usual), _word(environment, LEVEL, _LEVELS, "info")
     handler = logging.StreamHandler(stream)

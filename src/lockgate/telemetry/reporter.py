@@ -64,7 +64,7 @@ class Reporter:
             self._place.close()
 
     def tell(self) -> None:
-        """Write what there is now. Never raises for the disk's sake."""
+        """Write what there is now. Never raises: telling must not end where one number cannot be told."""
         try:
             with self._lock:
                 self._write()
@@ -72,6 +72,8 @@ class Reporter:
             if not self._is_refused:
                 _log.warning("The series cannot be written, and are behind until they can: %s", error)
             self._is_refused = True
+        except Exception:  # noqa: BLE001 - a bug of ours; said at each try
+            _log.exception("The series cannot be told.")
         else:
             self._is_refused = False
 
@@ -85,7 +87,10 @@ class Reporter:
         return self._shelf.gather(self._routed())
 
     def _write(self) -> None:
-        if self._place is None or not self._place.is_there:
+        if self._place is not None and not self._place.is_there:
+            self._place.close()
+            self._place = None
+        if self._place is None:
             self._place = self._shelf.place(self._kind)
         counted, gauges = self._series.totals(), Totals()
         self._forget_unrouted(counted)

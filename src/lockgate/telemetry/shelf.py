@@ -23,9 +23,9 @@ from lockgate.telemetry.families import FAMILIES, Merge
 from lockgate.telemetry.totals import ByName, Labels, Past, Rows, Told, Totals
 
 try:
-    import fcntl
+    from fcntl import LOCK_EX, LOCK_NB, flock
 except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+    flock = None  # type: ignore[assignment]
 
 HIDDEN_AFTER_S = 3600.0
 """A version without traffic is told for an hour more: its last counts are what somebody asks for after a rollback."""
@@ -42,11 +42,9 @@ T = TypeVar("T", Told, Past)
 
 
 class Shelf:
-    """The folder of one workspace. Raises StoreError where locks of files are not to be had."""
+    """The folder of one workspace. What it does raises StoreError where locks of files are not to be had."""
 
     def __init__(self, folder: Path) -> None:
-        if fcntl is None:
-            raise StoreError("Series over several processes need a system with flock.", cure="Serve on Linux or macOS.")
         self._folder = folder
 
     def place(self, process: str) -> Place:
@@ -93,7 +91,7 @@ class Shelf:
         there = {path.stem: path for path in self._folder.glob(f"*{_SUFFIX}") if path.name != _FOLDED}
         folded = [name for name in past.folded if name in there]
         living: list[Told] = []
-        totals, fresh = Totals(past.counted), []
+        totals, fresh = Totals(past.counted), list[str]()
         for name, path in there.items():
             if name in folded:
                 continue
@@ -122,6 +120,8 @@ class Shelf:
 
     @contextmanager
     def _door(self) -> Generator[None]:
+        if flock is None:
+            raise StoreError("Series over several processes need a system with flock.", cure="Serve on Linux or macOS.")
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / _DOOR).open("ab") as door:
             give_up = time.monotonic() + DOOR_S
@@ -208,7 +208,7 @@ def _is_held(lock: Path) -> bool:
 def _flock(file: IO[bytes]) -> bool:
     """Take the lock; false where somebody holds it."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        flock(file, LOCK_EX | LOCK_NB)
     except BlockingIOError:
         return False
     return True
