@@ -6,14 +6,22 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 
+import msgspec
+
 from lockgate.decide.budget import remaining
 from lockgate.records import Health, Rollout, Routing, Spend, Verdict, WorkspaceSpec, decode
 from lockgate.records.harm_state import HarmState
-from lockgate.records.judge_state import JudgeState
+from lockgate.records.policy import Look
 from lockgate.report.now import open_alarms
 from lockgate.store.ports import Records
 
 Sample = tuple[str, tuple[str, ...], float]
+
+
+class _Looks(msgspec.Struct):
+    """Of a judge's state, which may hold millions of units, its looks alone."""
+
+    looks: tuple[Look, ...]
 
 
 def routed(records: Records) -> frozenset[str]:
@@ -54,7 +62,7 @@ def _evidence(records: Records, routing: Routing, verdicts: list[Verdict]) -> di
     found: dict[str, float] = {}
     held = None if running is None else records.get(HarmState, running.id)
     for name, state in (held.judges if held is not None else {}).items():
-        looks = decode(JudgeState, state).looks
+        looks = decode(_Looks, state).looks
         if looks:
             found[f"guardrail {name}"] = looks[-1].log_e
     for verdict in verdicts:

@@ -13,7 +13,7 @@ from lockgate.telemetry.reporter import Reporter, Sample
 from lockgate.telemetry.series import Series
 from lockgate.workspace.workspace import Workspace
 
-LOOK_EVERY_S = 5.0
+LOOK_EVERY_S = 10.0
 _log = logging.getLogger("lockgate.control")
 
 

@@ -32,11 +32,11 @@ def set_up(stream: TextIO | None = None, environment: Mapping[str, str] | None =
     LOCKGATE_LOG: "json" or "text"; where it says nothing, text on a terminal and JSON elsewhere. LOCKGATE_LOG_LEVEL:
     "debug", "info" (where it says nothing), "warning" or "error". Raises SpecError for another word.
     """
-    stream = sys.stderr if stream is None else stream
+    out: TextIO = sys.stderr if stream is None else stream
     environment = os.environ if environment is None else environment
-    usual: Literal["text", "json"] = "text" if stream.isatty() else "json"
+    usual: Literal["text", "json"] = "text" if out.isatty() else "json"
     form, level = _word(environment, FORM, _FORMS, usual), _word(environment, LEVEL, _LEVELS, "info")
-    handler = logging.StreamHandler(stream)
+    handler = logging.StreamHandler(out)
     handler.setFormatter(Json() if form == "json" else Text())
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access"):

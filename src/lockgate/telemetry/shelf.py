@@ -22,11 +22,6 @@ from lockgate.errors import StoreError
 from lockgate.telemetry.families import FAMILIES, Merge
 from lockgate.telemetry.totals import ByName, Labels, Past, Rows, Told, Totals
 
-try:
-    from fcntl import LOCK_EX, LOCK_NB, flock
-except ImportError:  # Windows
-    flock = None  # type: ignore[assignment]
-
 HIDDEN_AFTER_S = 3600.0
 """A version without traffic is told for an hour more: its last counts are what somebody asks for after a rollback."""
 FORGOTTEN_AFTER_S = 2 * HIDDEN_AFTER_S
@@ -120,8 +115,6 @@ class Shelf:
 
     @contextmanager
     def _door(self) -> Generator[None]:
-        if flock is None:
-            raise StoreError("Series over several processes need a system with flock.", cure="Serve on Linux or macOS.")
         self._folder.mkdir(parents=True, exist_ok=True)
         with (self._folder / _DOOR).open("ab") as door:
             give_up = time.monotonic() + DOOR_S
@@ -208,7 +201,11 @@ def _is_held(lock: Path) -> bool:
 def _flock(file: IO[bytes]) -> bool:
     """Take the lock; false where somebody holds it."""
     try:
-        flock(file, LOCK_EX | LOCK_NB)
+        import fcntl
+    except ImportError as error:  # Windows
+        raise StoreError("Series of several processes need flock.", cure="Serve on Linux or macOS.") from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -13,6 +13,8 @@ import msgspec
 import pytest
 
 from lockgate.errors import StoreError
+from lockgate.records import Prediction
+from lockgate.telemetry import reporter as reporting
 from lockgate.telemetry import shelf
 from lockgate.telemetry.reporter import Reporter
 from lockgate.telemetry.series import Series
@@ -172,6 +174,21 @@ def test_gauges_go_together_as_their_series_says():
     }
 
 
+def prediction(version: str) -> Prediction:
+    return Prediction(
+        id="r1-0",
+        model="late",
+        unit="u1",
+        asked_s=0.0,
+        answered_s=0.0,
+        arm="champion",
+        version=version,
+        served_by=version,
+        value=0.5,
+        latency_ms=2.0,
+    )
+
+
 @pytest.fixture
 def reporter(tmp_path):
     made: list[Reporter] = []
@@ -204,6 +221,42 @@ def test_an_end_leaves_the_counts_and_takes_the_gauges(tmp_path, reporter):
     gathered = other.all()
     assert gathered["lockgate_refusals_total"] == {("", "busy"): [1]}
     assert gathered["lockgate_workers_up"] == {(): [1]}, "the other one alone"
+
+
+def test_a_living_process_forgets_a_version_only_once_nobody_tells_it_any_more(tmp_path, monkeypatch):
+    series, routed, now = Series(), {"v1", "v2"}, [0.0]
+    monkeypatch.setattr(reporting.time, "monotonic", lambda: now[0])
+    one = Reporter(tmp_path, "worker", series, measure=list, routed=lambda: routed)
+    for version in routed:
+        series.count([prediction(version)])
+
+    def held(at_s: float) -> set[str]:
+        now[0] = at_s
+        one.tell()
+        return series.totals().versions()
+
+    assert held(0.0) == {"v1", "v2"}
+    routed.discard("v1")
+    assert held(10.0) == held(10.0 + shelf.HIDDEN_AFTER_S + 60) == {"v1", "v2"}
+    assert held(11.0 + shelf.FORGOTTEN_AFTER_S) == {"v2"}
+    one.close()
+
+
+def test_one_number_that_cannot_be_told_does_not_end_the_telling(tmp_path, caplog):
+    numbers = iter([1.0, None, 3.0])
+    one = Reporter(
+        tmp_path,
+        "worker",
+        Series(),
+        measure=lambda: [("lockgate_calls_in_hand", (), 1.0 + next(numbers))],  # type: ignore[operator]
+        routed=lambda: (),
+    )
+    one.tell()
+    one.tell()
+    assert "cannot be told" in caplog.text
+    assert one.all()["lockgate_calls_in_hand"] == {(): [4.0]}
+    numbers = iter([0.0])
+    one.close()
 
 
 def test_a_folder_that_somebody_cleared_is_made_again(tmp_path, reporter):
