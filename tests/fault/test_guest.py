@@ -22,7 +22,8 @@ from lockgate.features.columns import Columns
 from lockgate.records import Column
 from lockgate.runtime import formats
 from lockgate.runtime.bounded_child import Limits
-from lockgate.runtime.guest import RETRY_S, Guest
+from lockgate.runtime.guest import Guest
+from lockgate.runtime.kept_child import RETRY_S
 
 INPUTS = (Column(name="a", type="float"), Column(name="b", type="float"))
 X = np.random.default_rng(0).normal(size=(200, 2))

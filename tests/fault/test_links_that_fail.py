@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from lockgate.records import Routing
-from lockgate.runtime.bounded import Pool
-from lockgate.runtime.fallback import alone, chain
+from lockgate.runtime.fallback import Bounds, alone, chain
 
 HANG_S = 1.5
 DEADLINE_S = 0.1
@@ -135,7 +134,7 @@ def test_a_challenger_that_fails_falls_back_to_the_champion(predictor):
 
 
 def test_once_every_thread_hangs_calls_are_answered_at_once_and_after_it_by_the_link_again(predictor, until):
-    pool, is_stuck = Pool(threads=2), [True]
+    bounds, is_stuck = Bounds(threads=2), [True]
 
     def sometimes(matrix):
         if is_stuck[0]:
@@ -143,14 +142,14 @@ def test_once_every_thread_hangs_calls_are_answered_at_once_and_after_it_by_the_
         return np.full(len(matrix), 0.9)
 
     held = {"champ": predictor("champ", sometimes), "base": predictor("base", fine(0.4))}
-    link = chain(ROUTING, "champ", held, deadline_s=DEADLINE_S, pools={"champ": pool})
+    link = chain(ROUTING, "champ", held, deadline_s=DEADLINE_S, bounds={"champ": bounds})
     assert [link(columns(1.0)).failures for _ in range(2)] == [["late"], ["late"]]
-    assert pool.hanging == 2
+    assert bounds.pool.hanging == 2
     is_stuck[0] = False
     began = time.perf_counter()
     assert link(columns(1.0)).failures == ["busy"]
     assert time.perf_counter() - began < DEADLINE_S
-    until(lambda: pool.hanging == 0, "the threads' return")
+    until(lambda: bounds.pool.hanging == 0, "the threads' return")
     assert link(columns(1.0)).served_by == ["champ"]
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from lockgate.records import Block, LogSpec
 from lockgate.records.prediction import LogEntry
-from lockgate.store.log_modes import LogModes
+from lockgate.store.serving_file import ServingFile
 from lockgate.workspace.loop import COMPACT_EVERY_S, Loop
 
 
@@ -86,7 +86,7 @@ def test_what_lockgate_toml_says_of_the_log_reaches_serving_processes(shop: Any)
     path = shop.root / "lockgate.toml"
     path.write_text(path.read_text() + '\n[model.tide.log]\nmode = "sampled"\nshare = 0.25\n')
     workspace = shop.open()
-    assert LogModes(workspace.wiring.home).read()["tide"] == LogSpec(mode="sampled", share=0.25)
+    assert ServingFile(workspace.wiring.home).read()["tide"].log == LogSpec(mode="sampled", share=0.25)
     tell(workspace, shop, 41, 1)
     logged = [e for e in workspace.wiring.log.read()[0] if hasattr(e, "answered_s")]
     whole = sum(bool(e.inputs) for e in logged)

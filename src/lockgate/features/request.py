@@ -19,6 +19,7 @@ from lockgate.features.check import asked_rules, breaks, falls_back, flags_by_ro
 from lockgate.features.columns import Columns, array
 from lockgate.features.lower import to_function
 from lockgate.records import Column, Contract
+from lockgate.records.prediction import Scalar
 
 _TYPES: dict[str, Any] = {
     "int": int,
@@ -29,6 +30,7 @@ _TYPES: dict[str, Any] = {
 }
 _LITERAL: Any = Literal  # its values are known when a contract is
 FEW_ROWS = 20
+_EXACT = 2**53
 _LARGEST = 2**62  # a bound beyond it is not msgspec's to check
 
 
@@ -44,6 +46,16 @@ class Rows(NamedTuple):
     falls_back: NDArray[np.bool_]
 
 
+class Plain(NamedTuple):
+    """Rows that break nothing, as they were sent: their values in the order of `asked`, None for missing; times are seconds
+    since 1970.
+    """
+
+    rows: list[tuple[Scalar, ...]]
+    unit: str | None
+    id: str | None
+
+
 class RequestType:
     """Decodes `{"rows": [...], "unit": ..., "id": ...}` for one contract.
 
@@ -56,6 +68,8 @@ class RequestType:
         self._rules = asked_rules(contract)
         fields = {column.name: attrgetter(f"f{number}") for number, column in enumerate(self.asked)}
         self._conditions = tuple(to_function(rule.tree, fields) for rule in self._rules)
+        self._times = tuple(place for place, column in enumerate(self.asked) if column.type == "time")
+        self._ints = tuple(place for place, column in enumerate(self.asked) if column.type == "int")
         self._whole = frozenset(column.name for column in self.asked if column.type == "int")
         self._types = tuple(_narrow(column) for column in self.asked)
         self._narrow = _decoder(self.asked, self._types)
@@ -64,6 +78,27 @@ class RequestType:
     def decode(self, body: bytes) -> Rows:
         """Rows ready to predict. Raises ContractError naming the column where a row may not be used."""
         return self._held(*self.read(body))
+
+    def plain(self, body: bytes) -> Plain | None:
+        """The rows without a table made of them; None where anything about them must be looked at, which `decode` does."""
+        try:
+            request = self._narrow.decode(body)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        if not request.rows or (self._conditions and self._breaks_a_rule(request.rows)):
+            return None
+        rows = [msgspec.structs.astuple(row) for row in request.rows]
+        if self._times:
+            rows = [self._timed(row) for row in rows]
+        if any(row[place] is not None and abs(row[place]) > _EXACT for place in self._ints for row in rows):
+            return None  # the arrays of the long way would round it
+        return Plain(rows, request.unit, request.id)
+
+    def _timed(self, row: tuple[Any, ...]) -> tuple[Scalar, ...]:
+        found = list(row)
+        for place in self._times:
+            found[place] = _seconds(found[place])
+        return tuple(found)
 
     def hold(self, rows: Sequence[object], *, unit: str | None = None, request: str | None = None) -> Rows:
         """The same of rows that another protocol brought, as objects by column: as strict as `decode` is.

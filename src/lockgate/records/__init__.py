@@ -26,6 +26,7 @@ from lockgate.records.spec import (
     RetrainSpec,
     RolloutSpec,
     ServerSpec,
+    ServeSpec,
     WorkspaceSpec,
 )
 from lockgate.records.spend import Spend, spend_id
@@ -83,6 +84,7 @@ __all__ = [
     "Rule",
     "Ruling",
     "Score",
+    "ServeSpec",
     "ServerSpec",
     "Severity",
     "Shadow",

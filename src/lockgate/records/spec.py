@@ -156,6 +156,22 @@ class LogSpec(Record, frozen=True, kw_only=True):
             seconds(self.retention)
 
 
+class ServeSpec(Record, frozen=True, kw_only=True):
+    """Where a version answers that is not compiled. native: "child", a process of its own beside each worker, bounded and
+    replaced; "worker", threads of the worker itself, for models that you know neither hang nor crash. memory_mb: what a child
+    may hold. Raises SpecError for what cannot be.
+    """
+
+    native: Literal["child", "worker"] = "child"
+    memory_mb: int = 4096
+
+    def __post_init__(self) -> None:
+        if self.memory_mb < 64:
+            raise SpecError(
+                f"A model cannot live in {self.memory_mb} MB.", cure="Give serve.memory_mb at least 64; 4096 is usual."
+            )
+
+
 class ModelSpec(Record, frozen=True, kw_only=True):
     """One model's task. train, features: `module:function`; rule: the columns by which the rule baseline
     groups, chosen where left out; fallback: the links behind the chosen version, in order. metric: the loss that judges,
@@ -181,6 +197,7 @@ class ModelSpec(Record, frozen=True, kw_only=True):
     retrain: RetrainSpec = RetrainSpec()
     budget: BudgetSpec = BudgetSpec()
     log: LogSpec = LogSpec()
+    serve: ServeSpec = ServeSpec()
 
     @property
     def judged_by(self) -> str:

@@ -1,12 +1,14 @@
 """The fallback chain: every call is answered, by the chosen version, else by the next link, in the end by a constant.
 
-Links are built by wrapping, the constant innermost. Each has the deadline to itself.
+Links are built by wrapping, the constant innermost. Each has the deadline to itself, and a breaker once it has failed for
+long.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -15,7 +17,8 @@ from lockgate.features.columns import Columns, length, take
 from lockgate.features.pipeline import Floats
 from lockgate.records import Routing
 from lockgate.runtime.bounded import Pool
-from lockgate.runtime.predictor import Answer
+from lockgate.runtime.breaker import COSTLY, Breaker
+from lockgate.runtime.predictor import Answer, Predictor
 
 CONSTANT = "constant"
 
@@ -46,6 +49,40 @@ class CanPredict(Protocol):
     def predict(self, columns: Columns) -> Answer: ...
 
 
+@runtime_checkable
+class KeepsTime(Protocol):
+    """A predictor that keeps a deadline by itself, so that no thread need be given up for it. until: a time.monotonic();
+    PredictError "late" where there is no answer by then.
+    """
+
+    def predict_by(self, columns: Columns, until: float, /) -> Answer: ...
+
+
+class Prompt:
+    """A predictor of our own code, or of a checked graph: it answers soon, or not at all, and may answer right here."""
+
+    def __init__(self, predictor: Predictor) -> None:
+        self.predictor = predictor
+        self.version = predictor.version
+
+    def predict(self, columns: Columns) -> Answer:
+        return self.predictor.predict(columns)
+
+    def predict_by(self, columns: Columns, until: float) -> Answer:
+        answer = self.predictor.predict(columns)
+        if time.monotonic() > until:
+            raise PredictError("The answer came too late.", reason="late")
+        return answer
+
+
+class Bounds:
+    """What holds one version's calls in, whoever makes them: threads to be given up, and a breaker."""
+
+    def __init__(self, threads: int = 4) -> None:
+        self.pool = Pool(threads)
+        self.breaker = Breaker()
+
+
 class Constant:
     """The innermost link: what answers when nothing else can."""
 
@@ -72,16 +109,17 @@ class WithFallback:
     """One link and what lies behind it.
 
     A batch that raises is halved until the rows that fail are alone, so that a bad row never fails its neighbours.
-    With a deadline, all of that runs in the link's own pool and is given up when late; without, inline.
+    With a deadline, all of that is given up when late: by the link itself where it keeps time, else in a thread of its own.
+    Without, it is done here.
     """
 
     def __init__(
-        self, link: CanPredict, otherwise: Link, deadline_s: float | None = None, pool: Pool | None = None
+        self, link: CanPredict, otherwise: Link, deadline_s: float | None = None, bounds: Bounds | None = None
     ) -> None:
         self._link = link
         self._otherwise = otherwise
         self._deadline_s = deadline_s
-        self._pool = pool or Pool()
+        self._bounds = bounds or Bounds()
 
     def __call__(self, columns: Columns) -> Answered:
         n = length(columns)
@@ -98,20 +136,43 @@ class WithFallback:
         return own
 
     def _bounded(self, columns: Columns) -> list[_Part]:
-        rows = np.arange(length(columns))
         if self._deadline_s is None:
-            return self._score(columns, rows)
-        return self._pool.run(lambda: self._score(columns, rows), self._deadline_s)
-
-    def _score(self, columns: Columns, rows: _Rows) -> list[_Part]:
-        """Each stretch of `rows` with its answer, or with the reason of the one row that has none."""
+            return self._score(columns, self._link.predict)
+        breaker = self._bounds.breaker
+        if not breaker.admits():
+            raise PredictError(f"Version {self._link.version[:6]} is left alone for a while.", reason="open")
         try:
-            return [(rows, self._link.predict(columns if len(rows) == length(columns) else take(columns, rows)))]
+            found = self._in_time(columns, self._deadline_s)
         except PredictError as error:
-            if len(rows) <= 1:
-                return [(rows, error.reason)]
-        half = len(rows) // 2
-        return self._score(columns, rows[:half]) + self._score(columns, rows[half:])
+            breaker.saw(error.reason)
+            raise
+        breaker.saw(None)
+        return found
+
+    def _in_time(self, columns: Columns, deadline_s: float) -> list[_Part]:
+        link = self._link
+        if isinstance(link, KeepsTime):
+            until = time.monotonic() + deadline_s
+            return self._score(columns, lambda rows: link.predict_by(rows, until))
+        return self._bounds.pool.run(lambda: self._score(columns, link.predict), deadline_s)
+
+    def _score(self, columns: Columns, predict: Callable[[Columns], Answer]) -> list[_Part]:
+        return _halved(columns, np.arange(length(columns)), predict)
+
+
+def _halved(columns: Columns, rows: _Rows, predict: Callable[[Columns], Answer]) -> list[_Part]:
+    """Each stretch of `rows` with its answer, or with the reason of the one row that has none. Raises PredictError for what
+    is no row's fault.
+    """
+    try:
+        return [(rows, predict(columns if len(rows) == length(columns) else take(columns, rows)))]
+    except PredictError as error:
+        if error.reason in COSTLY:
+            raise
+        if len(rows) <= 1:
+            return [(rows, error.reason)]
+    half = len(rows) // 2
+    return _halved(columns, rows[:half], predict) + _halved(columns, rows[half:], predict)
 
 
 _Rows = np.ndarray[tuple[int], np.dtype[np.int64]]
@@ -124,7 +185,7 @@ def chain(
     predictors: Mapping[str, CanPredict],
     *,
     deadline_s: float | None,
-    pools: Mapping[str, Pool] | None = None,
+    bounds: Mapping[str, Bounds] | None = None,
 ) -> Link:
     """The chosen version first, then the routing's chain behind it; links that are not loaded are left out, unless
     chosen.
@@ -135,15 +196,15 @@ def chain(
     link: Link = Constant(routing.constant)
     for version in reversed(order):
         if version in predictors:
-            link = WithFallback(predictors[version], link, deadline_s, (pools or {}).get(version))
+            link = WithFallback(predictors[version], link, deadline_s, (bounds or {}).get(version))
         elif version == chosen:
             link = WithFallback(Absent(version), link)
     return link
 
 
-def alone(predictor: CanPredict, *, deadline_s: float | None, pool: Pool | None = None) -> Link:
+def alone(predictor: CanPredict, *, deadline_s: float | None, bounds: Bounds | None = None) -> Link:
     """One version with nothing behind it: NaN where it fails. For shadow calls."""
-    return WithFallback(predictor, Constant(float("nan")), deadline_s, pool)
+    return WithFallback(predictor, Constant(float("nan")), deadline_s, bounds)
 
 
 def _fill(own: Answered, rows: _Rows, answer: Answer | str) -> None:

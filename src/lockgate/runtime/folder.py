@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from lockgate.errors import SpecError, StoreError
-from lockgate.features.pipeline import Pipeline
+from lockgate.features.pipeline import CustomStep, Pipeline
 from lockgate.records import Column, Contract, Library, Lineage, Manifest, Parity, Record, decode, digest, encode
 from lockgate.records.spec import Task
 from lockgate.records.version import Format, Role
@@ -69,13 +69,20 @@ def seal(
     return manifest
 
 
-def load(path: Path, version_id: str, *, prefer_onnx: bool = True, native_from_rows: int | None = None) -> Predictor:
+def load(
+    path: Path,
+    version_id: str,
+    *,
+    prefer_onnx: bool = True,
+    native_from_rows: int | None = None,
+    is_child: bool = False,
+) -> Predictor:
     """The version in the folder as a predictor: compiled where parity passed, else native.
 
     native_from_rows: batches of so many rows or more go to the native model, which the first of them loads.
 
-    A foreign version's own file answers from a child process (a guest). Raises StoreError naming the file that is missing,
-    changed, or not in the manifest, before anything is loaded.
+    A foreign version's own file answers from a child process (a guest), unless this is one: is_child. Raises StoreError
+    naming the file that is missing, changed, or not in the manifest, before anything is loaded.
     """
     manifest = verify(path, version_id)
     pipeline = decode(Pipeline, _read(path, PIPELINE))
@@ -85,9 +92,9 @@ def load(path: Path, version_id: str, *, prefer_onnx: bool = True, native_from_r
     try:
         if prefer_onnx and _may_compile(path, manifest):
             from_rows = None if manifest.is_foreign else native_from_rows  # a guest costs more than it saves
-            fast = by_size(compiled(path / ONNX), lambda: _native(path, manifest)[0], from_rows)
+            fast = by_size(compiled(path / ONNX), lambda: _native(path, manifest, is_child=is_child)[0], from_rows)
             return Predictor(version_id, manifest, pipeline, fast, "onnx")
-        engine, name = _native(path, manifest)
+        engine, name = _native(path, manifest, is_child=is_child)
         return Predictor(version_id, manifest, pipeline, engine, name)
     except StoreError:
         raise
@@ -103,16 +110,25 @@ def load(path: Path, version_id: str, *, prefer_onnx: bool = True, native_from_r
         ) from error
 
 
-def _native(path: Path, manifest: Manifest) -> tuple[Engine, EngineName]:
+def may_run_here(path: Path, manifest: Manifest) -> bool:
+    """Whether a serving worker may answer with it inside its own process: code of ours alone, or a checked graph, and no step
+    of the user's. What may hang, allocate or crash does so in a child.
+    """
+    if any(isinstance(step, CustomStep) for step in decode(Pipeline, _read(path, PIPELINE)).steps):
+        return False
+    return manifest.format in ("constant", "rule") or _may_compile(path, manifest)
+
+
+def _native(path: Path, manifest: Manifest, *, is_child: bool) -> tuple[Engine, EngineName]:
     """The framework's own file: what was trained here in this process, what came from elsewhere as a guest.
 
     The digests say that neither has changed since. A guest's loader holds every name to the known model libraries once more,
     unless whoever imported it trusted it.
     """
     file = native(path, manifest.format)
-    if manifest.is_foreign:
+    if manifest.is_foreign and not is_child:
         return Guest(file, manifest.format, manifest.inputs, task=manifest.task, trust=manifest.is_trusted), "guest"
-    loaded = formats.load(file, manifest.format, trust=True)
+    loaded = formats.load(file, manifest.format, trust=manifest.is_trusted or not manifest.is_foreign)
     return formats.engine(loaded, manifest.inputs), manifest.format
 
 

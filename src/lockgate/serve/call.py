@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,57 +12,37 @@ from numpy.typing import NDArray
 from lockgate.decide.assign import assign
 from lockgate.errors import Conflict, PredictError
 from lockgate.features.columns import Columns, take
+from lockgate.features.request import Plain
 from lockgate.records import Contract, Prediction, Routing, Shadow
 from lockgate.records.prediction import Arm, LogEntry
-from lockgate.runtime.bounded import Pool
-from lockgate.runtime.fallback import Absent, Answered, CanPredict, alone, chain
-from lockgate.runtime.predictor import Answer, Predictor
+from lockgate.runtime.fallback import Absent, Answered, Bounds, CanPredict, Prompt, alone, chain
+from lockgate.runtime.predictor import Answer
+from lockgate.runtime.quick import quick
+from lockgate.serve import plain
 from lockgate.serve.batch import Batch
+from lockgate.serve.requests import Requests
+from lockgate.serve.served import Served
 
-REMEMBERED = 20_000  # rows, not requests: a request may hold thousands
 Append = Callable[[Sequence[LogEntry]], None]
-
-
-@dataclass(frozen=True)
-class Served:
-    """What a call is answered with: swapped whole, so that one call never sees half of a move."""
-
-    routing: Routing
-    contract: Contract
-    predictors: Mapping[str, CanPredict]
-    pools: Mapping[str, Pool] = field(default_factory=dict[str, Pool])
-
-
-@dataclass
-class _Asked:
-    """A request id that was seen: what it was answered with, once it is, and whether the other arm has scored it."""
-
-    rows: int
-    answered: Future[list[Prediction]] = field(default_factory=Future[list[Prediction]])
-    is_shadowed: bool = False
 
 
 class Caller:
     """Answers calls of one model; safe to use from many threads."""
 
     def __init__(
-        self, contract: Contract, routing: Routing, predictors: Mapping[str, Predictor], append: Append
+        self, contract: Contract, routing: Routing, predictors: Mapping[str, CanPredict], append: Append
     ) -> None:
         self._append = append
-        self._lock = threading.Lock()
-        self._recent: OrderedDict[str, _Asked] = OrderedDict()
-        self._remembered = 0  # rows in `_recent`
-        self._served = Served(routing, contract, predictors)
-        self.swap(contract, routing, predictors)
+        self._requests = Requests()
+        self._served = _served(contract, routing, predictors, {})
 
     @property
     def served(self) -> Served:
         return self._served
 
-    def swap(self, contract: Contract, routing: Routing, predictors: Mapping[str, Predictor]) -> None:
+    def swap(self, contract: Contract, routing: Routing, predictors: Mapping[str, CanPredict]) -> None:
         """Answer by another routing from the next call on. Threads stay with the versions that stay."""
-        pools = {version: self._served.pools.get(version) or Pool() for version in predictors}
-        self._served = Served(routing, contract, predictors, pools)
+        self._served = _served(contract, routing, predictors, self._served.bounds)
 
     def answer(self, batch: Batch, *, request: str | None = None, has_deadline: bool = True) -> list[Prediction]:
         """A prediction for every row, in order; logged before it is returned.
@@ -75,18 +52,34 @@ class Caller:
         """
         if request is None:
             return self._answer(batch, has_deadline=has_deadline)
-        own = _Asked(len(batch))
-        asked = self._claim(request, own)
-        if asked is not own:
+        asked, is_first = self._requests.claim(request, len(batch))
+        if not is_first:
             return _same(asked.answered.result(), batch, request)
         try:
             predictions = self._answer(batch, has_deadline=has_deadline)
         except BaseException as error:
-            self._forget(request)
-            own.answered.set_exception(error)
+            self._requests.forget(request)
+            asked.answered.set_exception(error)
             raise
-        own.answered.set_result(predictions)
+        asked.answered.set_result(predictions)
         return predictions
+
+    def answer_plain(self, asked: Plain) -> list[Prediction] | None:
+        """The same for plain rows, at once and in this thread; None where `answer` has to, and then nothing is logged."""
+        if asked.id and asked.id in self._requests:
+            return None
+        predictions = plain.answer(self._served, asked, now_s=time.time())
+        if predictions is None or (asked.id and not self._settled(asked.id, predictions)):
+            return None
+        self._append(predictions)
+        return predictions
+
+    def _settled(self, request: str, predictions: list[Prediction]) -> bool:
+        """False where another thread began with this id meanwhile: its answer counts."""
+        known, is_first = self._requests.claim(request, len(predictions))
+        if is_first:
+            known.answered.set_result(predictions)
+        return is_first
 
     def shadow(
         self,
@@ -101,7 +94,7 @@ class Caller:
         """
         served = self._served
         routing = served.routing
-        if not routing.shadow or routing.challenger is None or not self._claim_shadow(request):
+        if not routing.shadow or routing.challenger is None or not self._requests.claim_shadow(request):
             return []
         shadows: list[Shadow] = []
         for arm, other in (("champion", routing.challenger), ("challenger", routing.champion)):
@@ -135,7 +128,7 @@ class Caller:
                 predictors = _barring(served, version) if is_left else served.predictors
                 deadline_s = routing.deadline_ms / 1000 if has_deadline else None
                 began = time.perf_counter()
-                link = chain(routing, version, predictors, deadline_s=deadline_s, pools=served.pools)
+                link = chain(routing, version, predictors, deadline_s=deadline_s, bounds=served.bounds)
                 answered = link(take(batch.columns, rows))
                 latency_ms = (time.perf_counter() - began) * 1000 / (1 if has_deadline else rows.size)
                 numbers: list[int] = rows.tolist()
@@ -152,7 +145,7 @@ class Caller:
         predictor = served.predictors.get(version) or Absent(version)
         deadline_s = routing.deadline_ms / 1000 if has_deadline else None
         began = time.perf_counter()
-        answered = alone(predictor, deadline_s=deadline_s, pool=served.pools.get(version))(take(batch.columns, rows))
+        answered = alone(predictor, deadline_s=deadline_s, bounds=served.bounds.get(version))(take(batch.columns, rows))
         latency_ms = (time.perf_counter() - began) * 1000 / (1 if has_deadline else rows.size)
         numbers: list[int] = rows.tolist()
         return [
@@ -170,28 +163,19 @@ class Caller:
             for place, row in enumerate(numbers)
         ]
 
-    def _claim(self, request: str, own: _Asked) -> _Asked:
-        """`own` for whoever comes first with this id; the first one's for the others."""
-        with self._lock:
-            asked = self._recent.setdefault(request, own)
-            self._recent.move_to_end(request)
-            self._remembered += own.rows if asked is own else 0
-            while self._remembered > REMEMBERED and len(self._recent) > 1:
-                self._remembered -= self._recent.popitem(last=False)[1].rows
-            return asked
 
-    def _claim_shadow(self, request: str | None) -> bool:
-        with self._lock:
-            asked = None if request is None else self._recent.get(request)
-            if asked is None:
-                return True
-            is_first, asked.is_shadowed = not asked.is_shadowed, True
-            return is_first
-
-    def _forget(self, request: str) -> None:
-        with self._lock:
-            gone = self._recent.pop(request, None)
-            self._remembered -= gone.rows if gone else 0
+def _served(
+    contract: Contract, routing: Routing, predictors: Mapping[str, CanPredict], bounds: Mapping[str, Bounds]
+) -> Served:
+    prompt = {version: link.predictor for version, link in predictors.items() if isinstance(link, Prompt)}
+    ways = {version: quick(predictor, contract.asked) for version, predictor in prompt.items()}
+    return Served(
+        routing,
+        contract,
+        predictors,
+        bounds={version: bounds.get(version) or Bounds() for version in predictors},
+        quick={version: way for version, way in ways.items() if way is not None},
+    )
 
 
 class _Barred:

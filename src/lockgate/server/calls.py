@@ -10,6 +10,7 @@ import time
 from collections.abc import Awaitable, Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 import msgspec
@@ -25,7 +26,7 @@ from lockgate.server import tracing
 from lockgate.server.statuses import Refused, Shape, Told, answer, native, told_of
 from lockgate.workspace.dataplane import DataPlane, Served
 
-THREADS = 8
+THREADS = 64  # most wait for a child: those that compute take turns anyway
 MOST_IN_HAND = 256
 MOST_SHADOWS = 256  # calls whose shadow waits: a challenger that hangs must not fill the memory
 _log = logging.getLogger("lockgate.server")
@@ -66,7 +67,7 @@ class Calls:
         self._threads.shutdown()
         # Shadows that still wait are left: a slow challenger must not hold up the end until the worker is killed.
         self._shadows.shutdown(cancel_futures=True)
-        self.plane.log.close()
+        self.plane.close()
 
     async def run(self, work: Callable[[], T]) -> T:
         """In a thread of its own: a large body takes long to decode as well."""
@@ -80,16 +81,31 @@ class Calls:
         after = BackgroundTask(self.shadow_later, served, answered) if served.routing.shadow else None
         return answered.predictions, after
 
+    def answer_plain(self, name: str, body: bytes) -> list[Prediction] | None:
+        """The predictions of a `/predict` body, at once; None where `answer` has to find out what it is."""
+        served = self.plane.models.get(name)
+        if served is None or self.plane.is_durable(name):
+            return None
+        asked = served.request.plain(body)
+        predictions = None if asked is None else served.caller.answer_plain(asked)
+        if asked is not None and predictions is not None and served.routing.shadow:
+            self._shadow_later(served, lambda: again(served, body, asked.id, predictions))
+        return predictions
+
     async def shadow_later(self, served: Served, answered: Answered) -> None:
         """Queued once the answer is on its way."""
+        self._shadow_later(served, lambda: answered)
+
+    def _shadow_later(self, served: Served, answered: Callable[[], Answered]) -> None:
         if self._shadow_room.acquire(blocking=False):
             self._shadows.submit(self._shadow, served, answered)
         else:
             self.skipped_shadows += 1
 
-    def _shadow(self, served: Served, answered: Answered) -> None:
+    def _shadow(self, served: Served, answered: Callable[[], Answered]) -> None:
         try:
-            served.caller.shadow(answered.batch, answered.predictions, request=answered.request)
+            batch, request, predictions = answered()
+            served.caller.shadow(batch, predictions, request=request)
         except Exception:  # noqa: BLE001 - nobody waits for a shadow, so nobody else would hear of it
             _log.exception("A shadow call failed.")
         finally:
@@ -143,6 +159,12 @@ def answered_by(served: Served, read: ReadRows, *, part: str = "", places: Seque
     batch = from_request(rows, served.contract, now_s=time.time(), places=places)
     request = f"{rows.id}{part}" if rows.id else None
     return Answered(batch, request, served.caller.answer(batch, request=request))
+
+
+def again(served: Served, body: bytes, request: str | None, predictions: list[Prediction]) -> Answered:
+    """The rows of a plain body as a batch, once they were answered: for the other arm, off the caller's path."""
+    batch = from_request(served.request.decode(body), served.contract, now_s=predictions[0].asked_s)
+    return Answered(replace(batch, ids=[prediction.id for prediction in predictions]), request, predictions)
 
 
 def read_by_callers(prediction: Prediction) -> dict[str, object]:

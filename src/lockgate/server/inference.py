@@ -9,7 +9,6 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -22,6 +21,7 @@ from lockgate.server.invocations import Invocations
 from lockgate.server.native import Native
 from lockgate.server.open_inference import OpenInference
 from lockgate.server.openapi import OpenApi
+from lockgate.server.quick import QuickWay
 from lockgate.server.release import RELEASE
 from lockgate.server.statuses import refusal
 from lockgate.server.tracing import Traced
@@ -54,25 +54,27 @@ class Inference:
     def skipped_shadows(self) -> int:
         return self.calls.skipped_shadows
 
-    def app(self) -> Starlette:
+    def app(self) -> QuickWay:
         routes = [
             *(route for protocol in PROTOCOLS for route in protocol(self.calls).routes()),
             Route("/healthz", self._healthz, methods=["GET"]),
             Route("/readyz", self._readyz, methods=["GET"]),
             *self._exposed.routes(),
         ]
-        around = Middleware(
-            Traced, series=self._plane.series, spans=self._spans, is_model=lambda name: name in self._plane.models
-        )
-        return Starlette(
+        plane = self._plane
+        traced = Middleware(Traced, series=plane.series, spans=self._spans, is_model=lambda name: name in plane.models)
+        refusals: Any = {HTTPException: _no_route}
+        return QuickWay(
+            self.calls,
+            self._spans,
             routes=routes,
-            middleware=[around],
+            middleware=[traced],
             lifespan=self._lifespan,
-            exception_handlers={HTTPException: _no_route},
+            exception_handlers=refusals,
         )
 
     @asynccontextmanager
-    async def _lifespan(self, _app: Starlette) -> AsyncGenerator[None]:
+    async def _lifespan(self, _app: QuickWay) -> AsyncGenerator[None]:
         await asyncio.to_thread(self._plane.refresh)
         refresher = asyncio.create_task(self._keep_fresh())
         self._exposed.reporter.start()
@@ -89,7 +91,7 @@ class Inference:
         while True:
             await asyncio.sleep(REFRESH_S)
             try:
-                await asyncio.to_thread(self._plane.refresh)
+                await asyncio.to_thread(self._plane.refresh, REFRESH_S)
             except Exception:  # noqa: BLE001 - the last routing stays in force whatever the outside does
                 _log.exception("The routing could not be refreshed.")
 

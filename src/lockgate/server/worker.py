@@ -31,6 +31,11 @@ def serve(home: Path, fd: int) -> None:
         access_log=False,
         timeout_graceful_shutdown=DRAIN_S,
         lifespan="on",
+        http="httptools",
+        ws="none",
+        proxy_headers=False,
+        date_header=False,
+        server_header=False,
         timeout_keep_alive=30,
     )
     server = _Server(config, inference)

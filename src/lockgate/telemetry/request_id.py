@@ -27,8 +27,14 @@ def request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
     """
     for name, value in headers:
         if name == HEADER:
-            is_safe = 0 < len(value) <= LONGEST and not value.translate(None, _SAFE)
-            return value.decode("ascii") if is_safe else new_id()
+            return taken(value)
+    return new_id()
+
+
+def taken(value: bytes | None) -> str:
+    """The same, where the header was looked up already."""
+    if value and len(value) <= LONGEST and not value.translate(None, _SAFE):
+        return value.decode("ascii")
     return new_id()
 
 

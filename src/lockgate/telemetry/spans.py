@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import entry_points
 from importlib.util import find_spec
@@ -60,13 +61,15 @@ class Spans:
         found = [exporter for name in names if (exporter := _exporter(name)) is not None]
         return cls(_provider(found, release, environment), release) if found else None
 
-    def start(self, scope: Mapping[str, Any], request: str) -> Running:
-        """A server's span, under the caller's where its `traceparent` (or whatever OTEL_PROPAGATORS names) says so."""
+    def start(self, scope: Mapping[str, Any], request: str, *, ago_s: float = 0.0) -> Running:
+        """A server's span, under the caller's where its `traceparent` (or whatever OTEL_PROPAGATORS names) says so. ago_s:
+        of a request that is over already, how long it took.
+        """
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         parent = self._propagate.extract(headers)
         attributes = {name: value for name, value in _of_request(scope, headers, request) if value not in ("", None)}
-        method = str(attributes["http.request.method"])
-        span = self._tracer.start_span(method, parent, self._trace.SpanKind.SERVER, attributes)
+        method, began_ns = str(attributes["http.request.method"]), time.time_ns() - int(ago_s * 1e9)
+        span = self._tracer.start_span(method, parent, self._trace.SpanKind.SERVER, attributes, start_time=began_ns)
         token = self._context.attach(self._trace.set_span_in_context(span, parent))
         return Running(span, method, lambda: self._context.detach(token))
 

@@ -5,28 +5,34 @@ from __future__ import annotations
 import contextlib
 import math
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import NamedTuple
 
-from lockgate.errors import LockgateError, NotFound, StoreError, unknown
+from lockgate.errors import LockgateError, NotFound, SpecError, StoreError, unknown
 from lockgate.features.columns import array
 from lockgate.features.request import RequestType
 from lockgate.records import Column, Contract, Routing
 from lockgate.records.prediction import LogEntry
 from lockgate.runtime import folder
 from lockgate.runtime.bounded import Pool
-from lockgate.runtime.predictor import Predictor
+from lockgate.runtime.bounded_child import Limits
+from lockgate.runtime.fallback import CanPredict, Prompt
+from lockgate.runtime.hosted import Hosted
 from lockgate.serve.call import Caller
 from lockgate.serve.logbook import Logbook
 from lockgate.store.folders import Folders
-from lockgate.store.log_modes import LogModes
 from lockgate.store.routing_file import RoutingFiles
 from lockgate.store.segments import SegmentLog
+from lockgate.store.serving_file import Serving, ServingFile
 from lockgate.telemetry.series import Series
 
 WARM_S = 5.0
+HANGS_S = 2.0  # a batch in a child that takes longer hangs, whatever a call's deadline is
+LOADS = 4
 RETRY_S = 5.0
 
 
@@ -49,18 +55,22 @@ class DataPlane:
         self.home = home
         self._board = RoutingFiles(home / "routing")
         self._folders = Folders(home / "versions")
-        self._predictors: dict[str, Predictor] = {}
+        self._project = home.resolve().parent
+        self._links: dict[str, CanPredict] = {}
         self._refused: dict[str, Routing] = {}  # by model: the routing that could not be taken up
         self._retry_at: dict[str, float] = {}
-        self._modes = LogModes(home)
+        self._file = ServingFile(home)
+        self._serving: Mapping[str, Serving] = {}
+        self._loads = ThreadPoolExecutor(LOADS, thread_name_prefix="load")
+        self._loading: dict[str, Future[None]] = {}
+        self._lock = threading.Lock()
         self.log = Logbook(SegmentLog(home / "log").writer())
         self.series = Series()
         self.models: dict[str, Served] = {}
         self.problems: dict[str, str] = {}
-        project = str(home.resolve().parent)
-        if project not in sys.path:
+        if str(self._project) not in sys.path:
             # A custom feature step is the project's own module.
-            sys.path.insert(0, project)
+            sys.path.insert(0, str(self._project))
 
     def model(self, name: str) -> Served:
         found = self.models.get(name)
@@ -78,29 +88,49 @@ class DataPlane:
         self.log.append(entries)
         self.series.count(entries)
 
-    def refresh(self) -> None:
+    def is_durable(self, name: str) -> bool:
+        """Whether an answer of this model waits for the disk."""
+        spec = self.log.modes.get(name)
+        return spec is not None and spec.mode == "durable"
+
+    def refresh(self, wait_s: float | None = None) -> None:
         """Take up what the board says.
 
         A routing whose champion cannot be loaded is not taken up: the old one stays in force. Any other version that
         cannot be loaded must not hold up a move, a rollback least of all: its calls fall back. Either way `problems`
-        says why, and it is tried again every few seconds. The store being away changes nothing.
+        says why, and it is tried again every few seconds. The store being away changes nothing. wait_s: how long at most for
+        versions that load; they go on, and another model's move does not wait for them.
         """
         try:
-            self.log.modes = self._modes.read()
+            self._serving = self._file.read()
+            self.log.modes = {name: serving.log for name, serving in self._serving.items()}
             names = self._board.models()
         except (OSError, StoreError) as error:
             self.problems["routing"] = str(error)
             return
         self.problems.pop("routing", None)
         for name in names:
-            try:
-                self._refresh(name)
-            except (LockgateError, OSError) as error:
-                self.problems[name] = str(error)
-                self._retry_at[name] = time.monotonic() + RETRY_S
-        self._forget_unused(names)
+            if name not in self._loading or self._loading[name].done():
+                self._loading[name] = self._loads.submit(self._try, name)
+        wait(self._loading.values(), wait_s)
+        if all(load.done() for load in self._loading.values()):
+            self._forget_unused(names)
         if self.log.problem is not None:
             self.problems["log"] = self.log.problem
+
+    def close(self) -> None:
+        """Ends the children, and the log with what it still holds."""
+        self._loads.shutdown(wait=False, cancel_futures=True)
+        for link in self._links.values():
+            _close(link)
+        self.log.close()
+
+    def _try(self, name: str) -> None:
+        try:
+            self._refresh(name)
+        except (LockgateError, OSError) as error:
+            self.problems[name] = str(error)
+            self._retry_at[name] = time.monotonic() + RETRY_S
 
     def _refresh(self, name: str) -> None:
         routing = self._board.read(name)
@@ -122,23 +152,25 @@ class DataPlane:
             held.caller.swap(contract, routing, predictors)
         if held is None or held.contract != contract:
             caller = held.caller if held else Caller(contract, routing, predictors, self.append)
-            # A new dict, for calls look into the old one meanwhile.
-            self.models = {**self.models, routing.model: Served(caller, contract, RequestType(contract))}
+            with self._lock:  # a new dict, for calls look into the old one meanwhile
+                self.models = {**self.models, routing.model: Served(caller, contract, RequestType(contract))}
         if len(predictors) < len(routing.versions):
             self._retry_at[routing.model] = time.monotonic() + RETRY_S
         else:
             self._retry_at.pop(routing.model, None)
 
-    def _load(self, routing: Routing, contract: Contract) -> Mapping[str, Predictor]:
-        """The versions of a routing.
+    def _load(self, routing: Routing, contract: Contract) -> Mapping[str, CanPredict]:
+        """The versions of a routing, loaded side by side.
 
         The champion must load; any other that does not is left out: its calls fall back, and the evidence counts them
         as failures.
         """
-        found: dict[str, Predictor] = {}
-        for version in routing.versions:
+        found: dict[str, CanPredict] = {}
+        with ThreadPoolExecutor(len(routing.versions), thread_name_prefix="version") as pool:
+            loads = {version: pool.submit(self._link, version, routing, contract) for version in routing.versions}
+        for version, load in loads.items():
             try:
-                found[version] = self._predictor(version, contract)
+                found[version] = load.result()
                 self.problems.pop(version, None)
             except LockgateError as error:
                 if version == routing.champion:
@@ -146,24 +178,44 @@ class DataPlane:
                 self.problems[version] = str(error)
         return found
 
-    def _predictor(self, version: str, contract: Contract) -> Predictor:
-        if version not in self._predictors:
-            made = folder.load(self._folders.path(version), version)
+    def _link(self, version: str, routing: Routing, contract: Contract) -> CanPredict:
+        """The version, ready to answer: warmed up before it is called."""
+        if version not in self._links:
+            made = self._made(version, routing)
             _warm(made, contract)
-            self._predictors[version] = made
-        return self._predictors[version]
+            self._links[version] = made
+        return self._links[version]
+
+    def _made(self, version: str, routing: Routing) -> CanPredict:
+        """Here what may run here, else in a child, unless its owner says that it may run here all the same."""
+        path = self._folders.path(version)
+        spec = self._serving.get(routing.model, Serving()).serve
+        if folder.may_run_here(path, folder.verify(path, version)):
+            return Prompt(folder.load(path, version))
+        if spec.native == "worker":
+            return folder.load(path, version)
+        limits = Limits(seconds=max(HANGS_S, 10 * routing.deadline_ms / 1000), memory_mb=spec.memory_mb)
+        try:
+            return Hosted(path, version, self._project, limits)
+        except SpecError as error:
+            raise StoreError(f"Version {version[:6]} cannot be loaded: {error.message}", cure=error.cure) from error
 
     def _forget_unused(self, names: tuple[str, ...]) -> None:
         """A process that serves for months sees many versions, and keeps those that may still be called."""
         routings = [*(served.routing for served in self.models.values()), *self._refused.values()]
         used = {version for routing in routings for version in routing.versions}
-        for version in self._predictors.keys() - used:
-            del self._predictors[version]
+        for version in self._links.keys() - used:
+            _close(self._links.pop(version))
         for gone in self.problems.keys() - used - set(names):
             del self.problems[gone]
 
 
-def _warm(predictor: Predictor, contract: Contract) -> None:
+def _close(link: CanPredict) -> None:
+    if isinstance(link, Hosted):
+        link.close()
+
+
+def _warm(link: CanPredict, contract: Contract) -> None:
     """One made-up row, answered before traffic comes.
 
     Imports of feature steps and an engine's first run take longer than a call's deadline. What it answers, or that it
@@ -171,7 +223,7 @@ def _warm(predictor: Predictor, contract: Contract) -> None:
     """
     row = {column.name: array(column, [_usual(column)]) for column in contract.asked}
     with contextlib.suppress(Exception, SystemExit):
-        Pool(1).run(lambda: predictor.predict(row), WARM_S)
+        Pool(1).run(lambda: link.predict(row), WARM_S)
 
 
 def _usual(column: Column) -> float | str:

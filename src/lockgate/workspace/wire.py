@@ -11,7 +11,6 @@ from lockgate.runtime import folder
 from lockgate.runtime.predictor import Predictor
 from lockgate.store.delta import DeltaTables
 from lockgate.store.folders import Folders
-from lockgate.store.log_modes import LogModes
 from lockgate.store.log_table import LogTables
 from lockgate.store.log_union import UnionLog
 from lockgate.store.mlflow_place import MlflowPlace
@@ -20,6 +19,7 @@ from lockgate.store.mlflow_runs import MlflowRuns
 from lockgate.store.ports import Lease, PredictionLog, Records, Registry, RoutingBoard, Tables, Tracker, VersionFolders
 from lockgate.store.routing_file import RoutingFiles
 from lockgate.store.segments import SegmentLog
+from lockgate.store.serving_file import Serving, ServingFile
 from lockgate.store.sql import SqlLease, SqlRecords, connect_file
 
 Clock = Callable[[], float]
@@ -62,7 +62,7 @@ def wire(project: Path, spec: WorkspaceSpec, clock: Clock) -> Wiring:
     """Embedded adapters under `<project>/.lockgate`. Raises StoreError where the folder cannot be used."""
     home = project / spec.directory
     engine = connect_file(home / "lockgate.db")
-    LogModes(home).publish({name: model.log for name, model in spec.model.items()})
+    ServingFile(home).publish({name: Serving(log=model.log, serve=model.serve) for name, model in spec.model.items()})
     place = MlflowPlace.of(spec.mlflow, project, home)
     return Wiring(
         project=project,

@@ -11,8 +11,7 @@ import pytest
 from lockgate.errors import PredictError
 from lockgate.features.columns import Columns, length
 from lockgate.records import Routing
-from lockgate.runtime.bounded import Pool
-from lockgate.runtime.fallback import Constant, WithFallback, alone, chain
+from lockgate.runtime.fallback import Bounds, Constant, WithFallback, alone, chain
 from lockgate.runtime.predictor import Answer
 
 
@@ -84,14 +83,13 @@ def test_the_reason_is_the_first_links_and_the_answer_the_last_ones():
 
 def test_what_is_late_is_answered_by_the_next_link_in_time():
     began = time.perf_counter()
-    answered = WithFallback(Hanging("n", 0.7), Constant(0.1), 0.03, Pool(1))(rows(1, 2))
+    answered = WithFallback(Hanging("n", 0.7), Constant(0.1), 0.03, Bounds(1))(rows(1, 2))
     assert time.perf_counter() - began < 1.5
     assert (answered.failures, answered.served_by) == (["late", "late"], ["constant", "constant"])
 
 
 def test_a_link_that_hangs_altogether_is_busy_and_costs_nothing_more():
-    pool = Pool(1)
-    link = WithFallback(Hanging("n", 0.7), Constant(0.1), 0.03, pool)
+    link = WithFallback(Hanging("n", 0.7), Constant(0.1), 0.03, Bounds(1))
     assert link(rows(1)).failures == ["late"]
     began = time.perf_counter()
     assert link(rows(1)).failures == ["busy"]

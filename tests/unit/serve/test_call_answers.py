@@ -15,7 +15,7 @@ from lockgate.errors import Conflict
 from lockgate.records import Column, Contract, Prediction, Routing, Shadow
 from lockgate.records.prediction import LogEntry
 from lockgate.runtime.predictor import Predictor
-from lockgate.serve import call
+from lockgate.serve import requests
 from lockgate.serve.batch import Batch, from_columns
 from lockgate.serve.call import Caller
 
@@ -151,7 +151,7 @@ def test_an_id_with_other_rows_is_a_conflict(log: Log, pair: Mapping[str, Predic
 
 
 def test_only_the_newest_ids_are_remembered(log: Log, pair: Mapping[str, Predictor], monkeypatch: Any):
-    monkeypatch.setattr(call, "REMEMBERED", 3)
+    monkeypatch.setattr(requests, "REMEMBERED", 3)
     caller = Caller(CONTRACT, routing(), pair, log.append)
     for name in ("a", "b", "c", "a", "d"):
         caller.answer(batch(1, prefix=name), request=name)
@@ -165,11 +165,11 @@ def test_only_the_newest_ids_are_remembered(log: Log, pair: Mapping[str, Predict
 def test_what_is_remembered_is_bounded_in_rows_and_holds_the_last_request_whole(
     log: Log, pair: Mapping[str, Predictor], monkeypatch: Any
 ):
-    monkeypatch.setattr(call, "REMEMBERED", 10)
+    monkeypatch.setattr(requests, "REMEMBERED", 10)
     caller = Caller(CONTRACT, routing(), pair, log.append)
     for name, rows in (("a", 4), ("b", 4), ("c", 4), ("huge", 40)):
         caller.answer(batch(rows, prefix=name), request=name)
-    assert sum(len(asked.answered.result()) for asked in caller._recent.values()) == 40
+    assert sum(len(asked.answered.result()) for asked in caller._requests._recent.values()) == 40
     caller.answer(batch(40, prefix="huge"), request="huge")
     assert len(log.entries) == 52, "the last one is answered from memory, however large"
 

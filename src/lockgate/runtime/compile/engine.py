@@ -32,12 +32,16 @@ class Compiled:
         self._session = _session(graph)
         told = self._session.get_modelmeta().custom_metadata_map.get(KEY)
         self.layout = decode(Layout, told.encode()) if told else Layout()
-        self._types = {given.name: given.type for given in self._session.get_inputs()}
-        self._answer = self._session.get_outputs()[-1].name  # a classifier's label comes first
+        self.dtypes = {given.name: _DTYPES.get(given.type) for given in self._session.get_inputs()}
+        self._answers = [self._session.get_outputs()[-1].name]  # a classifier's label comes first
         self._levels = {name: frozenset(levels) for name, levels in self.layout.levels.items()}
 
     def __call__(self, inputs: Matrix | Columns, /) -> Floats:
-        (given,) = self._session.run([self._answer], self._fed(inputs))
+        return self.run(self._fed(inputs))
+
+    def run(self, fed: dict[str, NDArray[Any]]) -> Floats:
+        """The graph's own inputs, by name, to answers; nothing is refused here. dtypes: of the numbers among them."""
+        (given,) = self._session.run(self._answers, fed)
         if given.ndim == 2 and given.shape[1] <= 2:
             given = given[:, -1]
         wide: Floats = given.astype(np.float64)
@@ -49,15 +53,15 @@ class Compiled:
         for place in self.layout.refuses_missing:
             if np.isnan(inputs[:, int(place)]).any():
                 raise _refused(f"a missing value in input {place}")
-        (name,) = self._types
+        (name,) = self.dtypes
         return {name: inputs}
 
     def _packed(self, columns: Columns) -> dict[str, NDArray[Any]]:
         self._refuse(columns)
         fed: dict[str, NDArray[Any]] = {}
-        if "numbers" in self._types:
-            fed["numbers"] = packed_numbers(columns, self.layout.numbers, _DTYPES[self._types["numbers"]])
-        if "texts" in self._types:
+        if "numbers" in self.dtypes:
+            fed["numbers"] = packed_numbers(columns, self.layout.numbers, self.dtypes["numbers"])
+        if "texts" in self.dtypes:
             fed["texts"] = packed_texts(columns, self.layout.texts)
         if self.layout.refuses_beyond and (np.abs(fed["numbers"]) > _BEYOND).any():
             raise _refused("a number beyond float32")

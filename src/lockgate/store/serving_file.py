@@ -1,4 +1,4 @@
-"""How each model's calls are logged, as a small file: serving processes do not read `lockgate.toml`."""
+"""How each model is served and logged, as a small file: serving processes do not read `lockgate.toml`."""
 
 from __future__ import annotations
 
@@ -9,21 +9,28 @@ from pathlib import Path
 import msgspec
 
 from lockgate.errors import StoreError
-from lockgate.records import LogSpec
+from lockgate.records import LogSpec, ServeSpec
 
-FILE = "log.json"
-_decoder = msgspec.json.Decoder(dict[str, LogSpec])
+FILE = "serving.json"
 
 
-class LogModes:
-    """By model; a model that is not in it is buffered."""
+class Serving(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    log: LogSpec = LogSpec()
+    serve: ServeSpec = ServeSpec()
+
+
+_decoder = msgspec.json.Decoder(dict[str, Serving])
+
+
+class ServingFile:
+    """By model; a model that is not in it is served and logged by the defaults."""
 
     def __init__(self, directory: Path) -> None:
         self._file = directory / FILE
 
-    def publish(self, modes: Mapping[str, LogSpec]) -> None:
+    def publish(self, serving: Mapping[str, Serving]) -> None:
         """Left alone where it says the same already. Raises StoreError when the disk refuses."""
-        body = msgspec.json.encode(dict(modes), order="sorted")
+        body = msgspec.json.encode(dict(serving), order="sorted")
         try:
             if not self._file.exists() or self._file.read_bytes() != body:
                 self._file.parent.mkdir(parents=True, exist_ok=True)
@@ -33,7 +40,7 @@ class LogModes:
         except OSError as error:
             raise StoreError(f"{self._file} cannot be written: {error}.", cure="Free some room there.") from error
 
-    def read(self) -> dict[str, LogSpec]:
+    def read(self) -> dict[str, Serving]:
         """Nothing in it where it was never written. Raises StoreError where it cannot be read."""
         try:
             return _decoder.decode(self._file.read_bytes())

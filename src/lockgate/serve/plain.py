@@ -1,0 +1,99 @@
+"""Plain rows, answered the quick way: one pass from values to predictions, where nothing needs a second look."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Sequence
+from itertools import count
+
+from lockgate.decide.assign import assign
+from lockgate.features.request import Plain
+from lockgate.records import Prediction, Routing
+from lockgate.records.prediction import Arm, Scalar
+from lockgate.serve.served import Served
+
+Row = tuple[Scalar, ...]
+
+
+class Ids:
+    """Ids for requests that bring none: one process's own word and a number, drawn anew after a fork."""
+
+    def __init__(self) -> None:
+        self._pid = 0
+        self._word = ""
+        self._numbers = count()
+
+    def next(self) -> str:
+        if os.getpid() != self._pid:
+            self._pid, self._word = os.getpid(), secrets.token_hex(6)
+        return f"{self._word}{next(self._numbers):x}"
+
+
+_ids = Ids()
+
+
+def answer(served: Served, asked: Plain, *, now_s: float) -> list[Prediction] | None:
+    """A prediction for every row, as the long way gives it; None where that has to answer."""
+    routing, rows = served.routing, asked.rows
+    request = asked.id or _ids.next()
+    ids = [f"{request}-{place}" for place in range(len(rows))]
+    units = _units(rows, served.who.unit, asked.unit, ids)
+    arms = _arms(routing, units)
+    began = time.perf_counter()
+    values = _values(served, rows, arms)
+    latency_ms = (time.perf_counter() - began) * 1000
+    if values is None or latency_ms > routing.deadline_ms:
+        return None
+    answered_s, at = time.time(), served.who.time
+    versions = {"champion": routing.champion, "challenger": routing.challenger or routing.champion}
+    return [
+        Prediction(
+            id=ids[place],
+            model=routing.model,
+            unit=units[place],
+            asked_s=now_s if at is None or row[at] is None else row[at],  # type: ignore[arg-type] # a time is a float
+            answered_s=answered_s,
+            arm=arms[place],
+            version=versions[arms[place]],
+            served_by=versions[arms[place]],
+            value=values[place],
+            latency_ms=latency_ms,
+            share=routing.share,
+            rollout=routing.rollout,
+            inputs=row,
+        )
+        for place, row in enumerate(rows)
+    ]
+
+
+def _units(rows: Sequence[Row], place: int | None, unit: str | None, ids: list[str]) -> list[str]:
+    if place is None:
+        return [unit] * len(rows) if unit else ids
+    named = (None if row[place] is None else str(row[place]) for row in rows)
+    return [name or unit or own for name, own in zip(named, ids, strict=True)]
+
+
+def _arms(routing: Routing, units: list[str]) -> list[Arm]:
+    if routing.challenger is None or not routing.share:
+        return ["champion"] * len(units)
+    return [assign(routing.salt, unit, routing.share) for unit in units]
+
+
+def _values(served: Served, rows: Sequence[Row], arms: Sequence[Arm]) -> list[float] | None:
+    """Each arm's rows by its version's quick way; None where one has none, or leaves a row to the long way."""
+    champion = served.quick.get(served.routing.champion)
+    if "challenger" not in arms:
+        return champion(rows) if champion else None
+    challenger = served.quick.get(served.routing.challenger or "")
+    if champion is None or challenger is None:
+        return None
+    found: dict[int, float] = {}
+    for arm, by in (("champion", champion), ("challenger", challenger)):
+        places = [place for place, own in enumerate(arms) if own == arm]
+        values = by([rows[place] for place in places]) if places else []
+        if values is None:
+            return None
+        found.update(zip(places, values, strict=True))
+    return [found[place] for place in range(len(rows))]
