@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -128,6 +129,36 @@ def test_a_version_that_fails_is_seen_by_its_reason(project):
         == 1
     )
     assert value(told, "lockgate_fallback_total", model="late", reason="raised") == 1
+
+
+def test_a_version_whose_child_dies_is_seen_to_start_again(project, until):
+    version = project.add_constant("first", 0.1, "boom")
+    project.publish(version)
+    labels = {"model": "late", "version": version}
+    with project.serving() as server:
+        told, _ = scraped(server.url)
+        assert value(told, "lockgate_model_process_starts_total", **labels) == 1
+        assert value(told, "lockgate_model_process_resident_memory_bytes", **labels) > 10e6
+        assert value(told, "lockgate_breaker_open", **labels) == 0
+        (child,) = children(server.state()["workers"][0])
+        time.sleep(2)  # a child that dies sooner is not replaced at once
+        os.kill(child, signal.SIGKILL)
+        until(lambda: ask(server.url).json()["predictions"][0]["failure"] is None, "the next child", within_s=20)
+        told, _ = scraped(server.url)
+    assert value(told, "lockgate_model_process_starts_total", **labels) == 2
+    assert value(told, "lockgate_fallback_total", model="late", reason="gone") >= 1
+
+
+def children(pid: int) -> list[int]:
+    listed = [int(path.name) for path in Path("/proc").iterdir() if path.name.isdecimal()]
+    return [one for one in listed if parent_of(one) == pid]
+
+
+def parent_of(pid: int) -> int | None:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2].split()[1])
+    except OSError:
+        return None
 
 
 def test_openmetrics_is_given_to_whoever_asks_for_it(served):

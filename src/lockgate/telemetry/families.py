@@ -113,6 +113,26 @@ _ALL = (
         ("model",),
         merge="min",
     ),
+    # how the versions are that answer from child processes, and whoever is left alone for a while
+    Family(
+        "lockgate_breaker_open",
+        "gauge",
+        "Workers that leave a version alone because it keeps callers waiting for nothing.",
+        ("model", "version"),
+    ),
+    Family("lockgate_model_processes", "gauge", "Child processes that hold a version.", ("model", "version")),
+    Family(
+        "lockgate_model_process_starts_total",
+        "counter",
+        "Child processes started for a version; those that ended within a second of their start may be missed.",
+        ("model", "version"),
+    ),
+    Family(
+        "lockgate_model_process_resident_memory_bytes",
+        "gauge",
+        "Resident memory of a version's child processes, all together.",
+        ("model", "version"),
+    ),
     # how any process is
     Family("lockgate_process_starts_total", "counter", "Processes started.", ("process",)),
     Family("lockgate_process_cpu_seconds_total", "counter", "CPU time, user and system.", ("process",)),

@@ -17,17 +17,18 @@ def measured(kind: str) -> list[tuple[str, tuple[str, ...], float]]:
         ("lockgate_process_cpu_seconds_total", (kind,), time.process_time()),
         ("lockgate_process_start_time_seconds", (kind,), _STARTED_S),
     ]
-    memory, files = _resident_bytes(), _open_files()
+    memory, files = resident_bytes() or _most_resident_bytes(), _open_files()
     found += [] if memory is None else [("lockgate_process_resident_memory_bytes", (kind,), memory)]
     found += [] if files is None else [("lockgate_process_open_fds", (kind,), files)]
     return found
 
 
-def _resident_bytes() -> float | None:
+def resident_bytes(pid: int | None = None) -> float | None:
+    """Of this process, or of another; None where the system does not tell, or there is no such process."""
     try:
-        return float(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return float(Path(f"/proc/{pid or 'self'}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError):
-        return _most_resident_bytes()
+        return None
 
 
 def _most_resident_bytes() -> float | None:

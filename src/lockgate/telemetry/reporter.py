@@ -92,10 +92,11 @@ class Reporter:
             self._place = None
         if self._place is None:
             self._place = self._shelf.place(self._kind)
+        measured = [*self._measure(), *process.measured(self._kind)]  # first: measuring may count something
         counted, gauges = self._series.totals(), Totals()
         self._forget_unrouted(counted)
         now = Totals(counted.rows())
-        for name, labels, value in (*self._measure(), *process.measured(self._kind)):
+        for name, labels, value in measured:
             (now if FAMILIES[name].kind == "counter" else gauges).add(name, labels, [value])
         self._place.write(now.rows(), gauges.rows())
 
@@ -119,3 +120,5 @@ class Reporter:
             self._shelf.gather(self._routed())
         except StoreError as error:
             _log.warning("%s", error)
+        except Exception:  # noqa: BLE001 - as in `tell`
+            _log.exception("The series of processes that have ended cannot be folded.")

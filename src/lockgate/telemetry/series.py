@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from lockgate.records import Outcome, Prediction, Shadow
 from lockgate.records.prediction import LogEntry
 from lockgate.telemetry.families import BOUNDS_S, WIDTH
-from lockgate.telemetry.totals import Totals
+from lockgate.telemetry.totals import Labels, Totals
 
 _BOUNDS_MS = tuple(bound * 1000 for bound in BOUNDS_S)
 _SUM = WIDTH - 1
@@ -20,7 +20,7 @@ _ShadowKey = tuple[str, str, bool]
 class _Fresh:
     """What was counted since it was last added up."""
 
-    __slots__ = ("calls", "flags", "outcomes", "refusals", "requests", "shadows", "violations")
+    __slots__ = ("calls", "flags", "more", "outcomes", "refusals", "requests", "shadows", "violations")
 
     def __init__(self) -> None:
         self.calls: dict[_CallKey, list[float]] = {}
@@ -30,6 +30,7 @@ class _Fresh:
         self.requests: dict[tuple[str, str, int], list[float]] = {}
         self.refusals: dict[tuple[str, str], int] = {}
         self.violations: dict[tuple[str, str], int] = {}
+        self.more: dict[tuple[str, Labels], int] = {}
 
 
 class Series:
@@ -89,12 +90,19 @@ class Series:
             if column is not None:
                 fresh.violations[model, column] = fresh.violations.get((model, column), 0) + 1
 
+    def add(self, name: str, labels: Labels) -> None:
+        """One more of a counter that is seldom counted."""
+        with self._lock:
+            self._fresh.more[name, labels] = self._fresh.more.get((name, labels), 0) + 1
+
     def totals(self) -> Totals:
         """All that was counted since the process started; the caller's to read, in one thread."""
         with self._lock:
             fresh, self._fresh = self._fresh, _Fresh()
         _add_calls(self._totals, fresh)
         _add_requests(self._totals, fresh)
+        for (name, labels), times in fresh.more.items():
+            self._totals.add(name, labels, [times])
         return self._totals
 
     def forget(self, versions: Collection[str]) -> None:
