@@ -47,8 +47,29 @@ COLUMNS = (
 SERVED_CONTRACT = Contract(model=MODEL, columns=COLUMNS, target="late")
 ROW: dict[str, Any] = {"wait": 3.5, "seats": 120, "carrier": "AA", "plane": "N1"}
 STEPS = """
-import sys, time
+import os, signal, sys, time
 import numpy as np
+
+def by_wait(columns):
+    # what a row asks for by its wait: 6 raises, 7 hangs, 9 gives a row too many; 20 grows, 30 dies, 40 holds the GIL
+    wait = columns["wait"]
+    what = int(wait.max())
+    if what == 6:
+        raise RuntimeError("no answer to six")
+    if what == 7:
+        time.sleep(30)
+    if what == 9:
+        return {"wait": np.zeros(len(wait) + 1)}
+    if what == 20:
+        held = []
+        while True:
+            held.append(np.ones(1 << 20))
+    if what == 30:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if what == 40:
+        import ctypes
+        ctypes.PyDLL(None).sleep(30)
+    return {"wait": wait}
 
 def boom(columns):
     if (columns["wait"] > 5).any():
@@ -176,6 +197,11 @@ class Project:
 
     root: Path
     fitted: tuple[Path, str]
+    contract: Contract = SERVED_CONTRACT
+
+    @property
+    def lineage(self) -> Lineage:
+        return lineage()
 
     @property
     def home(self) -> Path:
@@ -259,6 +285,12 @@ def _until() -> Callable[..., None]:
 def made_project(root: Path, fitted: tuple[Path, str]) -> Project:
     (root / "steps.py").write_text(STEPS)
     return Project(root, fitted)
+
+
+@pytest.fixture(scope="session")
+def new_project(tmp_path_factory: pytest.TempPathFactory, fitted: tuple[Path, str]) -> Callable[[str], Project]:
+    """`new_project("name")`, for fixtures that many tests share."""
+    return lambda name: made_project(tmp_path_factory.mktemp(name), fitted)
 
 
 @pytest.fixture

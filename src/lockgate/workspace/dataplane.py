@@ -22,6 +22,7 @@ from lockgate.runtime.bounded import Pool
 from lockgate.runtime.bounded_child import Limits
 from lockgate.runtime.fallback import CanPredict, Prompt
 from lockgate.runtime.hosted import Hosted
+from lockgate.runtime.user_rule import UserRule
 from lockgate.serve.call import Caller
 from lockgate.serve.logbook import Logbook
 from lockgate.store.folders import Folders
@@ -31,7 +32,7 @@ from lockgate.store.serving_file import Serving, ServingFile
 from lockgate.telemetry.series import Series
 
 WARM_S = 5.0
-HANGS_S = 2.0  # a batch in a child that takes longer hangs, whatever a call's deadline is
+HANGS_S = 2.0
 LOADS = 4
 RETRY_S = 5.0
 
@@ -49,10 +50,13 @@ class Served(NamedTuple):
 
 
 class DataPlane:
-    """The models of one workspace, kept at their newest routing. home: the workspace's `.lockgate` folder."""
+    """The models of one workspace, kept at their newest routing. home: the workspace's `.lockgate` folder. hangs_s: after how
+    long a batch in a child is ended, whatever a call's deadline is.
+    """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, hangs_s: float = HANGS_S) -> None:
         self.home = home
+        self._hangs_s = hangs_s
         self._board = RoutingFiles(home / "routing")
         self._folders = Folders(home / "versions")
         self._project = home.resolve().parent
@@ -154,7 +158,7 @@ class DataPlane:
             caller = held.caller if held else Caller(contract, routing, predictors, self.append)
             with self._lock:  # a new dict, for calls look into the old one meanwhile
                 self.models = {**self.models, routing.model: Served(caller, contract, RequestType(contract))}
-        if len(predictors) < len(routing.versions):
+        if len(predictors) < len(routing.versions) + len(routing.rules):
             self._retry_at[routing.model] = time.monotonic() + RETRY_S
         else:
             self._retry_at.pop(routing.model, None)
@@ -176,6 +180,17 @@ class DataPlane:
                 if version == routing.champion:
                     raise
                 self.problems[version] = str(error)
+        return found | self._rules(routing)
+
+    def _rules(self, routing: Routing) -> dict[str, CanPredict]:
+        """The user's own; one that is not there is left out."""
+        found: dict[str, CanPredict] = {}
+        for rule in routing.rules:
+            try:
+                found[rule] = UserRule(rule, routing.task)
+                self.problems.pop(rule, None)
+            except SpecError as error:
+                self.problems[rule] = str(error)
         return found
 
     def _link(self, version: str, routing: Routing, contract: Contract) -> CanPredict:
@@ -194,7 +209,7 @@ class DataPlane:
             return Prompt(folder.load(path, version))
         if spec.native == "worker":
             return folder.load(path, version)
-        limits = Limits(seconds=max(HANGS_S, 10 * routing.deadline_ms / 1000), memory_mb=spec.memory_mb)
+        limits = Limits(seconds=max(self._hangs_s, 10 * routing.deadline_ms / 1000), memory_mb=spec.memory_mb)
         try:
             return Hosted(path, version, self._project, limits)
         except SpecError as error:
@@ -203,7 +218,7 @@ class DataPlane:
     def _forget_unused(self, names: tuple[str, ...]) -> None:
         """A process that serves for months sees many versions, and keeps those that may still be called."""
         routings = [*(served.routing for served in self.models.values()), *self._refused.values()]
-        used = {version for routing in routings for version in routing.versions}
+        used = {link for routing in routings for link in (*routing.versions, *routing.rules)}
         for version in self._links.keys() - used:
             _close(self._links.pop(version))
         for gone in self.problems.keys() - used - set(names):
