@@ -246,9 +246,11 @@ class Project:
 
     @contextmanager
     def serving(self, workers: int = 1, *, options: Sequence[str] = (), **environment: str) -> Iterator[Server]:
+        """Its processes' stderr goes to `stderr` in the project's folder."""
         argv = [sys.executable, "-m", "lockgate.server.supervisor", "--home", str(self.home), "--workers", str(workers)]
         told = os.environ | {"PYTHONWARNINGS": "ignore"} | environment
-        process = subprocess.Popen([*argv, *options], env=told, start_new_session=True)
+        with (self.root / "stderr").open("ab") as said:
+            process = subprocess.Popen([*argv, *options], env=told, stderr=said, start_new_session=True)
         server = Server(process, self.home, "")
         try:
             until((self.home / "server.json").exists, "the supervisor's state")

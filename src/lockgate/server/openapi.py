@@ -61,11 +61,13 @@ def document(models: Mapping[str, Served]) -> Schema:
 
 def _of_the_server(*, is_alone: bool) -> Mapping[str, Schema]:
     ready = {503: ("nothing is served yet, or the server drains", JSON, {"type": "object"})}
+    series = {200: ("the series", "text/plain", {"type": "string"})}
     plain = {200: ("yes", "text/plain", {"type": "string"})}
     not_ready = {503: ("no model is served yet, or the server drains", "text/plain", {"type": "string"})}
     return {
         "/healthz": {"get": _operation("Is the process alive?", _told("yes"))},
         "/readyz": {"get": _operation("Are models served?", _told("yes") | ready)},
+        "/metrics": {"get": _operation("Every worker's series, as Prometheus reads them", series | _busy("Error"))},
         "/openapi.json": {"get": _operation("This document", _told("OpenAPI 3.1") | _busy("Error"))},
         "/ping": {"get": _operation("MLflow: are models served?", plain | not_ready)},
         "/health": {"get": _operation("MLflow: the same", plain | not_ready)},

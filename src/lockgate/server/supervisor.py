@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import signal
 import socket
@@ -16,19 +17,21 @@ from pathlib import Path
 from lockgate.errors import Conflict, InvariantBroken
 from lockgate.server import grpc_port as grpc_ports
 from lockgate.server import tokens
+from lockgate.telemetry import logs
 
 LOOK_S = 0.1
 SHORTEST_LIFE_S = 0.8  # what dies at once is not started again faster than this
 DRAIN_S = 12.0
 STATE = "server.json"
 PARENT = "LOCKGATE_SUPERVISOR"  # a child that starts slowly may ask for its parent when that is gone already
+_log = logging.getLogger("lockgate.supervisor")
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
 
 
 class Supervisor:
     """Workers on one socket. home: the workspace's `.lockgate` folder; companions: further processes, as their argv;
-    fds: sockets that they inherit; grpc_port: where the workers speak gRPC too, nowhere where it is None; worker_options: more
-    words for each worker's argv.
+    fds: sockets that they inherit; grpc_port: where the workers speak gRPC too, nowhere where it is None; worker_options:
+    more words for each worker's argv.
     """
 
     def __init__(
@@ -70,8 +73,8 @@ class Supervisor:
         return None if self._grpc is None else int(self._grpc.getsockname()[1])
 
     def bind(self) -> None:
-        """Raises Conflict where a port is taken, SpecError where gRPC is asked for and cannot be spoken, ConfigError where the
-        port is open to all and no token is asked for.
+        """Raises Conflict where a port is taken, SpecError where gRPC is asked for and cannot be spoken, ConfigError where
+        the port is open to all and no token is asked for.
         """
         tokens.refuse_open_house(self._host, tokens.read(os.environ))
         self._socket = bound(self._host, self._port, "--port")
@@ -95,6 +98,7 @@ class Supervisor:
         """Start, replace what dies, and stop at SIGTERM or SIGINT."""
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._ask_to_stop)
+        logs.set_up()
         self.start()
         while not self._is_stopping:
             self.replace_dead()
@@ -104,6 +108,7 @@ class Supervisor:
     def replace_dead(self) -> None:
         for place, process in enumerate(self._running):
             if process.poll() is not None and time.monotonic() - self._born[place] > SHORTEST_LIFE_S:
+                _log.warning("The process %s ended with %s; another takes its place.", process.pid, process.returncode)
                 self._running[place] = self._spawn(self._wanted[place])
                 self._born[place] = time.monotonic()
                 self._write_state()

@@ -20,6 +20,7 @@ from lockgate.server.connections import LIMITS, Connections, Limits
 from lockgate.server.door import Door
 from lockgate.server.inference import Inference
 from lockgate.server.supervisor import PARENT
+from lockgate.telemetry import logs
 from lockgate.workspace.dataplane import DataPlane
 
 if TYPE_CHECKING:
@@ -35,13 +36,14 @@ def serve(home: Path, fd: int, limits: Limits = LIMITS, grpc: str | None = None)
 
     grpc: where gRPC is spoken too, as `host:port`.
     """
+    logs.set_up()
     door = Door(tokens.take(os.environ))
     inference = Inference(DataPlane(home))
     config = uvicorn.Config(
         door.around(inference.app()),
         http=Connections(limits, door.admits).protocol(),
         ws="none",
-        log_level="warning",
+        log_config=None,
         access_log=False,
         timeout_graceful_shutdown=DRAIN_S,
         lifespan="on",

@@ -16,8 +16,9 @@ from lockgate.records.spec import ServerSpec
 PREFIX = "LOCKGATE_"
 SERVER = f"{PREFIX}SERVER_"
 PROJECT = f"{PREFIX}PROJECT"
+_READ = ("PROJECT", "TOKEN", "TOKEN_FILE", "LOG", "LOG_LEVEL", "DEBUG", "SUPERVISOR", "DUCKDB_PYTHON")
 # What else is read somewhere, each beside its own words: the token, bugs' whereabouts, and a child's parent.
-OTHERS = (PROJECT, f"{PREFIX}TOKEN", f"{PREFIX}TOKEN_FILE", f"{PREFIX}DEBUG", f"{PREFIX}SUPERVISOR")
+OTHERS = tuple(f"{PREFIX}{name}" for name in _READ)
 KEYS = {f"{SERVER}{field.name.upper()}": field.name for field in msgspec.structs.fields(ServerSpec)}
 # Kubernetes tells every pod about every service beside it, so one called `lockgate-server` sets LOCKGATE_SERVER_PORT too.
 _SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT(_\w+)?)$|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$")
