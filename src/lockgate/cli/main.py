@@ -73,11 +73,11 @@ def serve(
     from lockgate.server import cores, tokens
     from lockgate.server.supervisor import Supervisor, bound
     from lockgate.workspace import environment
+    from lockgate.workspace.prepared import prepare
 
-    workspace = opened(directory)
-    home, project = workspace.wiring.home, workspace.wiring.project
+    project, home, told = prepare(directory)
     asked = {"host": host, "port": port, "pages_port": pages_port, "workers": workers, "grpc_port": grpc_port}
-    spec = environment.server(workspace.spec.server, os.environ, asked)
+    spec = environment.server(told.server, os.environ, asked)
     tokens.refuse_open_house(spec.host, tokens.read(os.environ))
     pages = bound(spec.host, spec.pages_port, "--pages-port")
     companion = [
@@ -110,7 +110,7 @@ def serve(
         "Ctrl-C finishes the calls in hand and stops.",
     )
     sys.stdout.flush()
-    supervisor.run()
+    supervisor.become()
 
 
 @app.command()

@@ -14,6 +14,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from lockgate.errors import Conflict, InvariantBroken
 from lockgate.server import grpc_port as grpc_ports
 from lockgate.server import tokens
@@ -26,6 +28,19 @@ STATE = "server.json"
 PARENT = "LOCKGATE_SUPERVISOR"  # a child that starts slowly may ask for its parent when that is gone already
 _log = logging.getLogger("lockgate.supervisor")
 ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "POLARS_MAX_THREADS")
+
+
+class Held(msgspec.Struct, frozen=True, kw_only=True):
+    """What a supervisor that goes on as another program hands itself: its open sockets, by number, and what it starts."""
+
+    host: str
+    socket: int
+    grpc: int | None
+    fds: tuple[int, ...]
+    workers: int
+    companions: list[list[str]]
+    pages_port: int | None
+    worker_options: list[str]
 
 
 class Supervisor:
@@ -104,6 +119,53 @@ class Supervisor:
             self.replace_dead()
             time.sleep(LOOK_S)
         self.stop()
+
+    def become(self) -> None:
+        """Go on in this very process as a program that holds nothing but a supervisor: what a command line had to load would
+        stay in memory for as long as the server runs. Returns where a system cannot, once it has run and stopped.
+        """
+        if os.name != "posix":
+            self.run()
+            return
+        held = Held(
+            host=self._host,
+            socket=self._listening.fileno(),
+            grpc=None if self._grpc is None else self._grpc.fileno(),
+            fds=self._fds,
+            workers=self._worker_count,
+            companions=self._companions,
+            pages_port=self._pages_port,
+            worker_options=self._worker_options,
+        )
+        for descriptor in (held.socket, held.grpc, *held.fds):
+            if descriptor is not None:
+                os.set_inheritable(descriptor, True)
+        words = [
+            "-m",
+            "lockgate.server.supervisor",
+            "--home",
+            str(self._home),
+            "--held",
+            msgspec.json.encode(held).decode(),
+        ]
+        os.execv(sys.executable, [sys.executable, *words])  # noqa: S606 - this very program, and no shell
+
+    @classmethod
+    def again(cls, home: Path, held: Held) -> Supervisor:
+        """The supervisor that handed itself over."""
+        made = cls(
+            home,
+            host=held.host,
+            port=0,
+            workers=held.workers,
+            companions=held.companions,
+            fds=held.fds,
+            pages_port=held.pages_port,
+            worker_options=held.worker_options,
+        )
+        made._socket = socket.socket(fileno=held.socket)
+        made._grpc = None if held.grpc is None else socket.socket(fileno=held.grpc)
+        return made
 
     def replace_dead(self) -> None:
         for place, process in enumerate(self._running):
@@ -188,7 +250,11 @@ if __name__ == "__main__":
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--grpc-port", type=int)
     parser.add_argument("--limits", default="[]")
+    parser.add_argument("--held", type=lambda told: msgspec.json.decode(told, type=Held))
     arguments = parser.parse_args()
+    if arguments.held is not None:
+        Supervisor.again(arguments.home, arguments.held).run()
+        sys.exit()
     Supervisor(
         arguments.home,
         host=arguments.host,
