@@ -19,10 +19,10 @@ ONE_THREAD = (
 )  # on few cores more only wait for each other
 
 
-def environment(source: Path, *before: Path) -> dict[str, str]:
-    """What our own processes are started with: the source tree that is measured, and one thread each."""
-    places = os.pathsep.join(str(place) for place in (source / "src", *before))
-    return os.environ | dict.fromkeys(ONE_THREAD, "1") | {"PYTHONPATH": places, "PYTHONWARNINGS": "ignore"}
+def environment(*path: Path, **more: str) -> dict[str, str]:
+    """What a process is started with: one thread each, and those folders for its modules."""
+    places = os.pathsep.join(str(place) for place in path)
+    return os.environ | dict.fromkeys(ONE_THREAD, "1") | {"PYTHONPATH": places, "PYTHONWARNINGS": "ignore"} | more
 
 
 def bin_of(one: Contestant, folder: Path) -> Path:
@@ -45,7 +45,7 @@ def things(folder: Path) -> Path:
     place = folder / "made"
     if not (place / "rows.json").is_file():
         argv = [sys.executable, str(HERE / "flights_pipeline.py"), str(place)]
-        subprocess.run(argv, check=True, env=environment(ROOT))
+        subprocess.run(argv, check=True, env=environment(ROOT / "src"))
     return place
 
 
@@ -57,7 +57,7 @@ def workspace(one: Contestant, folder: Path, source: Path, *, fresh: bool) -> Pa
     if not (place / "lockgate.toml").is_file():
         before = () if kind == "compiled" else (HERE / "without",)
         argv = [sys.executable, str(HERE / "workspaces.py"), kind, str(place), str(things(folder))]
-        done = subprocess.run(argv, env=environment(source, *before), check=False)
+        done = subprocess.run(argv, env=environment(source / "src", *before), check=False)
         if done.returncode:
             shutil.rmtree(place, ignore_errors=True)
             raise SystemExit(f"The workspace of {one.name} could not be built.")
