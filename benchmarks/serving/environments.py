@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -38,6 +39,17 @@ def bin_of(one: Contestant, folder: Path) -> Path:
         subprocess.run([*pip, *one.needs], check=True)
         ready.write_text("\n".join(one.needs))
     return place / "bin"
+
+
+def version_of(one: Contestant, folder: Path, source: Path) -> str:
+    """The package's version; of ours, the commit."""
+    if one.workspace:
+        argv = ["git", "-C", str(source), "describe", "--always", "--dirty"]
+    else:
+        package = re.split(r"[\[<>=]", one.needs[0])[0]
+        code = f"from importlib.metadata import version; print(version({package!r}))"
+        argv = [str(bin_of(one, folder) / "python"), "-c", code]
+    return subprocess.run(argv, capture_output=True, text=True, check=False).stdout.strip()
 
 
 def things(folder: Path) -> Path:

@@ -43,6 +43,6 @@ def load(shape: Shape, url: str, path: str, file: Path, seconds: float) -> dict[
     argv = [wrk, "-t1", f"-c{shape.connections}", f"-d{seconds:g}s", "--timeout", "10s", "--latency", "-s", str(SCRIPT)]
     ran = subprocess.run([*argv, url, "--", str(file), path], capture_output=True, text=True, check=False)
     if ran.returncode:
-        raise SystemExit(f"wrk failed: {ran.stderr.strip() or ran.stdout.strip()}")
+        raise OSError(f"wrk failed: {ran.stderr.strip() or ran.stdout.strip()}")
     found: dict[str, float] = json.loads(ran.stdout.strip().splitlines()[-1])
     return found

@@ -22,10 +22,10 @@ from statistics import median
 from typing import Any
 
 from contestants import ALL, CONSTANT, Contestant, Place
-from environments import ROOT, bin_of, environment, things, workspace
+from environments import ROOT, bin_of, environment, things, version_of, workspace
 from flights_pipeline import Made, made
 from load import SHAPES, SIXTEEN, Shape, bodies, load
-from running import Running, free_port, running
+from running import Failed, Running, free_port, running
 
 # What their own guides say: Ray's word for throughput, and nobody calls home from here.
 SETTINGS = {"RAY_SERVE_THROUGHPUT_OPTIMIZED": "1", "RAY_USAGE_STATS_ENABLED": "0", "BENTOML_DO_NOT_TRACK": "True"}
@@ -49,7 +49,7 @@ def measured(one: Contestant, arguments: argparse.Namespace) -> dict[str, Any]:
         check(one, server, given)
         return {
             "name": one.name,
-            "source": str(source) if one.workspace else None,
+            "version": version_of(one, folder, source),
             "ready_s": round(server.ready_s, 3),
             "idle_pss_mb": idle,
             "pss_mb": server.memory_mb(),
@@ -79,9 +79,7 @@ def check(one: Contestant, server: Running, given: Made) -> None:
     together = one.chances(server.ask(one.path, one.body(asked)))
     for what, found in (("alone", [value for values in alone for value in values]), ("together", together)):
         if len(found) != CHECKED or max(abs(a - b) for a, b in zip(found, expected, strict=True)) > AGREE:
-            raise SystemExit(
-                f"{one.name} does not answer as scikit-learn does, asked {what}: {found[:3]}, {expected[:3]}"
-            )
+            raise Failed(f"{one.name} does not answer as scikit-learn does, asked {what}: {found[:3]}, {expected[:3]}")
 
 
 def _shape(
@@ -155,17 +153,21 @@ def _arguments() -> argparse.Namespace:
     return arguments
 
 
-def main() -> None:
-    arguments = _arguments()
+def main() -> int:
+    arguments, failed = _arguments(), 0
     for name in arguments.names:
-        found = measured(ALL[name], arguments)
+        try:
+            found = measured(ALL[name], arguments)
+        except (Failed, OSError, subprocess.CalledProcessError) as error:
+            print(f"{name:16} failed: {error}", file=sys.stderr, flush=True)
+            failed += 1
+            continue
         memory = sum(found["pss_mb"].values())
         print(f"{name:16} ready in {found['ready_s']:.2f} s; {memory:.0f} MB in {len(found['pss_mb'])} processes")
         if arguments.out:
-            _keep(
-                arguments.out,
-                found | {"quick": arguments.quick, "at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())},
-            )
+            day = time.strftime("%Y-%m-%d", time.gmtime())
+            _keep(arguments.out, found | {"rounds": arguments.rounds, "seconds": arguments.seconds, "day": day})
+    return failed
 
 
 def _keep(out: Path, found: dict[str, Any]) -> None:

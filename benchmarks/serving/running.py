@@ -26,6 +26,10 @@ def free_port() -> int:
         return int(taken.getsockname()[1])
 
 
+class Failed(Exception):
+    """A server that does not start, or answers wrongly: the others are measured all the same."""
+
+
 class Running:
     """One server. ready_s: from its start to its first answer, set by `until_answered`."""
 
@@ -56,7 +60,7 @@ class Running:
         return json.loads(said)
 
     def until_answered(self, ask: Callable[[], Any]) -> None:
-        """Ask until it answers. Stops the benchmark with the server's own words where it never does."""
+        """Ask until it answers. Raises Failed with the server's own words where it never does."""
         last = ""
         while time.monotonic() - self._began < READY_S and self._process.poll() is None:
             try:
@@ -67,7 +71,7 @@ class Running:
             else:
                 self.ready_s = time.monotonic() - self._began
                 return
-        raise SystemExit(f"No answer ({last}); the server said:\n{self._log.read_text()[-3000:]}")
+        raise Failed(f"No answer ({last}); the server said:\n{self._log.read_text()[-3000:]}")
 
     def pids(self) -> list[int]:
         mark = f"{MARK}={self._mark}".encode()
