@@ -130,7 +130,8 @@ RIVALS = (
         "/v2/models/late/infer",
         _tensors,
         lambda answer: answer["outputs"][0]["data"][1::2],
-        needs=("mlserver>=1.7", "mlserver-sklearn>=1.7", *SKLEARN),
+        # MLServer 1.7 asks uvloop for a loop that nobody has made; uvloop from .22 on refuses that
+        needs=("mlserver>=1.7", "mlserver-sklearn>=1.7", "uvloop<0.22", *SKLEARN),
     ),
     Contestant(
         "mlflow",

@@ -66,6 +66,7 @@ def _started(one: Contestant, arguments: argparse.Namespace) -> Any:
         folder.mkdir(parents=True)
     place = Place(bin_of(one, arguments.folder), free_port(), folder)
     env = environment(arguments.source / "src") if one.workspace else environment(**SETTINGS)
+    env["PATH"] = os.pathsep.join((str(place.bin), env["PATH"]))  # an environment that is activated
     env["PIPELINE"] = str(made(things(arguments.folder)).pipeline)
     if one.before:
         subprocess.run(one.before(place), check=True, env=env, cwd=folder)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 MARK = "SERVING_BENCHMARK"  # in the environment of every process of one server, however it detached itself
-READY_S, STOP_S = 180.0, 15.0
+READY_S, STOP_S = 150.0, 15.0
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
