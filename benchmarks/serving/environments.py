@@ -73,6 +73,4 @@ def workspace(one: Contestant, folder: Path, source: Path, *, fresh: bool) -> Pa
         if done.returncode:
             shutil.rmtree(place, ignore_errors=True)
             raise SystemExit(f"The workspace of {one.name} could not be built.")
-    # what the last run logged is no part of this one
-    shutil.rmtree(place / ".lockgate" / "log", ignore_errors=True)
     return place
