@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -107,10 +108,15 @@ def _shape(
             loaded = beside.submit(once, one, server, arguments.seconds / 2)
             check(one, server, given, CHECKED_UNDER_LOAD)
             loaded.result()
-        floors, rounds = [once(CONSTANT, floor, arguments.seconds)], []
+
+        def at_the_floor() -> dict[str, float]:
+            with server.paused():
+                return once(CONSTANT, floor, arguments.seconds)
+
+        floors, rounds = [at_the_floor()], []
         for _ in range(arguments.rounds):
             rounds.append(once(one, server, arguments.seconds))
-            floors.append(once(CONSTANT, floor, arguments.seconds))
+            floors.append(at_the_floor())
     ratios = [
         found["calls_s"] / ((before["calls_s"] + after["calls_s"]) / 2)
         for found, before, after in zip(rounds, floors, floors[1:], strict=False)
@@ -161,6 +167,7 @@ def _arguments() -> argparse.Namespace:
 
 def main() -> int:
     arguments, failed = _arguments(), 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("asked to stop"))  # so that the servers are stopped as well
     for name in arguments.names:
         try:
             found = measured(ALL[name], arguments)
