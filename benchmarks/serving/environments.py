@@ -23,7 +23,9 @@ ONE_THREAD = (
 def environment(*path: Path, **more: str) -> dict[str, str]:
     """What a process is started with: one thread each, and those folders for its modules."""
     places = os.pathsep.join(str(place) for place in path)
-    return os.environ | dict.fromkeys(ONE_THREAD, "1") | {"PYTHONPATH": places, "PYTHONWARNINGS": "ignore"} | more
+    # pip compiled the others when it installed them; our own tree must be allowed to keep what it compiles
+    ours = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return ours | dict.fromkeys(ONE_THREAD, "1") | {"PYTHONPATH": places, "PYTHONWARNINGS": "ignore"} | more
 
 
 def bin_of(one: Contestant, folder: Path) -> Path:

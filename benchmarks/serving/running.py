@@ -138,8 +138,10 @@ def _pss_mb(pid: int) -> float:
 
 
 def _what(pid: int) -> str:
-    """The module or the program that it runs."""
-    words = [word.decode(errors="replace") for word in _read(pid, "cmdline").split(b"\0") if word]
+    """The module or the program that it runs; some write a title of their own there, with paths in it."""
+    words = [
+        Path(word).name for line in _read(pid, "cmdline").split(b"\0") for word in line.decode(errors="replace").split()
+    ]
     if "-m" in words[:-1]:
         return words[words.index("-m") + 1]
-    return " ".join(Path(word).name for word in words[:3])
+    return " ".join(words[:3])
