@@ -24,6 +24,7 @@ from lockgate.records import Prediction
 from lockgate.serve.batch import Batch, from_request
 from lockgate.server import tracing
 from lockgate.server.statuses import Refused, Shape, Told, answer, native, told_of
+from lockgate.server.together import Together
 from lockgate.workspace.dataplane import DataPlane, Served
 
 THREADS = 64  # most wait for a child: those that compute take turns anyway
@@ -58,6 +59,7 @@ class Calls:
         self._in_hand = 0
         self.skipped_shadows = 0
         self.is_draining = False
+        self._together = Together()
 
     @property
     def is_ready(self) -> bool:
@@ -85,13 +87,13 @@ class Calls:
         after = BackgroundTask(self.shadow_later, served, answered) if served.routing.shadow else None
         return answered.predictions, after
 
-    def answer_plain(self, name: str, body: bytes) -> list[Prediction] | None:
-        """The predictions of a `/predict` body, at once; None where `answer` has to find out what it is."""
+    async def answer_plain(self, name: str, body: bytes) -> list[Prediction] | None:
+        """The predictions of a `/predict` body in this turn of the loop; None where `answer` has to find out what it is."""
         served = self.plane.models.get(name)
         if served is None or self.plane.is_durable(name):
             return None
         asked = served.request.plain(body)
-        predictions = None if asked is None else served.caller.answer_plain(asked)
+        predictions = None if asked is None else await self._together.answer(served.caller, asked)
         if asked is not None and predictions is not None and served.routing.shadow:
             self._shadow_later(served, lambda: again(served, body, asked.id, predictions))
         return predictions
