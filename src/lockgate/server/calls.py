@@ -19,12 +19,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from lockgate.errors import ContractError, LockgateError
-from lockgate.features.request import Rows
+from lockgate.features.request import Plain, Rows
 from lockgate.records import Prediction
 from lockgate.serve.batch import Batch, from_request
 from lockgate.server import tracing
 from lockgate.server.statuses import Refused, Shape, Told, answer, native, told_of
-from lockgate.server.together import Together
 from lockgate.workspace.dataplane import DataPlane, Served
 
 THREADS = 64  # most wait for a child: those that compute take turns anyway
@@ -59,7 +58,6 @@ class Calls:
         self._in_hand = 0
         self.skipped_shadows = 0
         self.is_draining = False
-        self._together = Together()
 
     @property
     def is_ready(self) -> bool:
@@ -87,16 +85,17 @@ class Calls:
         after = BackgroundTask(self.shadow_later, served, answered) if served.routing.shadow else None
         return answered.predictions, after
 
-    async def answer_plain(self, name: str, body: bytes) -> list[Prediction] | None:
-        """The predictions of a `/predict` body in this turn of the loop; None where `answer` has to find out what it is."""
+    def plain(self, name: str, body: bytes) -> tuple[Served, Plain] | None:
+        """A `/predict` body that may be answered the quick way, with what answers it; None where `answer` has to look."""
         served = self.plane.models.get(name)
         if served is None or self.plane.is_durable(name):
             return None
         asked = served.request.plain(body)
-        predictions = None if asked is None else await self._together.answer(served.caller, asked)
-        if asked is not None and predictions is not None and served.routing.shadow:
-            self._shadow_later(served, lambda: again(served, body, asked.id, predictions))
-        return predictions
+        return None if asked is None else (served, asked)
+
+    def shadow_plain(self, served: Served, body: bytes, asked: Plain, predictions: list[Prediction]) -> None:
+        """The other arm scores rows that were answered the quick way."""
+        self._shadow_later(served, lambda: again(served, body, asked.id, predictions))
 
     async def shadow_later(self, served: Served, answered: Answered) -> None:
         """Queued once the answer is on its way."""

@@ -12,6 +12,7 @@ import logging
 from asyncio import AbstractEventLoop, Transport
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import httptools
@@ -59,12 +60,17 @@ LIMITS = Limits()
 
 class Connections:
     """All connections of one worker. admits: whether a request may come in; of who may not, no body is kept. closed: how
-    many were closed before their time, by reason.
+    many were closed before their time, by reason. takes: whether a whole request is answered without the app.
     """
 
-    def __init__(self, limits: Limits, admits: Callable[[Mapping[str, Any]], bool] = lambda _scope: True) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        admits: Callable[[Mapping[str, Any]], bool] = lambda _scope: True,
+        takes: Callable[[RequestResponseCycle, Callable[[], None]], bool] = lambda _cycle, _go_on: False,
+    ) -> None:
         self.limits = limits._replace(connections=within_open_files(limits.connections))
-        self.admits = admits
+        self.admits, self.takes = admits, takes
         self.held = 0
         self.closed: Counter[str] = Counter()
         self.newcomers: dict[Connection, None] = {}  # no whole request yet; the oldest first
@@ -201,12 +207,17 @@ class Connection(HttpToolsProtocol):
         if cycle.more_body:
             self._waiting = (cycle, app)
         else:
+            self._hand_over(cycle, app)
+
+    def _hand_over(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        """To the quick way, or to the app. Not in this turn where the loop is reading still: `takes` answers later."""
+        if cycle.more_body or not self.all.takes(cycle, partial(super()._start_asgi_task, cycle, app)):
             super()._start_asgi_task(cycle, app)
 
     def _start_waiting(self) -> None:
         if self._waiting is not None:
             (cycle, app), self._waiting = self._waiting, None
-            super()._start_asgi_task(cycle, app)
+            self._hand_over(cycle, app)
 
     def _answered(self) -> None:
         self._let_go()

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
@@ -21,7 +22,7 @@ from lockgate.server.invocations import Invocations
 from lockgate.server.native import Native
 from lockgate.server.open_inference import OpenInference
 from lockgate.server.openapi import OpenApi
-from lockgate.server.quick import QuickWay
+from lockgate.server.quick import Admits, QuickWay
 from lockgate.server.release import RELEASE
 from lockgate.server.statuses import refusal
 from lockgate.server.tracing import Traced
@@ -54,7 +55,11 @@ class Inference:
     def skipped_shadows(self) -> int:
         return self.calls.skipped_shadows
 
-    def app(self) -> QuickWay:
+    def quick_way(self, admits: Admits) -> QuickWay:
+        """What answers at the connection, before the app does. admits: whether a request may come in."""
+        return QuickWay(self.calls, self._spans, admits)
+
+    def app(self) -> Starlette:
         routes = [
             *(route for protocol in PROTOCOLS for route in protocol(self.calls).routes()),
             Route("/healthz", self._healthz, methods=["GET"]),
@@ -64,17 +69,10 @@ class Inference:
         plane = self._plane
         traced = Middleware(Traced, series=plane.series, spans=self._spans, is_model=lambda name: name in plane.models)
         refusals: Any = {HTTPException: _no_route}
-        return QuickWay(
-            self.calls,
-            self._spans,
-            routes=routes,
-            middleware=[traced],
-            lifespan=self._lifespan,
-            exception_handlers=refusals,
-        )
+        return Starlette(routes=routes, middleware=[traced], lifespan=self._lifespan, exception_handlers=refusals)
 
     @asynccontextmanager
-    async def _lifespan(self, _app: QuickWay) -> AsyncGenerator[None]:
+    async def _lifespan(self, _app: Starlette) -> AsyncGenerator[None]:
         await asyncio.to_thread(self._plane.refresh)
         refresher = asyncio.create_task(self._keep_fresh())
         self._exposed.reporter.start()

@@ -41,7 +41,7 @@ def serve(home: Path, fd: int, limits: Limits = LIMITS, grpc: str | None = None)
     inference = Inference(DataPlane(home))
     config = uvicorn.Config(
         door.around(inference.app()),
-        http=Connections(limits, door.admits).protocol(),
+        http=Connections(limits, door.admits, inference.quick_way(door.admits).takes).protocol(),
         ws="none",
         log_config=None,
         access_log=False,
