@@ -122,6 +122,6 @@ def test_a_bug_of_ours_is_internal_and_says_no_more_than_that(project, caplog):
 def test_every_code_that_http_knows_has_one_of_grpc_unless_no_message_can_cause_it():
     from lockgate.server.open_grpc import CODES
 
-    of_http_alone = {"method", "media_type"}
+    of_http_alone = {"method", "media_type", "foreign", "slow", "head_too_large"}
     assert statuses.STATUS.keys() - of_http_alone <= CODES.keys()
     assert errors.ContractError.code in CODES
