@@ -57,6 +57,8 @@ def convert(model: Any, asked: Asked, *, is_wide: bool) -> bytes:
 
 def sentence(error: Exception, model: Any) -> str:
     """Why a model could not be converted, in words a person understands: the part is named where one has no converter."""
+    if isinstance(error, ImportError):
+        return f"The model could not be converted: {error.name or 'a converter'} is not installed here."
     if isinstance(error, Refused):
         said = str(error)
         return f"The model could not be converted: {said[0].lower() + said[1:] if said.startswith(('It ', 'The ')) else said}"
