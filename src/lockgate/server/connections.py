@@ -79,6 +79,11 @@ class Connections:
         self._said: Counter[str] = Counter()
         self._say_at = 0.0
 
+    @property
+    def count(self) -> int:
+        """Those open now."""
+        return len(self._open)
+
     def protocol(self) -> type[asyncio.Protocol]:
         """What uvicorn's `http` setting takes."""
         return type("Connection", (Connection,), {"all": self})

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from lockgate.errors import StoreError
 from lockgate.runtime.hosted import Hosted
 from lockgate.server.calls import Calls
+from lockgate.server.connections import Connections
 from lockgate.server.release import RELEASE
 from lockgate.server.statuses import refusal_of
 from lockgate.server.supervisor import STATE
@@ -36,6 +37,7 @@ class Exposed:
         self.reporter = Reporter(
             plane.home, "worker", plane.series, measure=lambda: list(self._measured()), routed=lambda: plane.versions
         )
+        self.connections: Connections | None = None  # of the worker's door, where there is one
         self._children: dict[Labels, int] = {}  # by model and version, the child that was seen last
 
     def routes(self) -> list[Route]:
@@ -48,6 +50,10 @@ class Exposed:
         yield "lockgate_workers_ready", (), float(calls.is_ready)
         yield "lockgate_calls_in_hand", (), float(calls.held)
         yield "lockgate_shadows_skipped_total", (), float(calls.skipped_shadows)
+        if self.connections is not None:
+            yield "lockgate_connections_open", (), float(self.connections.count)
+            for reason, closed in self.connections.closed.items():
+                yield "lockgate_connections_closed_total", (reason,), float(closed)
         yield "lockgate_log_spilled", (), float(plane.log.spilled)
         yield "lockgate_log_dropped_total", (), float(plane.log.dropped)
         yield "lockgate_problems", (), float(len(plane.problems))

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from lockgate.server.calls import MOST_IN_HAND, Calls
+from lockgate.server.connections import Connections, Limits
 from lockgate.server.exposed import Exposed
 from lockgate.server.invocations import Invocations
 from lockgate.server.native import Native
@@ -55,9 +56,11 @@ class Inference:
     def skipped_shadows(self) -> int:
         return self.calls.skipped_shadows
 
-    def quick_way(self, admits: Admits) -> QuickWay:
-        """What answers at the connection, before the app does. admits: whether a request may come in."""
-        return QuickWay(self.calls, self._spans, admits)
+    def connections(self, limits: Limits, admits: Admits) -> Connections:
+        """The connections of a worker, at which the quick way answers. admits: whether a request may come in."""
+        held = Connections(limits, admits, QuickWay(self.calls, self._spans, admits).takes)
+        self._exposed.connections = held
+        return held
 
     def app(self) -> Starlette:
         routes = [

@@ -16,7 +16,7 @@ import msgspec
 import uvicorn
 
 from lockgate.server import tokens
-from lockgate.server.connections import LIMITS, Connections, Limits
+from lockgate.server.connections import LIMITS, Limits
 from lockgate.server.door import Door
 from lockgate.server.inference import Inference
 from lockgate.server.supervisor import PARENT
@@ -41,7 +41,7 @@ def serve(home: Path, fd: int, limits: Limits = LIMITS, grpc: str | None = None)
     inference = Inference(DataPlane(home))
     config = uvicorn.Config(
         door.around(inference.app()),
-        http=Connections(limits, door.admits, inference.quick_way(door.admits).takes).protocol(),
+        http=inference.connections(limits, door.admits).protocol(),
         ws="none",
         log_config=None,
         access_log=False,

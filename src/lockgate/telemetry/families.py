@@ -72,7 +72,14 @@ _ALL = (
     ),
     Family("lockgate_shadows_skipped_total", "counter", "Requests not scored in shadow because too many waited."),
     Family("lockgate_outcomes_total", "counter", "Outcomes received.", ("model",)),
-    # what a worker sees of requests
+    # what a worker sees of connections and requests
+    Family("lockgate_connections_open", "gauge", "Connections that are open now."),
+    Family(
+        "lockgate_connections_closed_total",
+        "counter",
+        "Connections closed before their time: slow, silent, crowded, head_too_large, malformed, ...",
+        ("reason",),
+    ),
     Family(
         "lockgate_http_requests_total",
         "counter",
