@@ -130,7 +130,15 @@ def watch(
     while done.is_leader and done.read:
         done = workspace.tick()
     if json:
-        show.as_json({"leader": done.is_leader, "verdicts": done.verdicts, "moves": done.moves, "alarms": done.alarms})
+        show.as_json(
+            {
+                "leader": done.is_leader,
+                "verdicts": done.verdicts,
+                "moves": done.moves,
+                "alarms": done.alarms,
+                "problems": done.problems,
+            }
+        )
         return
     said = "Up to date." if done.is_leader else "Another loop is at work; nothing was done."
     show.say(said, *(f"note: {problem}" for problem in done.problems))

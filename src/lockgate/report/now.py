@@ -35,8 +35,33 @@ class Row(Record, frozen=True, kw_only=True):
 
 
 def rows(records: Records) -> list[Row]:
-    """Every model that has a routing, by name."""
-    return [_row(records, routing) for routing in sorted(records.all(Routing), key=lambda routing: routing.model)]
+    """Every model that has a routing, and every one that is guarded in somebody's own service and watched; by name."""
+    routed = [_row(records, routing) for routing in records.all(Routing)]
+    names = {row.model for row in routed}
+    guarded = [_guarded(health) for health in records.all(Health) if health.model not in names]
+    return sorted([*routed, *guarded], key=lambda row: row.model)
+
+
+def _guarded(health: Health) -> Row:
+    """Its traffic is split where it is called; what came of that is what is known here."""
+    calls = sum(health.calls.values())
+    return Row(
+        model=health.model,
+        traffic=tuple(
+            Traffic(version=version[:6], role="guarded", share=own / calls) for version, own in health.calls.items()
+        ),
+        state="guarded",
+        verdict=None,
+        verdict_id=None,
+        verdict_age_s=None,
+        fallback_rate=health.fallback_rate,
+        p99_ms=health.p99_ms,
+        outcome_lag_s=health.outcome_lag_s,
+        calls=calls,
+        until_s=health.until_s,
+        alarms=(),
+        next="lockgate watch",
+    )
 
 
 def _row(records: Records, routing: Routing) -> Row:
