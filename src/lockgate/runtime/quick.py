@@ -75,6 +75,7 @@ def _raw(engine: Compiled, places: dict[str, int]) -> Feed | None:
     levels = [(places[name], frozenset((*known, None))) for name, known in layout.levels.items()]
     most = _MOST if layout.refuses_beyond else math.inf
     is_narrow = types.get("numbers") is np.float32
+    codes = [(places[name], table.get, otherwise) for name, table, otherwise in engine.lookups]
 
     def feed(rows: Rows) -> Fed | None:
         fed: Fed = {}
@@ -82,7 +83,10 @@ def _raw(engine: Compiled, places: dict[str, int]) -> Feed | None:
             if None in never_missing(row) or any(row[place] not in known for place, known in levels):
                 return None
         if "numbers" in types:
-            found = np.array([numbers(row) for row in rows], dtype=np.float64)  # None becomes NaN
+            found = np.array(
+                [(*numbers(row), *[code(row[place], other) for place, code, other in codes]) for row in rows],
+                dtype=np.float64,
+            )  # None becomes NaN
             if most < math.inf and (np.abs(found) > most).any():
                 return None
             fed["numbers"] = _narrowed(found) if is_narrow else found

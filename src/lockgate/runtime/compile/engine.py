@@ -14,7 +14,7 @@ from lockgate.errors import PredictError
 from lockgate.features.columns import Columns
 from lockgate.features.pipeline import Floats, Matrix
 from lockgate.records import decode
-from lockgate.runtime.compile.layout import KEY, Layout, packed_numbers, packed_texts
+from lockgate.runtime.compile.layout import KEY, Layout, lookups, packed_numbers, packed_texts
 
 ONNX = "model.onnx"
 _BEYOND = float(np.finfo(np.float32).max)
@@ -34,6 +34,7 @@ class Compiled:
         self.layout = decode(Layout, told.encode()) if told else Layout()
         self.dtypes = {given.name: _DTYPES.get(given.type) for given in self._session.get_inputs()}
         self._answers = [self._session.get_outputs()[-1].name]  # a classifier's label comes first
+        self.lookups = lookups(self.layout)
         self._levels = {name: frozenset(levels) for name, levels in self.layout.levels.items()}
 
     def __call__(self, inputs: Matrix | Columns, /) -> Floats:
@@ -60,7 +61,7 @@ class Compiled:
         self._refuse(columns)
         fed: dict[str, NDArray[Any]] = {}
         if "numbers" in self.dtypes:
-            fed["numbers"] = packed_numbers(columns, self.layout.numbers, self.dtypes["numbers"])
+            fed["numbers"] = packed_numbers(columns, self.layout.numbers, self.lookups, self.dtypes["numbers"])
         if "texts" in self.dtypes:
             fed["texts"] = packed_texts(columns, self.layout.texts)
         if self.layout.refuses_beyond and (np.abs(fed["numbers"]) > _BEYOND).any():
