@@ -67,10 +67,8 @@ def _encoders(graph: Surgery, layout: Layout) -> list[tuple[Any, list[int]]] | N
 def _is_table(node: Any) -> bool:
     if node.op_type != "LabelEncoder" or not setting(node, "keys_strings"):
         return False
-    whole = setting(node, "values_int64s")
-    return setting(node, "values_floats") is not None or (
-        whole is not None and max(map(abs, [*whole, setting(node, "default_int64", -1)])) < _WHOLE
-    )
+    whole: list[int] = [*(setting(node, "values_int64s") or ()), setting(node, "default_int64", -1)]
+    return setting(node, "values_floats") is not None or (len(whole) > 1 and max(map(abs, whole)) < _WHOLE)
 
 
 def _make_room(graph: Surgery, layout: Layout) -> None:

@@ -147,6 +147,11 @@ class Surgery:
         return f"lockgate_thin_{op}_{self._made}"
 
 
+def _copy(message: Any) -> Any:
+    kind: Any = message.__class__
+    return kind.FromString(message.SerializeToString())
+
+
 def setting(node: Any, name: str, default: Any = None) -> Any:
     """An attribute's value."""
     for attribute in node.attribute:

@@ -213,14 +213,13 @@ def _joined(graph: Surgery, node: Any) -> bool:
         return False
     chains = [_chain(graph, name) for name in node.input]
     known = [chain for chain in chains if chain is not None]
-    steps = max((chain.steps for chain in known), key=len, default=[])
-    ops = [op for op, _ in steps]
+    ops = max(([op for op, _ in chain.steps] for chain in known), key=len, default=list[str]())
     if len(known) < len(chains) or len({chain.source for chain in known}) > 1:
         return False
     if any([op for op, _ in chain.steps] not in ([], ops) for chain in known):
         return False
     name = pick(graph, known[0].source, [place for chain in known for place in chain.places])
-    for at, (op, _) in enumerate(steps):
+    for at, op in enumerate(ops):
         name = _done(graph, name, op, np.concatenate([_number(chain, at, op) for chain in known], axis=1))
     return graph.replace(node.output[0], name)
 
