@@ -104,9 +104,7 @@ class Surgery:
         have = {one.name for one in kept}
         kept += [to_tensor(self.constants[n], n) for n in self.constants if n in used and n not in have]
         for field, values in (("node", nodes), ("initializer", kept), ("input", [*self.inputs.values()])):
-            copies = [
-                type(value).FromString(value.SerializeToString()) for value in values
-            ]  # deleting empties the rest
+            copies = [_copy(value) for value in values]  # what was taken from the field goes with it
             del getattr(graph, field)[:]
             getattr(graph, field).extend(copies)
         del graph.value_info[:]
