@@ -31,7 +31,9 @@ def lift(graph: Surgery, layout: Layout) -> Layout:
     for node, places in encoders:
         columns = [len(layout.numbers) + len(coded) + at for at in range(len(places))]
         coded += [_coded(node, layout.texts[place]) for place in places]
-        _take_codes(graph, node, pick(graph, NUMBERS, columns))
+        codes = pick(graph, NUMBERS, columns)
+        graph.exact.add(codes)
+        _take_codes(graph, node, codes)
     graph.prune()
     del graph.inputs[TEXTS]
     return msgspec.structs.replace(layout, texts=(), coded=tuple(coded))

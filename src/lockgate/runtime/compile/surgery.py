@@ -18,7 +18,9 @@ Rule = Callable[["Surgery", Any], bool]
 
 
 class Surgery:
-    """kinds: by value, ONNX's number of its type. widths: by value, its columns, of those that are known to be tables."""
+    """kinds: by value, ONNX's number of its type. widths: by value, its columns, of those that are known to be tables.
+    exact: float64 values that float32 holds as they are.
+    """
 
     def __init__(self, model: Any) -> None:
         self._model = model
@@ -30,6 +32,7 @@ class Surgery:
         self.constants: dict[str, NDArray[Any]] = {one.name: to_array(one) for one in model.graph.initializer}
         self.kinds: dict[str, int] = {one.name: one.data_type for one in model.graph.initializer}
         self.widths: dict[str, int] = {}
+        self.exact: set[str] = set()
         self._infer()
         self.look()
 

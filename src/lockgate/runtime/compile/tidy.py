@@ -36,7 +36,8 @@ def _cast_of_cast(graph: Surgery, node: Any) -> bool:
 
 def _loses_nothing(graph: Surgery, cast: Any) -> bool:
     source, to = graph.kinds.get(cast.input[0]), setting(cast, "to")
-    return source == BOOL or (source, to) == (FLOAT, DOUBLE)
+    is_exact = cast.input[0] in graph.exact and to == FLOAT
+    return is_exact or source == BOOL or (source, to) == (FLOAT, DOUBLE)
 
 
 def _cast_of_casts(graph: Surgery, node: Any) -> bool:
