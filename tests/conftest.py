@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -245,9 +245,12 @@ class Project:
         return SegmentLog(self.home / "log").read()[0]
 
     @contextmanager
-    def serving(self, workers: int = 1) -> Iterator[Server]:
+    def serving(self, workers: int = 1, *, options: Sequence[str] = (), **environment: str) -> Iterator[Server]:
+        """Its processes' stderr goes to `stderr` in the project's folder."""
         argv = [sys.executable, "-m", "lockgate.server.supervisor", "--home", str(self.home), "--workers", str(workers)]
-        process = subprocess.Popen(argv, env=os.environ | {"PYTHONWARNINGS": "ignore"}, start_new_session=True)
+        told = os.environ | {"PYTHONWARNINGS": "ignore"} | environment
+        with (self.root / "stderr").open("ab") as said:
+            process = subprocess.Popen([*argv, *options], env=told, stderr=said, start_new_session=True)
         server = Server(process, self.home, "")
         try:
             until((self.home / "server.json").exists, "the supervisor's state")
@@ -297,10 +300,10 @@ def project(tmp_path: Path, fitted: tuple[Path, str]) -> Project:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory, fitted: tuple[Path, str]) -> Iterator[tuple[Project, Server]]:
-    """The fitted model behind one worker, for tests that change nothing."""
+    """The fitted model behind one worker that speaks gRPC too, for tests that change nothing."""
     project = made_project(tmp_path_factory.mktemp("served"), fitted)
     project.publish(project.add_fitted(), baseline=project.add_constant("base", 0.4))
-    with project.serving() as server:
+    with project.serving(options=("--grpc-port", "0")) as server:
         yield project, server
 
 
@@ -411,12 +414,13 @@ class Workshop:
         return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
 
     @contextmanager
-    def serving(self, workers: int = 1) -> Iterator[Served]:
+    def serving(self, workers: int = 1, **environment: str) -> Iterator[Served]:
         """`lockgate serve` on free ports; asked to stop at the end, unless a test did so."""
+        told = os.environ | environment
         command = [sys.executable, "-m", "lockgate", "serve", "-C", str(self.root), "--port", "0", "--pages-port", "0"]
         with (self.root / "server.out").open("wb") as said:
             process = subprocess.Popen(
-                [*command, "--workers", str(workers)], stdout=said, stderr=said, start_new_session=True
+                [*command, "--workers", str(workers)], stdout=said, stderr=said, env=told, start_new_session=True
             )
         server = Served(process, self.root, httpx.Client(timeout=15))
         try:

@@ -46,7 +46,7 @@ def _row(records: Records, routing: Routing) -> Row:
     health = records.get(Health, model)
     verdicts = records.all(Verdict, model)
     last = verdicts[-1] if verdicts else None
-    open_alarms = _open_alarms(records, routing, verdicts)
+    alarms = open_alarms(records, routing, verdicts)
     void = next((v for v in verdicts if running and v.rollout == running.id and v.ruling is Ruling.VOID), None)
     return Row(
         model=model,
@@ -60,12 +60,12 @@ def _row(records: Records, routing: Routing) -> Row:
         outcome_lag_s=health.outcome_lag_s if health else None,
         calls=sum(health.calls.values()) if health else 0,
         until_s=health.until_s if health else None,
-        alarms=tuple(alarm.sentence for alarm in open_alarms[-1:]),
-        next=_next(running, open_alarms, void or last, model),
+        alarms=tuple(alarm.sentence for alarm in alarms[-1:]),
+        next=_next(running, alarms, void or last, model),
     )
 
 
-def _open_alarms(records: Records, routing: Routing, verdicts: Sequence[Verdict]) -> list[Alarm]:
+def open_alarms(records: Records, routing: Routing, verdicts: Sequence[Verdict]) -> list[Alarm]:
     """Those about the standing champion: what was told of an earlier one ended with it. Notes wake nobody."""
     about = {verdict.id: verdict.subject[0] for verdict in verdicts}
     told = records.all(Alarm, routing.model)

@@ -7,7 +7,7 @@ import math
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +16,7 @@ from lockgate.errors import LockgateError, NotFound, SpecError, StoreError, unkn
 from lockgate.features.columns import array
 from lockgate.features.request import RequestType
 from lockgate.records import Column, Contract, Routing
+from lockgate.records.prediction import LogEntry
 from lockgate.runtime import folder
 from lockgate.runtime.bounded import Pool
 from lockgate.runtime.bounded_child import Limits
@@ -28,6 +29,7 @@ from lockgate.store.folders import Folders
 from lockgate.store.routing_file import RoutingFiles
 from lockgate.store.segments import SegmentLog
 from lockgate.store.serving_file import Serving, ServingFile
+from lockgate.telemetry.series import Series
 
 WARM_S = 5.0
 HANGS_S = 2.0
@@ -53,6 +55,7 @@ class DataPlane:
     """
 
     def __init__(self, home: Path, *, hangs_s: float = HANGS_S) -> None:
+        self.home = home
         self._hangs_s = hangs_s
         self._board = RoutingFiles(home / "routing")
         self._folders = Folders(home / "versions")
@@ -66,6 +69,7 @@ class DataPlane:
         self._loading: dict[str, Future[None]] = {}
         self._lock = threading.Lock()
         self.log = Logbook(SegmentLog(home / "log").writer())
+        self.series = Series()
         self.models: dict[str, Served] = {}
         self.problems: dict[str, str] = {}
         if str(self._project) not in sys.path:
@@ -77,6 +81,16 @@ class DataPlane:
         if found is None:
             raise NotFound(unknown("model", name, self.models), cure="Train, gate and roll out a version first.")
         return found
+
+    @property
+    def versions(self) -> frozenset[str]:
+        """Every version that may get calls."""
+        return frozenset(version for served in self.models.values() for version in served.routing.versions)
+
+    def append(self, entries: Sequence[LogEntry]) -> None:
+        """Into the log, and into the series."""
+        self.log.append(entries)
+        self.series.count(entries)
 
     def is_durable(self, name: str) -> bool:
         """Whether an answer of this model waits for the disk."""
@@ -141,7 +155,7 @@ class DataPlane:
         if held is not None:
             held.caller.swap(contract, routing, predictors)
         if held is None or held.contract != contract:
-            caller = held.caller if held else Caller(contract, routing, predictors, self.log.append)
+            caller = held.caller if held else Caller(contract, routing, predictors, self.append)
             with self._lock:  # a new dict, for calls look into the old one meanwhile
                 self.models = {**self.models, routing.model: Served(caller, contract, RequestType(contract))}
         if len(predictors) < len(routing.versions) + len(routing.rules):
