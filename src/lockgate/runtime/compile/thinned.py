@@ -40,7 +40,9 @@ def thinned(model: Any, layout: Layout) -> Layout:
 
 
 def _even_chances(graph: Surgery, node: Any) -> bool:
-    """The two chances of a line are one's sigmoid and the other's: they sum to one, and the last is the answer."""
+    """The two chances of a line sum to one as they are. Both stay: of one column alone, ONNX Runtime takes the sigmoid of some
+    rows two at a time and of the last by itself, and a row's last bit would hang on the rows beside it.
+    """
     if node.op_type != "Div" or node.output[0] != graph.output:
         return False
     total = graph.maker(node.input[1], "ReduceSum")
@@ -55,11 +57,6 @@ def _even_chances(graph: Surgery, node: Any) -> bool:
     lines = [graph.constants.get(one.input[1]) for one in (times, add)]
     if any(line is None or line.shape[-1:] != (2,) or not (line[..., 0] == -line[..., 1]).all() for line in lines):
         return False
-    for one, line in zip((times, add), lines, strict=True):
-        assert line is not None
-        one.input[1] = graph.constant(line[..., 1:])
-    for one in (times, add, chance):
-        graph.widths[one.output[0]] = 1
     return graph.replace(node.output[0], chance.output[0])
 
 
@@ -105,7 +102,7 @@ def _weighed(graph: Surgery, layout: Layout) -> Layout:
     for times in [node for node in graph.nodes if node.op_type == "MatMul"]:
         side = graph.maker(times.input[0], "Concat") if graph.is_used_once(times.input[0]) else None
         weights = graph.constants.get(times.input[1])
-        if side is None or weights is None or weights.ndim != 2 or weights.shape[1] != 1:
+        if side is None or weights is None or not _is_one_line(weights):
             continue
         if graph.kinds[times.input[1]] == graph.kinds.get(NUMBERS) and all(name in graph.widths for name in side.input):
             left = [
@@ -117,6 +114,12 @@ def _weighed(graph: Surgery, layout: Layout) -> Layout:
             graph.look()
     graph.prune()
     return msgspec.structs.replace(layout, coded=tuple(tables))
+
+
+def _is_one_line(weights: NDArray[Any]) -> bool:
+    """One answer, or a line's two that differ in sign alone."""
+    is_pair = weights.ndim == 2 and weights.shape[1] == 2 and bool((weights[:, 0] == -weights[:, 1]).all())
+    return is_pair or (weights.ndim == 2 and weights.shape[1] == 1)
 
 
 def _parts(graph: Surgery, side: Any, weights: NDArray[Any]) -> list[NDArray[Any]]:
@@ -134,8 +137,8 @@ def _weighed_part(
         return weights
     table = tables[found.column - numbers]
     side.input[place] = pick(graph, NUMBERS, [numbers + len(tables)])
-    tables.append(_with_weights(table, found.codes[0], weights[:, 0]))
-    return np.ones((1, 1), dtype=weights.dtype)
+    tables.append(_with_weights(table, found.codes[0], weights[:, -1]))
+    return np.array([[-1, 1][-weights.shape[1] :]], dtype=weights.dtype)
 
 
 def _with_weights(table: Coded, codes: NDArray[Any], weights: NDArray[Any]) -> Coded:

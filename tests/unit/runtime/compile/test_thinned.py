@@ -162,3 +162,11 @@ def test_one_row_is_answered_to_the_bit_as_among_arrays():
     for row in rng.normal(size=(50, 4)) * 100:
         assert one(row.tolist()) == engine.run({"numbers": row.reshape(1, -1)})[0]
     assert one([None, 1.0, 0.0, 0.0]) == engine.run({"numbers": np.array([[np.nan, 1.0, 0.0, 0.0]])})[0]
+
+
+@pytest.mark.parametrize("model", [line, trees])
+def test_the_last_bit_of_an_answer_does_not_hang_on_the_rows_beside_it(model: Any):
+    engine, rows = Compiled(graph_of(fitted(model(), one_hot()))), odd()
+    alone = [engine({name: values[at : at + 1] for name, values in rows.items()})[0] for at in range(61)]
+    for count in (2, 3, 5, 61):
+        assert engine({name: values[:count] for name, values in rows.items()}).tolist() == alone[:count]
