@@ -40,8 +40,8 @@ def thinned(model: Any, layout: Layout) -> Layout:
 
 
 def _even_chances(graph: Surgery, node: Any) -> bool:
-    """The two chances of a line sum to one as they are. Both stay: of one column alone, ONNX Runtime takes the sigmoid of some
-    rows two at a time and of the last by itself, and a row's last bit would hang on the rows beside it.
+    """The two chances of a line sum to one as they are. Both stay: of one column alone, ONNX Runtime takes the sigmoid of
+    some rows two at a time and of the last by itself, and a row's last bit would hang on the rows beside it.
     """
     if node.op_type != "Div" or node.output[0] != graph.output:
         return False
