@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,29 +16,18 @@ MISSING = "\x1a"  # Unicode's own "substitute": what a graph is given for a miss
 KEY = "lockgate"  # under which a graph carries its Layout
 
 
-class Code(Record, frozen=True, kw_only=True):
-    """What a text column becomes before a graph sees it. table: by level, a missing text as MISSING; unseen: any other. None
-    is NaN, for which JSON has no word.
-    """
+class Coded(Record, frozen=True, kw_only=True):
+    """A text column as a number: of each known level, of one never seen, of a missing text. None stands for NaN."""
 
     column: str
-    table: dict[str, float | None]
+    levels: dict[str, float | None]
     unseen: float | None
-
-    def by_value(self) -> tuple[dict[Any, float], float]:
-        """The table with None for a missing text, as rows have it, and what any other becomes."""
-        table = {level: _or_nan(value) for level, value in self.table.items()}
-        unseen = _or_nan(self.unseen)
-        return {**table, None: table.get(MISSING, unseen)}, unseen
-
-
-def _or_nan(value: float | None) -> float:
-    return math.nan if value is None else value
+    missing: float | None
 
 
 class Layout(Record, frozen=True, kw_only=True):
-    """numbers, texts: raw columns in the order they are packed; both () where the graph takes a matrix.
-    codes: where there are any, the graph takes these numbers in place of the texts.
+    """numbers, texts: raw columns in the order they are packed. coded: text columns that come as numbers, behind the numbers;
+    one may come twice. All are () where the graph takes a matrix.
 
     The rest is what the native model refuses, so that the graph refuses it too: refuses_missing, columns (of a matrix
     their places, as text); refuses_beyond, numbers outside float32's range; levels, by text column the only values taken.
@@ -45,14 +35,14 @@ class Layout(Record, frozen=True, kw_only=True):
 
     numbers: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
-    codes: tuple[Code, ...] = ()
+    coded: tuple[Coded, ...] = ()
     refuses_missing: tuple[str, ...] = ()
     refuses_beyond: bool = False
     levels: dict[str, tuple[str, ...]] = {}
 
     @property
     def is_raw(self) -> bool:
-        return bool(self.numbers or self.texts)
+        return bool(self.numbers or self.texts or self.coded)
 
 
 def raw_layout(inputs: tuple[Column, ...]) -> Layout:
@@ -62,12 +52,26 @@ def raw_layout(inputs: tuple[Column, ...]) -> Layout:
     )
 
 
-def packed_numbers(columns: Columns, names: tuple[str, ...], dtype: Any) -> NDArray[Any]:
-    """Shape (n, p)."""
-    out = np.empty((length(columns), len(names)), dtype=dtype)
+class Lookup(NamedTuple):
+    """A Coded made ready: numbers by level, by None for a missing text; otherwise: of a level never seen."""
+
+    column: str
+    table: dict[Any, float]
+    otherwise: float
+
+
+def lookups(layout: Layout) -> list[Lookup]:
+    return [_lookup(one) for one in layout.coded]
+
+
+def packed_numbers(columns: Columns, names: tuple[str, ...], coded: Sequence[Lookup], dtype: Any) -> NDArray[Any]:
+    """Shape (n, p): the numbers, and behind them what texts are looked up to."""
+    out = np.empty((length(columns), len(names) + len(coded)), dtype=dtype)
     with np.errstate(over="ignore"):
         for place, name in enumerate(names):
             out[:, place] = columns[name]
+    for place, (name, table, otherwise) in enumerate(coded, len(names)):
+        out[:, place] = [table.get(value, otherwise) for value in columns[name].tolist()]
     return out
 
 
@@ -77,3 +81,13 @@ def packed_texts(columns: Columns, names: tuple[str, ...]) -> NDArray[Any]:
     for place, name in enumerate(names):
         out[:, place] = [MISSING if value is None else value for value in columns[name].tolist()]
     return out
+
+
+def _lookup(coded: Coded) -> Lookup:
+    table: dict[Any, float] = {level: _number(value) for level, value in coded.levels.items()}
+    table[None] = _number(coded.missing)
+    return Lookup(coded.column, table, _number(coded.unseen))
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value

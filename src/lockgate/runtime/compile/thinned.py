@@ -1,245 +1,240 @@
-"""A finished graph with fewer nodes that answers the same: text looked up before it, no-ops and dead ends taken out.
+"""Thinner graphs: texts looked up before they come in, and nodes left out that change nothing.
 
-A node costs about as much as an addition of a thousand numbers, and a text far more: for one row the graph is its nodes. What
-is written here is held to the native model afterwards, as every graph is.
+ONNX Runtime takes as long to come to a node as a small node takes to compute, and longer for a text: the time of one row is
+mostly the number of nodes. Each rule knows one shape of nodes and leaves every other alone. Whether it still answers as its
+model does is found out afterwards, on rows, like everything else about a graph.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
-from importlib import import_module
-from typing import Any
+from itertools import groupby
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from lockgate.runtime.compile.layout import Code, Layout
-from lockgate.runtime.compile.nodes import FLOAT
+from lockgate.runtime.compile.layout import Coded, Layout
+from lockgate.runtime.compile.lifted import NUMBERS, lift, settle
+from lockgate.runtime.compile.nodes import DOUBLE
+from lockgate.runtime.compile.surgery import BOOL, Surgery, pick, picks, setting, source_of
+from lockgate.runtime.compile.tidy import TIDY
 
-_TEXTS, _CODES = "texts", "codes"
-
-
-class _Graph:
-    """A graph's nodes by what they give and take; edits are made on the model itself."""
-
-    def __init__(self, model: Any) -> None:
-        self.model = model
-        self.helper = import_module("onnx.helper")
-        self._numpy = import_module("onnx.numpy_helper")
-
-    @property
-    def nodes(self) -> list[Any]:
-        return list(self.model.graph.node)
-
-    def givers(self) -> dict[str, Any]:
-        return {name: node for node in self.nodes for name in node.output}
-
-    def takers(self, name: str) -> list[Any]:
-        return [node for node in self.nodes if name in node.input]
-
-    def constant(self, name: str) -> NDArray[Any] | None:
-        found = next((one for one in self.model.graph.initializer if one.name == name), None)
-        return None if found is None else np.asarray(self._numpy.to_array(found))
-
-    def new_constant(self, value: NDArray[Any]) -> str:
-        name = f"lockgate_thinned_{len(self.model.graph.initializer)}"
-        self.model.graph.initializer.append(self._numpy.from_array(value, name))
-        return name
-
-    def attribute(self, node: Any, name: str, default: Any = None) -> Any:
-        found = next((one for one in node.attribute if one.name == name), None)
-        return default if found is None else self.helper.get_attribute_value(found)
-
-    def replace(self, old: str, new: str) -> None:
-        """Everybody who takes `old` takes `new`."""
-        for node in self.nodes:
-            for place, name in enumerate(node.input):
-                if name == old:
-                    node.input[place] = new
-
-    def drop(self, nodes: Sequence[Any]) -> None:
-        for node in nodes:
-            self.model.graph.node.remove(node)
-
-    def insert(self, place: int, *nodes: Any) -> None:
-        for node in reversed(nodes):
-            self.model.graph.node.insert(place, node)
-
-    @property
-    def answers(self) -> set[str]:
-        return {output.name for output in self.model.graph.output}
+_NEUTRAL = {"Sub": 0.0, "Add": 0.0, "Div": 1.0, "Mul": 1.0, "Where": np.nan}  # Where: what is missing stays missing
 
 
 def thinned(model: Any, layout: Layout) -> Layout:
-    """Thin the graph in place; the layout with what the engine looks up from now on."""
-    graph = _Graph(model)
-    _without_dead_ends(graph)
-    codes = _lifted(graph, layout.texts)
-    while any(step(graph, layout) for step in (_merge_one_hots, _undo_splits, _undo_gathers, _undo_identities)):
-        _without_dead_ends(graph)
-    _without_dead_ends(graph)
-    return msgspec.structs.replace(layout, codes=codes)
+    """Thin the graph in place, and tell how rows come to it now."""
+    graph = Surgery(model)
+    if graph.has_graphs_inside:  # their nodes name what lies outside
+        return layout
+    graph.apply(TIDY)
+    graph.apply((_even_chances, _other_chance, *TIDY))
+    layout = lift(graph, layout)
+    layout = _weighed(graph, layout)
+    graph.apply((_one_hot_together, _joined, *TIDY))
+    layout = settle(graph, layout)
+    graph.apply(TIDY)
+    graph.write()
+    return layout
 
 
-def _without_dead_ends(graph: _Graph) -> None:
-    """A classifier's label, say, once its chances alone are kept."""
-    needed = graph.answers
-    for node in reversed(graph.nodes):
-        if needed.isdisjoint(node.output):
-            graph.drop([node])
-        else:
-            needed.update(node.input)
-    used = {name for node in graph.nodes for name in node.input}
-    for one in [one for one in graph.model.graph.initializer if one.name not in used]:
-        graph.model.graph.initializer.remove(one)
-
-
-def _lifted(graph: _Graph, texts: tuple[str, ...]) -> tuple[Code, ...]:
-    """Tables from text to number in place of the nodes that hold them; () where a text is used for anything else."""
-    tables, movers = _tables(graph, texts)
-    if not tables:
-        return ()
-    codes: list[Code] = []
-    outputs: list[tuple[str, list[int]]] = []
-    for node, columns in tables:
-        outputs.append((node.output[0], list(range(len(codes), len(codes) + len(columns)))))
-        codes += [Code(column=texts[column], **_table(graph, node)) for column in columns]
-    graph.drop([*movers, *(node for node, _ in tables)])
-    if all(len(places) == 1 for _, places in outputs) and len(outputs) > 1:
-        names = [name for name, _ in outputs]
-        graph.insert(0, graph.helper.make_node("Split", [_CODES], names, axis=1, num_outputs=len(names)))
-    else:
-        for name, places in outputs:
-            graph.insert(0, _gather(graph, _CODES, np.array(places, dtype=np.int64), name))
-    given = next(one for one in graph.model.graph.input if one.name == _TEXTS)
-    graph.model.graph.input.remove(given)
-    graph.model.graph.input.append(graph.helper.make_tensor_value_info(_CODES, FLOAT, [None, len(codes)]))
-    return tuple(codes)
-
-
-def _tables(graph: _Graph, texts: tuple[str, ...]) -> tuple[list[tuple[Any, list[int]]], list[Any]]:
-    """Every node that turns text to numbers by a table, with the columns it does so for; and those that only move text."""
-    columns: dict[str, list[int]] = {_TEXTS: list(range(len(texts)))} if texts else {}
-    tables: list[tuple[Any, list[int]]] = []
-    movers: list[Any] = []
-    for node in graph.nodes:
-        taken = [columns[name] for name in node.input if name in columns]
-        if not taken:
-            continue
-        moved = _moved(graph, node, taken[0]) if len(taken) == 1 else None
-        if moved is not None:
-            columns.update(zip(node.output, moved, strict=True))
-            movers.append(node)
-        elif node.op_type == "LabelEncoder" and _table(graph, node):
-            tables.append((node, taken[0]))
-        else:
-            return [], []
-    return tables, movers
-
-
-def _moved(graph: _Graph, node: Any, columns: list[int]) -> list[list[int]] | None:
-    """The columns of each output of a node that only moves them; None for any other."""
-    if node.op_type == "Identity":
-        return [columns]
-    if node.op_type == "Split" and len(node.output) == len(columns):
-        return [[column] for column in columns]
-    if node.op_type == "Gather" and graph.attribute(node, "axis") == 1:
-        places = graph.constant(node.input[1])
-        if places is not None and places.ndim == 1:
-            return [[columns[place] for place in places.tolist()]]
-    return None
-
-
-def _table(graph: _Graph, node: Any) -> dict[str, Any]:
-    keys, values = graph.attribute(node, "keys_strings"), graph.attribute(node, "values_floats")
-    if not keys or not values:
-        return {}
-    table = {key.decode(): _or_none(value) for key, value in zip(keys, values, strict=True)}
-    return {"table": table, "unseen": _or_none(graph.attribute(node, "default_float", -0.0))}
-
-
-def _or_none(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)
-
-
-def _merge_one_hots(graph: _Graph, layout: Layout) -> bool:  # noqa: ARG001 - the shape of a step
-    """Concat of Cast(Equal(code, levels)) of several columns, as one of each over all slots."""
-    givers = graph.givers()
-    split = next((node for node in graph.nodes if node.op_type == "Split" and node.input[0] == _CODES), None)
-    if split is None:
+def _even_chances(graph: Surgery, node: Any) -> bool:
+    """The two chances of a line sum to one as they are. Both stay: of one column alone, ONNX Runtime takes the sigmoid of
+    some rows two at a time and of the last by itself, and a row's last bit would hang on the rows beside it.
+    """
+    if node.op_type != "Div" or node.output[0] != graph.output:
         return False
-    places = {name: place for place, name in enumerate(split.output)}
-    for concat in [node for node in graph.nodes if node.op_type == "Concat" and graph.attribute(node, "axis") == 1]:
-        found = [_one_hot(graph, givers, name) for name in concat.input]
-        if len(found) < 2 or any(one is None or one[0] not in places for one in found):
-            continue
-        parts = [one for one in found if one is not None]
-        if len({kind for _, _, kind in parts}) > 1:
-            continue
-        slots = np.concatenate([np.full(levels.size, places[code]) for code, levels, _ in parts]).astype(np.int64)
-        levels = np.concatenate([levels.ravel() for _, levels, _ in parts]).reshape(1, -1).astype(np.float32)
-        name = concat.output[0]
-        gathered = _gather(graph, _CODES, slots, f"{name}_codes")
-        equal = graph.helper.make_node("Equal", [gathered.output[0], graph.new_constant(levels)], [f"{name}_is"])
-        cast = graph.helper.make_node("Cast", [f"{name}_is"], [name], to=parts[0][2])
-        place = graph.nodes.index(concat)
-        graph.drop([concat])
-        graph.insert(place, gathered, equal, cast)
-        return True
-    return False
-
-
-def _one_hot(graph: _Graph, givers: dict[str, Any], name: str) -> tuple[str, NDArray[Any], int] | None:
-    """(the code, its levels, the type it ends as) of a Cast of an Equal with constants."""
-    cast = givers.get(name)
-    if cast is None or cast.op_type != "Cast":
-        return None
-    equal = givers.get(cast.input[0])
-    if equal is None or equal.op_type != "Equal":
-        return None
-    levels = graph.constant(equal.input[1])
-    return None if levels is None else (equal.input[0], levels, int(graph.attribute(cast, "to")))
-
-
-def _undo_splits(graph: _Graph, layout: Layout) -> bool:  # noqa: ARG001 - the shape of a step
-    """A Split whose parts are put together again in order."""
-    for split in [node for node in graph.nodes if node.op_type == "Split"]:
-        for concat in graph.takers(split.output[0]):
-            if concat.op_type == "Concat" and list(concat.input) == list(split.output):
-                return _bypassed(graph, concat, split.input[0])
-    return False
-
-
-def _undo_gathers(graph: _Graph, layout: Layout) -> bool:
-    """A Gather of all the numbers in order, and a test or two that is made of it."""
-    width = {"numbers": len(layout.numbers), _CODES: len(layout.codes)}
-    for node in graph.nodes:
-        if node.op_type == "IsNaN" and node.input[0] in width:
-            width[node.output[0]] = width[node.input[0]]
-        if node.op_type != "Gather" or node.input[0] not in width or graph.attribute(node, "axis") != 1:
-            continue
-        places = graph.constant(node.input[1])
-        if places is not None and np.array_equal(places, np.arange(width[node.input[0]])):
-            return _bypassed(graph, node, node.input[0])
-    return False
-
-
-def _undo_identities(graph: _Graph, layout: Layout) -> bool:  # noqa: ARG001 - the shape of a step
-    for node in graph.nodes:
-        if node.op_type == "Identity" and node.output[0] not in graph.answers and graph.constant(node.input[0]) is None:
-            return _bypassed(graph, node, node.input[0])
-    return False
-
-
-def _bypassed(graph: _Graph, node: Any, given: str) -> bool:
-    if node.output[0] in graph.answers:
+    total = graph.maker(node.input[1], "ReduceSum")
+    size = graph.maker(total.input[0], "Abs") if total is not None else None
+    chance = graph.maker(node.input[0], "Sigmoid")
+    if size is None or chance is None or size.input[0] != chance.output[0]:
         return False
-    graph.replace(node.output[0], given)
-    graph.drop([node])
+    add = graph.maker(chance.input[0], "Add")
+    times = graph.maker(add.input[0], "MatMul") if add is not None else None
+    if add is None or times is None:
+        return False
+    lines = [graph.constants.get(one.input[1]) for one in (times, add)]
+    if any(line is None or line.shape[-1:] != (2,) or not (line[..., 0] == -line[..., 1]).all() for line in lines):
+        return False
+    return graph.replace(node.output[0], chance.output[0])
+
+
+def _other_chance(graph: Surgery, node: Any) -> bool:
+    """Of a forest's two chances, the last is the answer."""
+    if node.op_type != "Concat" or node.output[0] != graph.output or len(node.input) != 2:
+        return False
+    rest, chance = (graph.maker(name, "Sigmoid") for name in node.input)
+    if rest is None or chance is None:
+        return False
+    other = graph.maker(rest.input[0], "Neg")
+    is_pair = other is not None and other.input[0] == chance.input[0] and _is_one_sum(graph, chance.input[0])
+    return is_pair and graph.replace(node.output[0], chance.output[0])
+
+
+def _is_one_sum(graph: Surgery, name: str) -> bool:
+    factor = graph.maker(name, "Mul")
+    forest = graph.maker(name if factor is None else factor.input[0], "TreeEnsembleRegressor")
+    return forest is not None and setting(forest, "n_targets") == 1
+
+
+class _OneHot(NamedTuple):
+    """The code's column, and the codes that it is held against, shape (1, w)."""
+
+    column: int
+    codes: NDArray[Any]
+
+
+def _one_hot(graph: Surgery, name: str) -> _OneHot | None:
+    cast = graph.maker(name, "Cast") if graph.is_used_once(name) else None
+    equal = graph.maker(cast.input[0], "Equal") if cast is not None and graph.is_used_once(cast.input[0]) else None
+    if equal is None or source_of(graph, equal.input[0]) != NUMBERS:
+        return None
+    places, codes = picks(graph, graph.maker(equal.input[0])) or [], graph.constants.get(equal.input[1])
+    if len(places) != 1 or codes is None or codes.ndim != 2:
+        return None
+    return _OneHot(places[0], codes)
+
+
+def _weighed(graph: Surgery, layout: Layout) -> Layout:
+    """Where a line weighs one-hot columns, its weights are looked up themselves: the sum stays, the columns go."""
+    tables = list(layout.coded)
+    for times in [node for node in graph.nodes if node.op_type == "MatMul"]:
+        side = graph.maker(times.input[0], "Concat") if graph.is_used_once(times.input[0]) else None
+        weights = graph.constants.get(times.input[1])
+        if side is None or weights is None or not _is_one_line(weights):
+            continue
+        if graph.kinds[times.input[1]] == graph.kinds.get(NUMBERS) and all(name in graph.widths for name in side.input):
+            left = [
+                _weighed_part(graph, side, place, own, tables, len(layout.numbers))
+                for place, own in enumerate(_parts(graph, side, weights))
+            ]
+            times.input[1] = graph.constant(np.concatenate(left))
+            graph.widths[side.output[0]] = sum(map(len, left))
+            graph.look()
+    graph.prune()
+    return msgspec.structs.replace(layout, coded=tuple(tables))
+
+
+def _is_one_line(weights: NDArray[Any]) -> bool:
+    """One answer, or a line's two that differ in sign alone."""
+    is_pair = weights.ndim == 2 and weights.shape[1] == 2 and bool((weights[:, 0] == -weights[:, 1]).all())
+    return is_pair or (weights.ndim == 2 and weights.shape[1] == 1)
+
+
+def _parts(graph: Surgery, side: Any, weights: NDArray[Any]) -> list[NDArray[Any]]:
+    """The weights of each of the columns or tables that are put together."""
+    ends = np.cumsum([graph.widths[name] for name in side.input])
+    return list(np.split(weights, ends[:-1]))
+
+
+def _weighed_part(
+    graph: Surgery, side: Any, place: int, weights: NDArray[Any], tables: list[Coded], numbers: int
+) -> NDArray[Any]:
+    """The weights that are left to a part: of one-hot columns a one, for the part is their weighted sum by then."""
+    found = _one_hot(graph, side.input[place])
+    if found is None:
+        return weights
+    table = tables[found.column - numbers]
+    side.input[place] = pick(graph, NUMBERS, [numbers + len(tables)])
+    tables.append(_with_weights(table, found.codes[0], weights[:, -1]))
+    return np.array([[-1, 1][-weights.shape[1] :]], dtype=weights.dtype)
+
+
+def _with_weights(table: Coded, codes: NDArray[Any], weights: NDArray[Any]) -> Coded:
+    """The table with a code's weight in place of the code; a code that stands for none weighs nothing."""
+    by_code = dict(zip(codes.tolist(), weights.tolist(), strict=True))
+    levels = {level: by_code.get(code, 0.0) for level, code in table.levels.items()}
+    unseen, missing = (by_code.get(code, 0.0) for code in (table.unseen, table.missing))
+    return Coded(column=table.column, levels=levels, unseen=unseen, missing=missing)
+
+
+def _one_hot_together(graph: Surgery, node: Any) -> bool:
+    """Neighbours of one table, by one comparison."""
+    if node.op_type != "Concat":
+        return False
+    merged: list[str] = []
+    for is_one_hot, group in groupby(node.input, key=lambda name: _one_hot(graph, name) is not None):
+        names = list(group)
+        found = [one for name in names if (one := _one_hot(graph, name)) is not None]
+        if is_one_hot and len(names) > 1:
+            columns = pick(graph, NUMBERS, [one.column for one in found for _ in range(one.codes.shape[1])])
+            codes = graph.constant(np.concatenate([one.codes for one in found], axis=1))
+            kind, width = graph.kinds[names[0]], graph.widths[columns]
+            equal = graph.add("Equal", [columns, codes], kind=BOOL, width=width)
+            names = [graph.add("Cast", [equal], kind=kind, width=width, to=kind)]
+        merged += names
+    if merged == list(node.input):
+        return False
+    del node.input[:]
+    node.input.extend(merged)
     return True
 
 
-def _gather(graph: _Graph, given: str, places: NDArray[np.int64], name: str) -> Any:
-    return graph.helper.make_node("Gather", [given, graph.new_constant(places)], [name], axis=1)
+class _Chain(NamedTuple):
+    """Columns of a table, and what is done to each by itself: an operation, and its number for each column."""
+
+    source: str
+    places: list[int]
+    steps: list[tuple[str, NDArray[Any]]]
+
+
+def _chain(graph: Surgery, name: str) -> _Chain | None:
+    steps: list[tuple[str, NDArray[Any]]] = []
+    while (found := _step(graph, name)) is not None:
+        name, op, number = found
+        steps.insert(0, (op, number))
+    source, width = source_of(graph, name), graph.widths.get(name)
+    if width is None or (not source and name not in graph.inputs):
+        return None
+    places = picks(graph, graph.maker(name)) if source else list(range(width))
+    assert places is not None
+    wide = [(op, np.broadcast_to(number.reshape(1, -1), (1, len(places)))) for op, number in steps]
+    return _Chain(source or name, places, wide)
+
+
+def _step(graph: Surgery, name: str) -> tuple[str, str, NDArray[Any]] | None:
+    """What a value was before the last thing done to it, that thing, and its number."""
+    node = graph.maker(name)
+    if node is None or not graph.is_used_once(name) or node.op_type not in _NEUTRAL:
+        return None
+    if node.op_type == "Where":
+        test, fill, given = node.input
+        missing = graph.maker(test, "IsNaN")
+        if missing is None or missing.input[0] != given:
+            return None
+    else:
+        given, fill = node.input
+    number, width = graph.constants.get(fill), graph.widths.get(name)
+    is_plain = number is not None and number.ndim <= 2 and number.size in {1, width}
+    return (given, node.op_type, number) if is_plain and number is not None else None
+
+
+def _joined(graph: Surgery, node: Any) -> bool:
+    """Columns of one table that are put together after something was done to some: done to all, and nothing to the rest."""
+    if node.op_type != "Concat" or len(node.input) < 2:
+        return False
+    chains = [_chain(graph, name) for name in node.input]
+    known = [chain for chain in chains if chain is not None]
+    ops = max(([op for op, _ in chain.steps] for chain in known), key=len, default=list[str]())
+    if len(known) < len(chains) or len({chain.source for chain in known}) > 1:
+        return False
+    if any([op for op, _ in chain.steps] not in ([], ops) for chain in known):
+        return False
+    name = pick(graph, known[0].source, [place for chain in known for place in chain.places])
+    for at, op in enumerate(ops):
+        name = _done(graph, name, op, np.concatenate([_number(chain, at, op) for chain in known], axis=1))
+    return graph.replace(node.output[0], name)
+
+
+def _number(chain: _Chain, at: int, op: str) -> NDArray[Any]:
+    return chain.steps[at][1] if chain.steps else np.full((1, len(chain.places)), _NEUTRAL[op])
+
+
+def _done(graph: Surgery, name: str, op: str, number: NDArray[Any]) -> str:
+    kind, width = graph.kinds[name], graph.widths[name]
+    held = graph.constant(number.astype(np.float64 if kind == DOUBLE else np.float32))
+    if op == "Where":
+        missing = graph.add("IsNaN", [name], kind=BOOL, width=width)
+        return graph.add("Where", [missing, held, name], kind=kind, width=width)
+    return graph.add(op, [name, held], kind=kind, width=width)
