@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lockgate.records import Alarm, Health, Record, Rollout, Routing, Ruling, Verdict, Version
+from lockgate.records.log_trouble import LogTrouble
 from lockgate.store.ports import Records
 
 
@@ -35,11 +36,14 @@ class Row(Record, frozen=True, kw_only=True):
 
 
 def rows(records: Records) -> list[Row]:
-    """Every model that has a routing, by name."""
-    return [_row(records, routing) for routing in sorted(records.all(Routing), key=lambda routing: routing.model)]
+    """Every model that has a routing, by name. A log that is not well concerns them all, and is said with each."""
+    trouble = next((found for found in records.all(LogTrouble) if found.until_s is None), None)
+    return [
+        _row(records, routing, trouble) for routing in sorted(records.all(Routing), key=lambda routing: routing.model)
+    ]
 
 
-def _row(records: Records, routing: Routing) -> Row:
+def _row(records: Records, routing: Routing, trouble: LogTrouble | None) -> Row:
     model = routing.model
     names = {version.id: version.short for version in records.all(Version, model)}
     running = next((r for r in records.all(Rollout, model) if r.is_running), None)
@@ -60,8 +64,8 @@ def _row(records: Records, routing: Routing) -> Row:
         outcome_lag_s=health.outcome_lag_s if health else None,
         calls=sum(health.calls.values()) if health else 0,
         until_s=health.until_s if health else None,
-        alarms=tuple(alarm.sentence for alarm in open_alarms[-1:]),
-        next=_next(running, open_alarms, void or last, model),
+        alarms=(*(alarm.sentence for alarm in open_alarms[-1:]), *([trouble.sentence] if trouble else [])),
+        next=trouble.next if trouble else _next(running, open_alarms, void or last, model),
     )
 
 
@@ -69,7 +73,7 @@ def _open_alarms(records: Records, routing: Routing, verdicts: Sequence[Verdict]
     """Those about the standing champion: what was told of an earlier one ended with it. Notes wake nobody."""
     about = {verdict.id: verdict.subject[0] for verdict in verdicts}
     told = records.all(Alarm, routing.model)
-    return [a for a in told if a.severity != "note" and about.get(a.verdict) == routing.champion]
+    return [a for a in told if a.severity != "note" and a.verdict and about.get(a.verdict) == routing.champion]
 
 
 def _traffic(routing: Routing, names: dict[str, str]) -> tuple[Traffic, ...]:

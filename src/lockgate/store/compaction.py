@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lockgate.records.prediction import LogEntry
-from lockgate.store.frames import Segment, frames, is_sealed, segments_in
+from lockgate.store.frames import Segment, frames, is_sealed, segments_in, torn_bytes
 from lockgate.store.log_table import CATALOGUE, KINDS, Listed, LogTables, Placed
 from lockgate.store.ports import Compacted
 
@@ -48,6 +48,11 @@ class Compactor:
             if found.segments:
                 self._tables.tidy()
         return found
+
+    def oldest(self) -> str | None:
+        """The sealed segment whose writer began first."""
+        found = sealed(self._segments)
+        return found[0].name if found else None
 
     def forget(self, model: str, before_s: float) -> None:
         """Whole partitions, so no file is rewritten. Their files stay a week for readers that have begun."""
@@ -118,7 +123,7 @@ def _read(segment: Segment) -> tuple[Listed, list[LogEntry]]:
     for frame in frames(segment.path):
         entries += frame.entries
         end = frame.end
-    torn = segment.path.stat().st_size - end
+    torn = torn_bytes(segment.path, end)
     return Listed(segment.worker, segment.number, segment.name, len(entries), torn), entries
 
 

@@ -54,6 +54,9 @@ class UnionLog:
     def compact(self, *, may_go_on: Callable[[], bool]) -> Compacted:
         return self._compactor.run(may_go_on=may_go_on)
 
+    def oldest(self) -> str | None:
+        return self._compactor.oldest()
+
     def forget(self, model: str, before_s: float) -> None:
         self._compactor.forget(model, before_s)
 

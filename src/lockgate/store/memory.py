@@ -30,8 +30,15 @@ class MemoryLog:
     def problem(self) -> str | None:
         return None
 
+    @property
+    def poisoned(self) -> int:
+        return 0
+
     def compact(self, *, may_go_on: Callable[[], bool]) -> Compacted:  # noqa: ARG002 - nothing to move
         return Compacted()
+
+    def oldest(self) -> str | None:
+        return None
 
     def forget(self, model: str, before_s: float) -> None:
         """What is forgotten keeps its place, so that cursors hold."""
