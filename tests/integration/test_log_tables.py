@@ -230,10 +230,22 @@ def test_outcomes_late_corrected_and_unknown_are_all_kept_and_the_latest_receive
     place.write(call(1), call(2), call(3))
     place.write(truth(1, 0.5, received_s=3.0), truth(2, 1.0, received_s=8.0), truth(77))
     place.compact()
-    joined = place.tables.joined("tide")
+    joined = place.log.joined("tide")
     assert dict(joined.sort("id").select("id", "outcome").rows()) == {"p1": 0.75, "p2": 0.25, "p3": None}
-    assert place.tables.unknown_outcomes("tide") == 1
+    assert place.log.unknown_outcomes("tide") == 1
     assert len(pl.read_delta(str(place.tables.path("outcomes")))) == 5
+
+
+def test_what_is_not_compacted_yet_is_joined_too(place: Place) -> None:
+    place.write(call(1), truth(1, 0.25, received_s=1.0))
+    place.compact()
+    place.write(call(2), truth(1, 0.5, received_s=2.0), truth(2, 0.75), truth(88), call(1))
+    joined = place.log.joined("tide", columns=("value",))
+    assert joined.columns == ["id", "value", "outcome"]
+    assert dict(joined.select("id", "outcome").rows()) == {"p1": 0.5, "p2": 0.75}
+    assert place.log.unknown_outcomes("tide") == 1
+    place.compact()
+    assert dict(place.log.joined("tide").select("id", "outcome").rows()) == {"p1": 0.5, "p2": 0.75}
 
 
 scalars = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.text(max_size=9)

@@ -150,40 +150,16 @@ class LogTables:
         log = self.path(name) / "_delta_log"
         return log.stat().st_mtime_ns if log.is_dir() else 0
 
-    def joined(self, model: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
-        """The model's compacted predictions, each id once, with `outcome`, null where none has come.
-
-        columns: those of a prediction that are wanted beside its id, all where left out. Of several outcomes of an id the
-        one received last counts, whatever the order in which they were logged.
-        """
+    def of_model(self, kind: str, model: str, fresh: Sequence[LogEntry] = ()) -> pl.LazyFrame:
+        """The model's compacted rows of a kind, and those of entries that are not compacted yet, without their places."""
         import polars as pl
 
-        calls, told = self._of_model("predictions", model), self._latest(model)
-        if calls is None:
-            return _frame("predictions", []).with_columns(outcome=pl.lit(None, pl.Float64))
-        if columns is not None:
-            calls = calls.select("id", *(name for name in columns if name != "id"))
-        return calls.unique("id", keep="any").join(told, on="id", how="left").collect(engine="streaming")
-
-    def unknown_outcomes(self, model: str) -> int:
-        """How many ids have an outcome and no prediction. They are kept: the prediction may still come."""
-        calls, told = self._of_model("predictions", model), self._latest(model)
-        found = told if calls is None else told.join(calls.select("id"), on="id", how="anti")
-        return found.select("id").collect(engine="streaming").height
-
-    def _latest(self, model: str) -> pl.LazyFrame:
-        import polars as pl
-
-        told = self._of_model("outcomes", model)
-        if told is None:
-            told = _frame("outcomes", []).lazy()
-        return told.group_by("id").agg(outcome=pl.col("value").max_by("received_s"))
-
-    def _of_model(self, kind: str, model: str) -> pl.LazyFrame | None:
-        import polars as pl
-
+        own = [Placed("", 0, e) for e in fresh if isinstance(e, KINDS[kind]) and e.model == model]
+        parts = [_frame(kind, own).lazy()]
         table = self.open(kind)
-        return None if table is None else pl.scan_delta(table).filter(pl.col("model") == model)
+        if table is not None:
+            parts.append(pl.scan_delta(table).filter(pl.col("model") == model))
+        return pl.concat([part.select("date", *_fields(kind)) for part in parts])
 
     def version(self, name: str) -> int:
         """The number of the newest commit, by the file system alone; -1 where there is none."""

@@ -10,14 +10,19 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING
 
 from lockgate.records.prediction import LogEntry
+from lockgate.store import log_join
 from lockgate.store.compaction import Compactor
 from lockgate.store.frames import Segment, segments_in
 from lockgate.store.log_table import CATALOGUE, Listed, LogTables, Seen
 from lockgate.store.ports import Compacted, Cursor
 from lockgate.store.segment_writer import SegmentWriter
 from lockgate.store.segments import Places, SegmentLog
+
+if TYPE_CHECKING:
+    import polars as pl
 
 # Rows taken from the tables at once; what a limit leaves of them is held for the next reading.
 STRETCH = 100_000
@@ -59,6 +64,26 @@ class UnionLog:
 
     def forget(self, model: str, before_s: float) -> None:
         self._compactor.forget(model, before_s)
+
+    def joined(self, model: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """The model's predictions, each id once, with `outcome`, null where none has come.
+
+        columns: those of a prediction that are wanted beside its id, all where left out. Of several outcomes of an id the
+        one received last counts, whatever the order in which they were logged.
+        """
+        calls, told = self._both(model)
+        if columns is not None:
+            calls = calls.select("id", *(name for name in columns if name != "id"))
+        return log_join.joined(calls, told)
+
+    def unknown_outcomes(self, model: str) -> int:
+        """How many ids have an outcome and no prediction. They are kept: the prediction may still come."""
+        return log_join.unknown(*self._both(model))
+
+    def _both(self, model: str) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+        """Files before tables: what is moved meanwhile is found there, and what is found twice has one id."""
+        fresh = [entry for entry in self._segments.read()[0] if entry.model == model]
+        return self._tables.of_model("predictions", model, fresh), self._tables.of_model("outcomes", model, fresh)
 
     def _catalogue(self) -> dict[str, list[Listed]]:
         """By worker; read again only where there was a commit since."""
