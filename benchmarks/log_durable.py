@@ -20,9 +20,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from log_cost import calls
 
 from lockgate.store.segment_writer import SegmentWriter, fdatasync
+from log_cost import calls
 
 TURN_S, ROUNDS = 0.5, 12
 CALLERS = (1, 8, 32)
@@ -106,8 +106,8 @@ def told(name: str, waited: list[float], own: list[float]) -> str:
     p50, p99 = np.quantile(waited, [0.5, 0.99])
     own50, own99 = np.quantile(own, [0.5, 0.99])
     return (
-        f"{name}: p50 {p50:.2f} ms, p99 {p99:.2f} ms of {len(waited):,}; the disk's own p50 {own50:.2f} ms, p99 {own99:.2f} ms "
-        f"({own99 / own50:.1f} medians); our p99 is {p99 / own50:.1f} disk medians, {p99 / own99:.2f} disk p99s"
+        f"{name}: p50 {p50:.2f} ms, p99 {p99:.2f} ms of {len(waited):,}; "
+        f"the disk's own p50 {own50:.2f} ms, p99 {own99:.2f} ms ({own99 / own50:.1f} medians); our p99 is {p99 / own50:.1f} disk medians, {p99 / own99:.2f} disk p99s"
     )
 
 

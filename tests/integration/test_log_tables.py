@@ -7,8 +7,10 @@ import math
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
+import msgspec
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -18,6 +20,7 @@ from lockgate.records import Outcome, Prediction, Shadow
 from lockgate.records.prediction import LogEntry, Scalar
 from lockgate.store.log_table import LogTables, inputs_of, text_of
 from lockgate.store.log_union import UnionLog
+from lockgate.store.memory import MemoryLog
 from lockgate.store.segments import SegmentLog
 
 DAY = 86_400.0
@@ -246,6 +249,39 @@ def test_what_is_not_compacted_yet_is_joined_too(place: Place) -> None:
     assert place.log.unknown_outcomes("tide") == 1
     place.compact()
     assert dict(place.log.joined("tide").select("id", "outcome").rows()) == {"p1": 0.5, "p2": 0.75}
+
+
+def test_calls_of_a_stretch_or_a_rollout_come_with_what_is_known_of_them_and_nothing_else(place: Place) -> None:
+    def of(number: int, day: int) -> list[LogEntry]:
+        asked = msgspec.structs.replace(call(number, day=day), rollout="r1" if number % 2 else None)
+        shadow = Shadow(
+            id=asked.id, model="tide", version="w", rollout="r1", asked_s=asked.asked_s, value=1.0, latency_ms=1
+        )
+        return [asked, shadow, truth(number, day=day + 9), truth(number, 0.5, received_s=7.0, day=day + 9)]
+
+    for number in range(12):
+        place.write(*of(number, 18_000 + number // 3), call(number, model="other"), truth(number + 100))
+        if number < 9:
+            place.compact()
+    everything = [entry for n in range(12) for entry in of(n, 18_000 + n // 3)]
+
+    def told(entries: Iterable[LogEntry]) -> list[LogEntry]:
+        return sorted(entries, key=repr)
+
+    assert told(place.log.calls("tide")) == told(everything)
+    middle = {f"p{n}" for n in range(3, 10)}
+    since_s, until_s = 18_001 * DAY + 3, 18_003 * DAY + 10
+    assert told(place.log.calls("tide", since_s=since_s, until_s=until_s)) == told(
+        e for e in everything if e.id in middle
+    )
+    odd = {f"p{n}" for n in range(1, 12, 2)}
+    assert told(place.log.calls("tide", rollout="r1")) == told(e for e in everything if e.id in odd)
+    assert place.log.calls("nobody") == []
+    memory = MemoryLog()
+    memory.append(place.log.read()[0])
+    assert told(memory.calls("tide", rollout="r1", since_s=since_s)) == told(
+        place.log.calls("tide", rollout="r1", since_s=since_s)
+    )
 
 
 scalars = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.text(max_size=9)

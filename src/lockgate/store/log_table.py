@@ -11,7 +11,7 @@ import datetime as dt
 import json
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from itertools import repeat
 from pathlib import Path
@@ -160,6 +160,44 @@ class LogTables:
         if table is not None:
             parts.append(pl.scan_delta(table).filter(pl.col("model") == model))
         return pl.concat([part.select("date", *_fields(kind)) for part in parts])
+
+    def calls(
+        self, model: str, rollout: str | None, since_s: float, until_s: float, *, but: Sequence[str]
+    ) -> list[LogEntry]:
+        """The model's predictions of a rollout, of any where it is None, asked in [since_s, until_s), as they stood.
+
+        but: segments whose rows are left out.
+        """
+        import polars as pl
+
+        at = pl.col("asked_s")
+        wanted = (at >= since_s) & (at < until_s)
+        for day, side in ((date_of(since_s), pl.col("date").ge), (date_of(until_s), pl.col("date").le)):
+            if day is not None:  # whole partitions are passed over
+                wanted &= side(day)
+        if rollout is not None:
+            wanted &= pl.col("rollout") == rollout
+        return self._of(model, "predictions", wanted, but)
+
+    def facts(self, model: str, ids: Collection[str], *, but: Sequence[str]) -> list[LogEntry]:
+        """The shadows and outcomes of those predictions, as they stood."""
+        import polars as pl
+
+        if not ids:
+            return []
+        own = pl.Series(sorted(ids), dtype=pl.String).implode()
+        wanted = pl.col("id").is_in(own)
+        return [fact for kind in ("shadows", "outcomes") for fact in self._of(model, kind, wanted, but)]
+
+    def _of(self, model: str, kind: str, wanted: pl.Expr, but: Sequence[str]) -> list[LogEntry]:
+        import polars as pl
+
+        table = self.open(kind)
+        if table is None:
+            return []
+        own = (pl.col("model") == model) & ~pl.col("segment").is_in(list(but)) & wanted
+        rows = pl.scan_delta(table).filter(own).sort("segment", "row").collect(engine="streaming")
+        return [placed.entry for placed in _read(kind, rows)]
 
     def version(self, name: str) -> int:
         """The number of the newest commit, by the file system alone; -1 where there is none."""

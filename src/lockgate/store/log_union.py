@@ -7,12 +7,13 @@ file that goes in between has been compacted, and the reading is made again. So 
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from lockgate.records.prediction import LogEntry
+from lockgate.records.prediction import LogEntry, Prediction
 from lockgate.store import log_join
 from lockgate.store.compaction import Compactor
 from lockgate.store.frames import Segment, segments_in
@@ -65,6 +66,23 @@ class UnionLog:
     def forget(self, model: str, before_s: float) -> None:
         self._compactor.forget(model, before_s)
 
+    def calls(
+        self, model: str, *, rollout: str | None = None, since_s: float = -math.inf, until_s: float = math.inf
+    ) -> list[LogEntry]:
+        """Of the tables the days and columns that are asked for; files are read whole, for they hold minutes."""
+        while True:
+            files = segments_in(self._segments.directory)
+            try:
+                fresh = [entry for entry in Places(None).read(files, None) if entry.model == model]
+            except FileNotFoundError:
+                continue
+            asked = [e for e in fresh if _is_asked(e, rollout, since_s, until_s)]
+            found = self._tables.calls(model, rollout, since_s, until_s, but=[file.name for file in files])
+            ids = {e.id for e in asked} | {e.id for e in found}
+            facts = self._tables.facts(model, ids, but=[file.name for file in files])
+            later = [e for e in fresh if not isinstance(e, Prediction) and e.id in ids]
+            return [*found, *facts, *asked, *later]
+
     def joined(self, model: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """The model's predictions, each id once, with `outcome`, null where none has come.
 
@@ -112,6 +130,10 @@ class UnionLog:
         if not unread:
             self._held = {}
         return found
+
+
+def _is_asked(entry: LogEntry, rollout: str | None, since_s: float, until_s: float) -> bool:
+    return isinstance(entry, Prediction) and since_s <= entry.asked_s < until_s and rollout in (None, entry.rollout)
 
 
 def _behind(places: Places, items: Sequence[Listed]) -> Sequence[Listed]:

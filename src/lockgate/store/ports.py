@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
@@ -131,6 +132,14 @@ class PredictionLog(Protocol):
 
         With a limit it stops after the frame that reaches it. A torn or damaged frame ends its segment. A cursor holds
         whatever is compacted meanwhile.
+        """
+        ...
+
+    def calls(
+        self, model: str, *, rollout: str | None = None, since_s: float = -math.inf, until_s: float = math.inf
+    ) -> list[LogEntry]:
+        """The model's predictions asked in [since_s, until_s), of one rollout where it is named, each with every shadow
+        and outcome of its id; as `read` gives them, but no more of the log than that.
         """
         ...
 

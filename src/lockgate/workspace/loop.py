@@ -179,7 +179,7 @@ class Loop:
         if closed and cut_off_s is not None and cut_off_s < max(closed):
             days = replay(
                 rollout,
-                wiring.log.read()[0],
+                wiring.log.calls(rollout.model, since_s=cut_off_s, until_s=max(closed)),
                 wiring.contract(rollout.champion),
                 wiring.predictor(rollout.champion),
                 wiring.predictor(rollout.challenger),

@@ -1,4 +1,4 @@
-"""The watch over the log: one alarm a stretch, worse only once, closed after a quiet minute, every lost entry counted once."""
+"""The watch over the log: one alarm a stretch, closed after a quiet minute, and every lost entry counted once."""
 
 from __future__ import annotations
 

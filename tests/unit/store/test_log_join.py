@@ -27,9 +27,7 @@ def tables(seed: int, calls: int = 400, told: int = 600) -> tuple[pl.LazyFrame, 
 
 
 def plainly(calls: pl.LazyFrame, told: pl.LazyFrame) -> dict[str, float | None]:
-    latest: dict[str, float] = {}
-    for name, value, _ in told.collect().sort("received_s").select("id", "value", "received_s").rows():
-        latest[name] = value
+    latest: dict[str, float] = dict(told.collect().sort("received_s").select("id", "value").rows())
     return {name: latest.get(name) for name in calls.collect()["id"]}
 
 
