@@ -7,6 +7,7 @@ import math
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from lockgate.records.prediction import LogEntry, Scalar
 from lockgate.store.log_table import LogTables, inputs_of, text_of
 from lockgate.store.log_union import UnionLog
 from lockgate.store.memory import MemoryLog
+from lockgate.store.segment_writer import SegmentWriter
 from lockgate.store.segments import SegmentLog
 
 DAY = 86_400.0
@@ -226,6 +228,36 @@ def test_many_small_files_become_few_and_say_the_same(place: Place, monkeypatch:
     assert table is not None
     assert len(table.file_uris()) < 5
     assert place.log.read()[0] == [entry for n in range(8) for entry in (call(n), truth(n))]
+
+
+def test_a_long_catalogue_becomes_short_and_cursors_taken_before_go_on(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lockgate.store.log_table.MOST_LISTED", 8)
+    writer = SegmentWriter(place.segments.directory, seal_bytes=1, seal_s=0.01)
+    told: list[LogEntry] = []
+    cursors = [place.log.read(limit=1)]
+    for number in range(12):
+        entries = [call(number), truth(number)]
+        writer.append(entries)
+        told += entries
+        time.sleep(0.03)
+        place.compact()
+        for limit in (1, None):
+            found, cursor = place.log.read(cursors[-1][1], limit=limit)
+            cursors.append((found, cursor))
+        listed = place.tables.catalogue()[1]
+        assert len(listed) < 9
+    writer.close()
+    place.compact()
+    assert place.log.read()[0] == told
+    seen: list[LogEntry] = []
+    for found, cursor in cursors:
+        seen += found
+        assert seen + place.log.read(cursor)[0] == told
+    place.write(call(99))
+    place.compact()
+    assert place.ids() == [*(entry.id for entry in told), "p99"]
 
 
 def test_outcomes_late_corrected_and_unknown_are_all_kept_and_the_latest_received_wins(place: Place) -> None:

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from lockgate.records.prediction import LogEntry
 from lockgate.store.frames import Segment, frames, is_sealed, segments_in, torn_bytes
-from lockgate.store.log_table import CATALOGUE, KINDS, Listed, LogTables, Placed
+from lockgate.store.log_catalogue import Listed
+from lockgate.store.log_table import CATALOGUE, KINDS, LogTables, Placed
 from lockgate.store.ports import Compacted
 
 BATCH_BYTES = 64 * 2**20
@@ -47,6 +48,7 @@ class Compactor:
                 found = Compacted(found.segments + done.segments, found.rows + done.rows, (*found.torn, *done.torn))
             if found.segments:
                 self._tables.tidy()
+                self._tables.shorten()
         return found
 
     def oldest(self) -> str | None:
@@ -84,10 +86,10 @@ class Compactor:
     def _remove_listed(self) -> None:
         """What an earlier compactor listed, and was killed before it removed."""
         _, listed = self._tables.catalogue()
-        by_name = {item.name: item for item in listed}
+        last = {item.worker: item.number for item in listed}
         for segment in segments_in(self._segments):
-            if segment.name in by_name:
-                _remove(segment.path, by_name[segment.name])
+            if segment.number <= last.get(segment.worker, -1):
+                _remove(segment.path, _read(segment)[0])
 
 
 def sealed(directory: Path) -> list[Segment]:

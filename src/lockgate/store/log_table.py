@@ -11,9 +11,10 @@ import datetime as dt
 import json
 import math
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import repeat
+from itertools import groupby, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 from urllib.parse import unquote
@@ -23,6 +24,8 @@ import msgspec
 from lockgate.errors import StoreError
 from lockgate.records import Outcome, Prediction, Shadow
 from lockgate.records.prediction import LogEntry, Scalar
+from lockgate.store.frames import segment_at
+from lockgate.store.log_catalogue import Listed, Seen, Stood, stretches
 
 if TYPE_CHECKING:
     import polars as pl
@@ -36,6 +39,7 @@ KINDS: Mapping[str, type[Prediction] | type[Shadow] | type[Outcome]] = {
 CATALOGUE = "segments"
 DAY_S = 86_400.0
 MOST_SMALL_FILES = 120
+MOST_LISTED = 2_000
 KEPT_H = 7 * 24
 PARTITIONS = ["date", "model"]
 _inputs_decoder = msgspec.json.Decoder(tuple[float | int | str | bool | dict[str, str] | None, ...])
@@ -120,15 +124,30 @@ class LogTables:
                 _refused(self.path(name), table.optimize.compact)
                 _refused(self.path(name), partial(table.vacuum, retention_hours=KEPT_H, dry_run=False))
 
-    def entries(self, segments: Sequence[str]) -> dict[str, list[tuple[int, LogEntry]]]:
-        """All entries of compacted segments by segment, with their places, in order."""
-        found: dict[str, list[tuple[int, LogEntry]]] = {name: [] for name in segments}
+    def entries(self, listed: Sequence[Listed]) -> dict[Listed, list[Stood]]:
+        """All entries of what is listed, with their places, in order."""
+        found: dict[Listed, list[Stood]] = {item: [] for item in listed}
         for kind in KINDS:
-            for placed in self._placed(kind, segments):
-                found[placed.segment].append((placed.row, placed.entry))
+            for item, placed in self._placed(kind, listed):
+                found[item].append(Stood(segment_at(Path(placed.segment)).number, placed.row, placed.entry))
         for entries in found.values():
-            entries.sort(key=lambda placed: placed[0])
+            entries.sort(key=lambda stood: stood[:2])
         return found
+
+    def shorten(self) -> None:
+        """Where the catalogue has grown long, list each worker's segments in stretches instead of one by one."""
+        _, listed = self.catalogue()
+        if len(listed) < MOST_LISTED:
+            return
+        short = stretches(listed)
+        if len(short) > len(listed) // 2:
+            return
+        from deltalake import write_deltalake
+
+        path = self.path(CATALOGUE)
+        table = self.create(CATALOGUE)
+        _refused(path, lambda: write_deltalake(table, _frame(CATALOGUE, short), mode="overwrite"))
+        _outlive(path, self.version(CATALOGUE))
 
     def catalogue(self) -> tuple[Seen, list[Listed]]:
         """What the catalogue lists, in order, and how to ask whether it has grown since."""
@@ -204,34 +223,22 @@ class LogTables:
         log = self.path(name) / "_delta_log"
         return max((int(file.stem) for file in log.glob("*.json") if file.stem.isdigit()), default=-1)
 
-    def _placed(self, kind: str, segments: Sequence[str]) -> list[Placed]:
+    def _placed(self, kind: str, listed: Sequence[Listed]) -> Iterator[tuple[Listed, Placed]]:
         import polars as pl
 
         table = self.open(kind)
-        if table is None or not segments:
-            return []
+        if table is None or not listed:
+            return
         at = pl.col("segment")
-        # The range lets files be passed over by their statistics; the list says which.
-        wanted = (at >= min(segments)) & (at <= max(segments)) & at.is_in(list(segments))
-        rows = pl.scan_delta(table).filter(wanted).collect()
-        return _read(kind, rows)
-
-
-class Seen(NamedTuple):
-    """A table as it was read. version: -1 where there was none; changed_ns: when its log had last changed."""
-
-    version: int
-    changed_ns: int
-
-
-class Listed(NamedTuple):
-    """One compacted segment. rows: how many entries it held; torn: its bytes behind the last whole frame."""
-
-    worker: str
-    number: int
-    name: str
-    rows: int
-    torn: int
+        # The range lets files be passed over by their statistics; which rows are meant is told by worker and number.
+        wanted = (at >= min(item.name for item in listed)) & (at <= max(item.last for item in listed))
+        by_worker = {worker: list(own) for worker, own in groupby(sorted(listed), key=lambda item: item.worker)}
+        for placed in _read(kind, pl.scan_delta(table).filter(wanted).collect()):
+            segment = segment_at(Path(placed.segment))
+            own = by_worker.get(segment.worker, [])
+            item = next(iter(own[bisect_left(own, segment.number, key=lambda item: item.number) :]), None)
+            if item is not None and placed.segment >= item.name:
+                yield item, placed
 
 
 def _partitions(table: DeltaTable) -> set[tuple[tuple[str, Any], ...]]:

@@ -17,16 +17,14 @@ from lockgate.records.prediction import LogEntry, Prediction
 from lockgate.store import log_join
 from lockgate.store.compaction import Compactor
 from lockgate.store.frames import Segment, segments_in
-from lockgate.store.log_table import CATALOGUE, Listed, LogTables, Seen
+from lockgate.store.log_catalogue import STRETCH, Listed, Seen, Stood
+from lockgate.store.log_table import CATALOGUE, LogTables
 from lockgate.store.ports import Compacted, Cursor
 from lockgate.store.segment_writer import SegmentWriter
 from lockgate.store.segments import Places, SegmentLog
 
 if TYPE_CHECKING:
     import polars as pl
-
-# Rows taken from the tables at once; what a limit leaves of them is held for the next reading.
-STRETCH = 100_000
 
 
 class UnionLog:
@@ -38,7 +36,7 @@ class UnionLog:
         self._compactor = Compactor(segments.directory, tables)
         self._seen: Seen | None = None
         self._listed: dict[str, list[Listed]] = {}
-        self._held: dict[str, list[tuple[int, LogEntry]]] = {}
+        self._held: dict[Listed, list[Stood]] = {}  # what a limit left of a stretch, for the next reading
 
     def writer(self) -> SegmentWriter:
         return self._segments.writer()
@@ -115,16 +113,16 @@ class UnionLog:
         found: list[LogEntry] = []
         unread = [item for items in listed.values() for item in _behind(places, items)]
         for at, item in enumerate(unread):
-            if item.name not in self._held:
+            if item not in self._held:
                 self._held = self._tables.entries(_stretch(unread[at:]))
-            number, rows = places.of(item.worker)
-            done = rows if number == item.number else 0
-            part = [(row, entry) for row, entry in self._held[item.name] if row >= done]
+            done = places.of(item.worker)
+            part = [stood for stood in self._held[item] if stood[:2] >= done]
             if limit is not None:
                 part = part[: limit - len(found)]
-            found += [entry for _, entry in part]
+            found += [stood.entry for stood in part]
             is_cut = limit is not None and len(found) >= limit
-            places.put(item.worker, item.number, part[-1][0] + 1 if is_cut else item.rows)
+            number, rows = (part[-1].number, part[-1].row + 1) if is_cut else (item.number, item.rows)
+            places.put(item.worker, number, rows)
             if is_cut:
                 break
         if not unread:
@@ -151,12 +149,12 @@ def _left(files: Sequence[Segment], listed: Mapping[str, list[Listed]]) -> list[
     return [segment for segment in files if segment.number > last.get(segment.worker, -1)]
 
 
-def _stretch(items: Sequence[Listed]) -> list[str]:
-    """The first segments, as many as make up a stretch."""
-    found: list[str] = []
+def _stretch(items: Sequence[Listed]) -> list[Listed]:
+    """The first, as many as make up what is read at once."""
+    found: list[Listed] = []
     rows = 0
     for item in items:
-        found.append(item.name)
+        found.append(item)
         rows += item.rows
         if rows >= STRETCH:
             break
