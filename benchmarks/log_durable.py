@@ -102,12 +102,27 @@ def _at_once(ask: Callable[[int], None], many: int) -> None:
         thread.join()
 
 
-def told(name: str, waited: list[float], own: list[float]) -> str:
+class Timed:
+    """The real sync, and how long each took, in ms: what is left of an answer's wait is queueing and threads."""
+
+    def __init__(self) -> None:
+        self.took: list[float] = []
+
+    def __call__(self, file: int) -> None:
+        began = time.perf_counter()
+        fdatasync(file)
+        self.took.append((time.perf_counter() - began) * 1e3)
+
+
+def told(name: str, waited: list[float], own: list[float], synced: Timed) -> str:
     p50, p99 = np.quantile(waited, [0.5, 0.99])
     own50, own99 = np.quantile(own, [0.5, 0.99])
+    ours50, ours99 = np.quantile(synced.took, [0.5, 0.99])
+    synced.took.clear()
     return (
-        f"{name}: p50 {p50:.2f} ms, p99 {p99:.2f} ms of {len(waited):,}; "
-        f"the disk's own p50 {own50:.2f} ms, p99 {own99:.2f} ms ({own99 / own50:.1f} medians); our p99 is {p99 / own50:.1f} disk medians, {p99 / own99:.2f} disk p99s"
+        f"{name}: p50 {p50:.2f} ms, p99 {p99:.2f} ms of {len(waited):,}, its syncs {ours50:.2f} and {ours99:.2f} ms; "
+        f"the disk's own {own50:.2f} and {own99:.2f} ms ({own99 / own50:.1f} medians); "
+        f"our p99 is {p99 / own50:.1f} disk medians, {p99 / own99:.2f} disk p99s"
     )
 
 
@@ -121,7 +136,8 @@ def main(place: Path, rounds: int) -> None:
         try:
             assert load.stdout is not None
             load.stdout.readline()
-            writer = SegmentWriter(folder / "log")
+            synced = Timed()
+            writer = SegmentWriter(folder / "log", sync=synced)
             size = 190
             for callers in CALLERS:
                 own: list[float] = []
@@ -129,14 +145,14 @@ def main(place: Path, rounds: int) -> None:
                 for _ in range(rounds):
                     own += disk(folder, size * callers)
                     waited += ours(writer, callers)
-                print(told(f"durable, {callers} callers", waited, own), flush=True)
+                print(told(f"durable, {callers} callers", waited, own, synced), flush=True)
             own, waited, kept = [], [], []
             for _ in range(rounds):
                 own += disk(folder, size * REQUEST * 4)
                 pace, found = paced(writer, TURN_S)
                 waited += found
                 kept.append(pace)
-            print(told(f"durable, paced at {np.median(kept):,.0f} rows/s", waited, own))
+            print(told(f"durable, paced at {np.median(kept):,.0f} rows/s", waited, own, synced))
             writer.close()
         finally:
             load.kill()

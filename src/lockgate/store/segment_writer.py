@@ -27,7 +27,7 @@ SYNC_EVERY_S = 0.05
 SEAL_BYTES = 64 * 2**20
 SEAL_S = 60.0
 # Room that durable frames are written into: a sync that need not note a new length is several times as quick.
-RESERVED_BYTES = 4 * 2**20
+RESERVED_BYTES = 16 * 2**20
 # The timer aims before the 50 ms, for a thread is woken late on a busy machine.
 _AIM_S = 0.6 * SYNC_EVERY_S
 fdatasync: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)  # macOS has neither of these two
