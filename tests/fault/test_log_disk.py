@@ -59,6 +59,22 @@ def test_a_full_disk_is_a_store_error_that_names_the_place_and_the_cure(small_di
     writer.close()
 
 
+def test_a_durable_append_needs_no_more_room_than_its_own(small_disk):
+    """The room it likes to reserve is many times this disk."""
+    writer = SegmentLog(small_disk / "log").writer()
+    writer.append(told("a"), durable=True)
+    fill(small_disk)
+    with pytest.raises(StoreError, match="No space left on device"):
+        for number in range(100):
+            writer.append(told(f"{number}-{'x' * 200}"), durable=True)
+    (small_disk / "ballast").unlink()
+    writer.append(told("b"), durable=True)
+    writer.close()
+    found = ids(small_disk / "log")
+    assert (found[0], found[-1]) == ("a", "b")
+    assert len(found) == len(set(found)) < 60
+
+
 def test_on_a_full_disk_lines_wait_and_are_written_once_in_order_when_room_is_back(small_disk):
     log = small_disk / "log"
     book = Logbook(SegmentLog(log).writer(), retry_s=0.0)

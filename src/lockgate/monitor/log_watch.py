@@ -100,7 +100,9 @@ def _news(before: Mapping[str, Counted], told: Sequence[Told]) -> tuple[Counter[
 
 def _counted(item: Told) -> Counted:
     notice: LogNotice = item.notice
-    lost = Counter(notice.dropped) + (Counter(notice.waiting) if item.is_gone else Counter())
+    lost: Counter[str] = Counter(notice.dropped)
+    if item.is_gone:
+        lost.update(notice.waiting)
     return Counted(lost=dict(lost), poisoned=notice.poisoned)
 
 

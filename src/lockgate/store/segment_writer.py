@@ -32,6 +32,8 @@ RESERVED_BYTES = 16 * 2**20
 _AIM_S = 0.6 * SYNC_EVERY_S
 fdatasync: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)  # macOS has neither of these two
 _fallocate: Callable[[int, int, int], None] | None = getattr(os, "posix_fallocate", None)
+# Every served call goes through these: looked up once.
+_encode, _pack, _pwrite = entry_encoder.encode, HEADER.pack, os.pwrite
 
 
 @dataclass(slots=True)
@@ -53,11 +55,11 @@ class _Open:
     def write(self, payload: bytes) -> None:
         """Raises OSError; a frame that was begun is cut off again where the disk lets us."""
         size = len(payload)
-        frame = HEADER.pack(MAGIC, size, crc32(payload, crc32(b"%d" % self.frames, self.seed))) + payload
+        frame = _pack(MAGIC, size, crc32(payload, crc32(b"%d" % self.frames, self.seed))) + payload
         try:
-            written = os.pwrite(self.file, frame, self.size)
+            written = _pwrite(self.file, frame, self.size)
             while written < len(frame):
-                written += os.pwrite(self.file, frame[written:], self.size + written)
+                written += _pwrite(self.file, frame[written:], self.size + written)
         except OSError:
             self.cut()
             raise
@@ -137,7 +139,7 @@ class SegmentWriter:
         if durable:
             self._append_durably(entries)
             return
-        payload = entry_encoder.encode(entries)
+        payload = _encode(entries)
         with self._lock:
             self._put(payload)
             if not self._is_dirty:
@@ -156,7 +158,7 @@ class SegmentWriter:
         self._take_turn()
 
     def _append_durably(self, entries: Sequence[LogEntry]) -> None:
-        waiting = _Waiting(len(entries), entry_encoder.encode(entries)[len(_list_of(len(entries))) :])
+        waiting = _Waiting(len(entries), _encode(entries)[len(_list_of(len(entries))) :])
         with self._lock:
             self._queue.append(waiting)
         # Alone, a caller syncs for itself: two wake-ups of a thread can take longer than the disk.
