@@ -64,9 +64,13 @@ def test_a_durable_append_needs_no_more_room_than_its_own(small_disk):
     writer = SegmentLog(small_disk / "log").writer()
     writer.append(told("a"), durable=True)
     fill(small_disk)
-    with pytest.raises(StoreError, match="No space left on device"):
+
+    def on_and_on() -> None:
         for number in range(100):
             writer.append(told(f"{number}-{'x' * 200}"), durable=True)
+
+    with pytest.raises(StoreError, match="No space left on device"):
+        on_and_on()
     (small_disk / "ballast").unlink()
     writer.append(told("b"), durable=True)
     writer.close()
