@@ -13,10 +13,10 @@ TESTS  := $(wildcard tests/unit tests/property tests/conformance tests/calibrati
 export OMP_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fmt fix lint types floors docs calibrate integration e2e fault bench lowest lock clean preflight
+.PHONY: help demo test check fmt fix lint types floors docs calibrate integration e2e fault bench bench-serving lowest lock clean preflight
 
 help:  ## this list
-	@awk -F':.*## ' '/^[a-z0-9]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 demo: $(VENV)/.demo  ## install, then the two-minute story on real data
 	@$(BIN)/lockgate demo
@@ -63,6 +63,10 @@ fault: $(VENV)/.dev  ## long: kill, full disk, slow store, clock jump
 
 bench: $(VENV)/.dev  ## long: paired comparisons, one file per rival
 	@for file in $(sort $(wildcard benchmarks/*.py)); do echo "$$file"; $(BIN)/python "$$file" || exit 1; done
+
+bench-serving: $(VENV)/.dev  ## long, half an hour: six servers beside ours, into the tables of docs/benchmarks.md; needs wrk
+	@$(BIN)/python -W ignore benchmarks/serving/run.py --out benchmarks/serving/results.json
+	@$(BIN)/python benchmarks/serving/table.py
 
 # -W default: an old library that warns about a newer one below it tells us nothing; `make test` is where warnings are errors
 LOWEST := $(wildcard tests/unit tests/property tests/conformance)

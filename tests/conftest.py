@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,8 +47,29 @@ COLUMNS = (
 SERVED_CONTRACT = Contract(model=MODEL, columns=COLUMNS, target="late")
 ROW: dict[str, Any] = {"wait": 3.5, "seats": 120, "carrier": "AA", "plane": "N1"}
 STEPS = """
-import sys, time
+import os, signal, sys, time
 import numpy as np
+
+def by_wait(columns):
+    # what a row asks for by its wait: 6 raises, 7 hangs, 9 gives a row too many; 20 grows, 30 dies, 40 holds the GIL
+    wait = columns["wait"]
+    what = int(wait.max())
+    if what == 6:
+        raise RuntimeError("no answer to six")
+    if what == 7:
+        time.sleep(30)
+    if what == 9:
+        return {"wait": np.zeros(len(wait) + 1)}
+    if what == 20:
+        held = []
+        while True:
+            held.append(np.ones(1 << 20))
+    if what == 30:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if what == 40:
+        import ctypes
+        ctypes.PyDLL(None).sleep(30)
+    return {"wait": wait}
 
 def boom(columns):
     if (columns["wait"] > 5).any():
@@ -176,6 +197,11 @@ class Project:
 
     root: Path
     fitted: tuple[Path, str]
+    contract: Contract = SERVED_CONTRACT
+
+    @property
+    def lineage(self) -> Lineage:
+        return lineage()
 
     @property
     def home(self) -> Path:
@@ -219,9 +245,12 @@ class Project:
         return SegmentLog(self.home / "log").read()[0]
 
     @contextmanager
-    def serving(self, workers: int = 1) -> Iterator[Server]:
+    def serving(self, workers: int = 1, *, options: Sequence[str] = (), **environment: str) -> Iterator[Server]:
+        """Its processes' stderr goes to `stderr` in the project's folder."""
         argv = [sys.executable, "-m", "lockgate.server.supervisor", "--home", str(self.home), "--workers", str(workers)]
-        process = subprocess.Popen(argv, env=os.environ | {"PYTHONWARNINGS": "ignore"}, start_new_session=True)
+        told = os.environ | {"PYTHONWARNINGS": "ignore"} | environment
+        with (self.root / "stderr").open("ab") as said:
+            process = subprocess.Popen([*argv, *options], env=told, stderr=said, start_new_session=True)
         server = Server(process, self.home, "")
         try:
             until((self.home / "server.json").exists, "the supervisor's state")
@@ -258,6 +287,12 @@ def made_project(root: Path, fitted: tuple[Path, str]) -> Project:
     return Project(root, fitted)
 
 
+@pytest.fixture(scope="session")
+def new_project(tmp_path_factory: pytest.TempPathFactory, fitted: tuple[Path, str]) -> Callable[[str], Project]:
+    """`new_project("name")`, for fixtures that many tests share."""
+    return lambda name: made_project(tmp_path_factory.mktemp(name), fitted)
+
+
 @pytest.fixture
 def project(tmp_path: Path, fitted: tuple[Path, str]) -> Project:
     return made_project(tmp_path, fitted)
@@ -265,10 +300,10 @@ def project(tmp_path: Path, fitted: tuple[Path, str]) -> Project:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory, fitted: tuple[Path, str]) -> Iterator[tuple[Project, Server]]:
-    """The fitted model behind one worker, for tests that change nothing."""
+    """The fitted model behind one worker that speaks gRPC too, for tests that change nothing."""
     project = made_project(tmp_path_factory.mktemp("served"), fitted)
     project.publish(project.add_fitted(), baseline=project.add_constant("base", 0.4))
-    with project.serving() as server:
+    with project.serving(options=("--grpc-port", "0")) as server:
         yield project, server
 
 
@@ -379,12 +414,13 @@ class Workshop:
         return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
 
     @contextmanager
-    def serving(self, workers: int = 1) -> Iterator[Served]:
+    def serving(self, workers: int = 1, **environment: str) -> Iterator[Served]:
         """`lockgate serve` on free ports; asked to stop at the end, unless a test did so."""
+        told = os.environ | environment
         command = [sys.executable, "-m", "lockgate", "serve", "-C", str(self.root), "--port", "0", "--pages-port", "0"]
         with (self.root / "server.out").open("wb") as said:
             process = subprocess.Popen(
-                [*command, "--workers", str(workers)], stdout=said, stderr=said, start_new_session=True
+                [*command, "--workers", str(workers)], stdout=said, stderr=said, env=told, start_new_session=True
             )
         server = Served(process, self.root, httpx.Client(timeout=15))
         try:

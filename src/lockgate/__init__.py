@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lockgate.server.client import Client as Client
     from lockgate.workspace.checking import check as check
     from lockgate.workspace.comparing import compare as compare
+    from lockgate.workspace.guarding import guard as guard
     from lockgate.workspace.judging import Judge as Judge
     from lockgate.workspace.planning import plan as plan
     from lockgate.workspace.workspace import Workspace as Workspace
@@ -29,9 +30,22 @@ _PUBLIC = {
     "Workspace": "lockgate.workspace.workspace",
     "check": "lockgate.workspace.checking",
     "compare": "lockgate.workspace.comparing",
+    "guard": "lockgate.workspace.guarding",
     "plan": "lockgate.workspace.planning",
 }
-__all__ = ["AsyncClient", "Client", "Judge", "Policy", "Report", "Verdict", "Workspace", "check", "compare", "plan"]
+__all__ = [
+    "AsyncClient",
+    "Client",
+    "Judge",
+    "Policy",
+    "Report",
+    "Verdict",
+    "Workspace",
+    "check",
+    "compare",
+    "guard",
+    "plan",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -95,7 +95,7 @@ def test_usage_errors_exit_3_and_not_as_undecided(argv):
     assert "Traceback" not in ran.stderr
 
 
-@pytest.mark.parametrize("option", ["--port", "--pages-port"])
+@pytest.mark.parametrize("option", ["--port", "--pages-port", "--grpc-port"])
 def test_a_taken_port_is_named_with_the_option_that_moves_it(workshop, option):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

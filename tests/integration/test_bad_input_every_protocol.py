@@ -186,6 +186,45 @@ def test_a_body_of_ten_mebibytes_is_413(face, document, protocol):
     assert ask(face, document, protocol, b" " * (10 * 2**20 + 1)).status_code == 413
 
 
+def test_one_that_comes_in_chunks_and_says_no_length_is_413_too(face, document, protocol):
+    pieces = (b" " * 2**20 for _ in range(11))
+    answer = face.post(protocol.path, content=pieces, headers={"Content-Type": protocol.media_type})
+    assert answer.status_code == 413, answer.text
+
+
+EMPTY = {
+    "predict": '{"rows": []}',
+    "v2": json.dumps({"inputs": [{"name": n, "datatype": k, "shape": [0], "data": []} for n, k in KINDS.items()]}),
+    "split": json.dumps({"dataframe_split": {"columns": NAMES, "data": []}}),
+    "records": '{"dataframe_records": []}',
+    "instances": '{"instances": []}',
+    "inputs": json.dumps({"inputs": {name: [] for name in NAMES}}),
+}
+
+
+@pytest.mark.parametrize("name", EMPTY)
+def test_a_request_of_no_rows_is_refused(face, document, name):
+    answer = ask(face, document, PROTOCOLS[name], EMPTY[name])
+    assert answer.status_code == 422, answer.text
+
+
+def test_a_bad_row_among_good_ones_refuses_the_request_and_is_named(face, document):
+    good, bad = objects(literals()), objects(literals(wait='"x"'))
+    answer = ask(face, document, PROTOCOLS["predict"], f'{{"rows": [{good}, {good}, {bad}, {good}]}}')
+    assert (answer.status_code, answer.json()["error"]["column"]) == (422, "wait")
+    assert "2" in answer.json()["error"]["message"], "the row's number"
+
+
+@pytest.mark.parametrize(("column", "literal"), BREAKS)
+def test_in_lines_the_bad_value_spoils_its_own_line_alone(face, column, literal):
+    lines = "\n".join([objects(literals()), objects(literals(**{column: literal})), objects(literals())])
+    answer = face.post("/predict/late", content=lines, headers={"Content-Type": "application/x-ndjson"})
+    assert answer.status_code == 200, answer.text
+    first, told, last = (json.loads(line) for line in answer.text.splitlines())
+    assert first["value"] == last["value"]
+    assert (told["line"], told["error"]["column"]) == (1, column), told
+
+
 def test_a_packed_body_is_415(face, protocol):
     answer = face.post(protocol.path, content=b"x", headers={"Content-Encoding": "gzip", "Content-Type": JSON})
     assert answer.status_code == 415

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 
-HEAVY = ("polars", "scipy", "sklearn", "pandas", "deltalake", "sqlalchemy", "mlflow", "lightgbm")
+HEAVY = ("polars", "scipy", "sklearn", "pandas", "deltalake", "sqlalchemy", "mlflow", "lightgbm", "grpc")
 CALL = """
 import asyncio, json, sys
 from pathlib import Path

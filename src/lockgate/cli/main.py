@@ -13,6 +13,7 @@ from lockgate.cli import calls, develop, first, know, show, traffic
 from lockgate.cli.inspect import inspect
 from lockgate.cli.options import HERE, Directory, Json, opened
 from lockgate.errors import LockgateError
+from lockgate.workspace.environment import refuse_unknown
 
 app = typer.Typer(
     help="From a training table to guarded production: every change of traffic is a verdict.",
@@ -59,17 +60,26 @@ def init(
 
 @app.command()
 def serve(
+    host: Annotated[str | None, typer.Option(help="Where to listen; beyond this machine it asks for a token.")] = None,
     port: Annotated[int | None, typer.Option(help="For calls; 0 takes a free one.")] = None,
     pages_port: Annotated[int | None, typer.Option(help="For the pages; 0 takes a free one.")] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes; else one for each core.")] = None,
+    grpc_port: Annotated[int | None, typer.Option(help="For calls by gRPC; 0 takes a free one.")] = None,
     directory: Directory = HERE,
 ) -> None:
-    """Serve every model that has a champion, and watch over it."""
+    """Serve every model that has a champion, and watch over it. Options count more than LOCKGATE_SERVER_... variables, those
+    more than lockgate.toml.
+    """
+    from lockgate.server import cores, tokens
     from lockgate.server.supervisor import Supervisor, bound
+    from lockgate.workspace import environment
+    from lockgate.workspace.prepared import prepare
 
-    workspace = opened(directory)
-    spec, home, project = workspace.spec.server, workspace.wiring.home, workspace.wiring.project
-    pages = bound(spec.host, spec.pages_port if pages_port is None else pages_port, "--pages-port")
+    project, home, told = prepare(directory)
+    asked = {"host": host, "port": port, "pages_port": pages_port, "workers": workers, "grpc_port": grpc_port}
+    spec = environment.server(told.server, os.environ, asked)
+    tokens.refuse_open_house(spec.host, tokens.read(os.environ))
+    pages = bound(spec.host, spec.pages_port, "--pages-port")
     companion = [
         sys.executable,
         "-m",
@@ -78,23 +88,29 @@ def serve(
         str(project),
         "--fd",
         str(pages.fileno()),
+        "--host",
+        spec.host,
     ]
     supervisor = Supervisor(
         home,
         host=spec.host,
-        port=spec.port if port is None else port,
-        workers=workers or spec.workers,
+        port=spec.port,
+        workers=spec.workers or cores.workers(),
         companions=[companion],
         fds=[pages.fileno()],
         pages_port=pages.getsockname()[1],
+        grpc_port=spec.grpc_port,
+        worker_options=["--limits", f"[{spec.connections}, {spec.head_s}, {spec.body_s}, {spec.idle_s}]"],
     )
     supervisor.bind()
+    address = f"[{spec.host}]" if ":" in spec.host else spec.host
     show.say(
-        f"calls: http://{spec.host}:{supervisor.port}/predict/MODEL   pages: http://{spec.host}:{pages.getsockname()[1]}/",
+        f"calls: http://{address}:{supervisor.port}/predict/MODEL   pages: http://{address}:{pages.getsockname()[1]}/",
+        *([] if supervisor.grpc_port is None else [f"gRPC: {address}:{supervisor.grpc_port}"]),
         "Ctrl-C finishes the calls in hand and stops.",
     )
     sys.stdout.flush()
-    supervisor.run()
+    supervisor.become()
 
 
 @app.command()
@@ -116,7 +132,15 @@ def watch(
         done = workspace.tick()
         alarms += done.alarms
     if json:
-        show.as_json({"leader": done.is_leader, "verdicts": done.verdicts, "moves": done.moves, "alarms": alarms})
+        show.as_json(
+            {
+                "leader": done.is_leader,
+                "verdicts": done.verdicts,
+                "moves": done.moves,
+                "alarms": alarms,
+                "problems": done.problems,
+            }
+        )
         return
     said = "Up to date." if done.is_leader else "Another loop is at work; nothing was done."
     told = (f"{alarm.severity}: {alarm.sentence} Next: {alarm.next}" for alarm in alarms)
@@ -132,6 +156,7 @@ app.command()(inspect)
 def run() -> None:
     """The command, with every error a sentence and exit code 3: usage errors too, which would be 2 otherwise."""
     try:
+        refuse_unknown(os.environ)
         if len(sys.argv) == 1:
             sys.argv.append("--help")
         app(standalone_mode=False)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from lockgate.workspace.workspace import Workspace
 
-Directory = Annotated[Path, typer.Option("--directory", "-C", help="The project's folder.")]
+Directory = Annotated[Path, typer.Option("--directory", "-C", envvar="LOCKGATE_PROJECT", help="The project's folder.")]
 Json = Annotated[bool, typer.Option("--json", help="The record as JSON.")]
 Separator = Annotated[str | None, typer.Option(help="Between the values of a CSV file; else a comma.")]
 DecimalComma = Annotated[bool, typer.Option("--decimal-comma", help="In a CSV file 1,5 is one and a half.")]

@@ -90,7 +90,7 @@ class RequestType:
         rows = [msgspec.structs.astuple(row) for row in request.rows]
         if self._times:
             rows = [self._timed(row) for row in rows]
-        if any(row[place] is not None and abs(row[place]) > _EXACT for place in self._ints for row in rows):
+        if any(_is_long(row[place]) for place in self._ints for row in rows):
             return None  # the arrays of the long way would round it
         return Plain(rows, request.unit, request.id)
 
@@ -194,6 +194,10 @@ class RequestType:
             column.name: array(column, found) if column.type == "text" else next(stretches)
             for column, found in zip(self.asked, values, strict=True)
         }
+
+
+def _is_long(value: Any) -> bool:
+    return value is not None and abs(value) > _EXACT
 
 
 def _read_wide(wide: Callable[[Any], Any], sent: object) -> Any:

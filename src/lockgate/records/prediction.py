@@ -12,7 +12,7 @@ Arm = Literal["champion", "challenger"]
 Scalar = float | int | str | bool | None
 
 
-class Prediction(Record, tag="prediction", array_like=True, frozen=True, kw_only=True):
+class Prediction(Record, tag="prediction", array_like=True, frozen=True, kw_only=True, gc=False):
     """The record of one answered call.
 
     arm: the assignment, whoever answered in the end (intention to treat); version: that arm's version; served_by: the
@@ -38,7 +38,7 @@ class Prediction(Record, tag="prediction", array_like=True, frozen=True, kw_only
     inputs: tuple[Scalar, ...] = ()
 
 
-class Shadow(Record, tag="shadow", array_like=True, frozen=True, kw_only=True):
+class Shadow(Record, tag="shadow", array_like=True, frozen=True, kw_only=True, gc=False):
     """Another version's answer to a call it did not serve. `id` is the prediction's; `value` None where it failed."""
 
     id: str
@@ -52,7 +52,7 @@ class Shadow(Record, tag="shadow", array_like=True, frozen=True, kw_only=True):
     flags: tuple[str, ...] = ()
 
 
-class Outcome(Record, tag="outcome", array_like=True, frozen=True, kw_only=True):
+class Outcome(Record, tag="outcome", array_like=True, frozen=True, kw_only=True, gc=False):
     """What turned out to be true of a prediction. `at_s`: when it came true; the latest received one wins."""
 
     id: str

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from lockgate.records.record import Record
 from lockgate.records.spec import Task
 
@@ -14,6 +12,8 @@ class Routing(Record, frozen=True, kw_only=True):
     revision: grows by one with every change. salt: names the rollout in the assignment's hash. share: the challenger's
     part of traffic, in [0, 1]; with no challenger, 0. shadow: whether the arm that did not serve is called as well, so
     that pairs go on through the whole ladder. constant: what answers when nothing else can.
+    chain: what lies behind the chosen version, in order: champion, baseline, a rule of the user's own ("module:function"),
+    constant.
     """
 
     model: str
@@ -29,10 +29,15 @@ class Routing(Record, frozen=True, kw_only=True):
     shadow: bool = False
     unit: str | None = None
     time: str | None = None
-    chain: tuple[Literal["champion", "baseline", "constant"], ...] = ("champion", "baseline", "constant")
+    chain: tuple[str, ...] = ("champion", "baseline", "constant")
     deadline_ms: float = 50.0
     task: Task = "binary"
     schema: int = 1
+
+    @property
+    def rules(self) -> tuple[str, ...]:
+        """The user's own rules in the chain."""
+        return tuple(link for link in self.chain if ":" in link)
 
     @property
     def versions(self) -> tuple[str, ...]:

@@ -206,10 +206,32 @@ class ModelSpec(Record, frozen=True, kw_only=True):
 
 
 class ServerSpec(Record, frozen=True, kw_only=True):
+    """Where calls and pages are listened for; a port of 0 is a free one. grpc_port: where gRPC is spoken too, nowhere where
+    left out. workers: processes that answer, one for each core where left out. connections: the most that a worker holds
+    open. head_s, body_s: how long a request's head and its body may take to arrive (a body gets a second more for every
+    16 KiB); idle_s: how long an open connection may say nothing. Raises SpecError for what cannot be.
+    """
+
     host: str = "127.0.0.1"
     port: int = 8080
     pages_port: int = 8081
-    workers: int = 2
+    grpc_port: int | None = None
+    workers: int | None = None
+    connections: int = 1000
+    head_s: float = 10.0
+    body_s: float = 30.0
+    idle_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        for name in ("port", "pages_port", "grpc_port"):
+            if not 0 <= (getattr(self, name) or 0) <= 65535:
+                raise SpecError(f"server.{name} is {getattr(self, name)}, which is no port.", cure="From 0 to 65535.")
+        for name in ("workers", "connections"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise SpecError(f"server.{name} is {getattr(self, name)}.", cure="One is the least.")
+        for name in ("head_s", "body_s", "idle_s"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise SpecError(f"server.{name} is {getattr(self, name):g} seconds.", cure="Give a positive number.")
 
 
 class MlflowSpec(Record, frozen=True, kw_only=True):

@@ -36,11 +36,36 @@ class Row(Record, frozen=True, kw_only=True):
 
 
 def rows(records: Records) -> list[Row]:
-    """Every model that has a routing, by name. A log that is not well concerns them all, and is said with each."""
+    """Every model that has a routing, and every one that is guarded in somebody's own service and watched; by name. A log
+    that is not well concerns them all, and is said with each.
+    """
     trouble = next((found for found in records.all(LogTrouble) if found.until_s is None), None)
-    return [
-        _row(records, routing, trouble) for routing in sorted(records.all(Routing), key=lambda routing: routing.model)
-    ]
+    routed = [_row(records, routing, trouble) for routing in records.all(Routing)]
+    names = {row.model for row in routed}
+    guarded = [_guarded(health, trouble) for health in records.all(Health) if health.model not in names]
+    return sorted([*routed, *guarded], key=lambda row: row.model)
+
+
+def _guarded(health: Health, trouble: LogTrouble | None) -> Row:
+    """Its traffic is split where it is called; what came of that is what is known here."""
+    calls = sum(health.calls.values())
+    return Row(
+        model=health.model,
+        traffic=tuple(
+            Traffic(version=version[:6], role="guarded", share=own / calls) for version, own in health.calls.items()
+        ),
+        state="guarded",
+        verdict=None,
+        verdict_id=None,
+        verdict_age_s=None,
+        fallback_rate=health.fallback_rate,
+        p99_ms=health.p99_ms,
+        outcome_lag_s=health.outcome_lag_s,
+        calls=calls,
+        until_s=health.until_s,
+        alarms=(trouble.sentence,) if trouble else (),
+        next=trouble.next if trouble else "lockgate watch",
+    )
 
 
 def _row(records: Records, routing: Routing, trouble: LogTrouble | None) -> Row:
@@ -50,7 +75,7 @@ def _row(records: Records, routing: Routing, trouble: LogTrouble | None) -> Row:
     health = records.get(Health, model)
     verdicts = records.all(Verdict, model)
     last = verdicts[-1] if verdicts else None
-    open_alarms = _open_alarms(records, routing, verdicts)
+    alarms = open_alarms(records, routing, verdicts)
     void = next((v for v in verdicts if running and v.rollout == running.id and v.ruling is Ruling.VOID), None)
     return Row(
         model=model,
@@ -64,12 +89,12 @@ def _row(records: Records, routing: Routing, trouble: LogTrouble | None) -> Row:
         outcome_lag_s=health.outcome_lag_s if health else None,
         calls=sum(health.calls.values()) if health else 0,
         until_s=health.until_s if health else None,
-        alarms=(*(alarm.sentence for alarm in open_alarms[-1:]), *([trouble.sentence] if trouble else [])),
-        next=trouble.next if trouble else _next(running, open_alarms, void or last, model),
+        alarms=(*(alarm.sentence for alarm in alarms[-1:]), *([trouble.sentence] if trouble else [])),
+        next=trouble.next if trouble else _next(running, alarms, void or last, model),
     )
 
 
-def _open_alarms(records: Records, routing: Routing, verdicts: Sequence[Verdict]) -> list[Alarm]:
+def open_alarms(records: Records, routing: Routing, verdicts: Sequence[Verdict]) -> list[Alarm]:
     """Those about the standing champion: what was told of an earlier one ended with it. Notes wake nobody."""
     about = {verdict.id: verdict.subject[0] for verdict in verdicts}
     told = records.all(Alarm, routing.model)

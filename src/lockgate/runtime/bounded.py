@@ -13,7 +13,7 @@ T = TypeVar("T")
 IDLE_S = 10.0
 
 
-class _Job(Generic[T]):
+class Job(Generic[T]):
     def __init__(self, work: Callable[[], T]) -> None:
         self.work = work
         self.state: Literal["queued", "running", "done"] = "queued"
@@ -29,7 +29,7 @@ class Pool:
     def __init__(self, threads: int = 4) -> None:
         self._threads = threads
         self._lock = threading.Lock()
-        self._jobs: SimpleQueue[_Job[object]] = SimpleQueue()
+        self._jobs: SimpleQueue[Job[object]] = SimpleQueue()
         self._alive = 0
         self._taken = 0  # jobs queued or running
         self._hanging = 0
@@ -41,15 +41,16 @@ class Pool:
 
     def run(self, work: Callable[[], T], deadline_s: float) -> T:
         """What `work` gives or raises; PredictError "late" after `deadline_s`, "busy" at once where every thread hangs."""
-        job = _Job(work)
-        self._submit(job)
-        if not job.finished.wait(deadline_s) and self._give_up(job):
+        job = self.begin(work)
+        if not job.finished.wait(deadline_s) and self.give_up(job):
             raise PredictError(f"No answer within {deadline_s * 1000:.0f} ms.", reason="late")
         if job.error is not None:
             raise job.error
         return job.result  # type: ignore[return-value] # done without an error: the result is set
 
-    def _submit(self, job: _Job[T]) -> None:
+    def begin(self, work: Callable[[], T]) -> Job[T]:
+        """The work under way, for a caller that waits in its own way; PredictError "busy" as above."""
+        job = Job(work)
         with self._lock:
             if self._hanging >= self._threads:
                 raise PredictError(f"All {self._threads} threads still hang in earlier calls.", reason="busy")
@@ -58,8 +59,9 @@ class Pool:
             if self._taken > self._alive and self._alive < self._threads:
                 self._alive += 1
                 threading.Thread(target=self._turn, daemon=True, name="lockgate-link").start()
+        return job
 
-    def _give_up(self, job: _Job[T]) -> bool:
+    def give_up(self, job: Job[T]) -> bool:
         """True where the job was not finished after all."""
         with self._lock:
             if job.state == "done":
@@ -81,7 +83,7 @@ class Pool:
             if self._start(job):
                 self._do(job)
 
-    def _start(self, job: _Job[object]) -> bool:
+    def _start(self, job: Job[object]) -> bool:
         with self._lock:
             if job.is_given_up:
                 self._taken -= 1
@@ -89,7 +91,7 @@ class Pool:
             job.state = "running"
             return True
 
-    def _do(self, job: _Job[object]) -> None:
+    def _do(self, job: Job[object]) -> None:
         try:
             job.result = job.work()
         except BaseException as error:  # noqa: BLE001 - also a step that calls sys.exit: it ends the call, not the thread

@@ -191,7 +191,7 @@ def chain(
     chosen.
     """
     named = {"champion": routing.champion, "baseline": routing.baseline}
-    behind = [named[name] for name in routing.chain if name != CONSTANT]
+    behind = [named.get(name, name) for name in routing.chain if name != CONSTANT]
     order = [version for version in dict.fromkeys((chosen, *behind)) if version is not None]
     link: Link = Constant(routing.constant)
     for version in reversed(order):

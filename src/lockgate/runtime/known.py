@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable
 
 _CLASS = re.compile(r"_{0,2}[A-Z]\w*\Z")
+LOSSES = "sklearn._loss._loss"
 _CYTHON = re.compile(r"__pyx_unpickle_\w+\Z")
 _SPARSE = re.compile(r"(bsr|coo|csc|csr|dia|dok|lil)_(array|matrix)\Z")
 
@@ -159,6 +160,8 @@ def is_what_it_says(module: str, name: str, found: object) -> bool:
     if name in _EXACT.get(module, ()):
         return True
     own = str(getattr(found, "__module__", None) or "")
+    if (module, own) == (LOSSES, "_loss"):
+        own = LOSSES  # scikit-learn 1.8 and before: Cython wrote the module without its package
     is_at_home = own.partition(".")[0] == module.partition(".")[0] and not _is_closed(own)
     return is_at_home and (isinstance(found, type) or _CYTHON.match(name) is not None)
 

@@ -12,6 +12,7 @@ from lockgate.features.check import breaks, flags_by_row
 from lockgate.features.columns import Columns, length
 from lockgate.features.pipeline import Floats, Matrix, Pipeline
 from lockgate.records import Manifest
+from lockgate.records.spec import Task
 from lockgate.records.version import Format
 
 Inputs = Matrix | Columns
@@ -56,19 +57,8 @@ class Predictor:
             raise
         except (Exception, SystemExit) as error:  # a user's step that calls sys.exit ends its call, not the worker
             raise PredictError(f"{self._name} raised {error!r}.", reason="raised") from error
-        return Answer(self._checked(values, rows), self._flags(inputs, rows))
-
-    def _checked(self, values: Floats, rows: int) -> Floats:
-        wanted = (rows, len(self.manifest.classes)) if self.manifest.task == "multiclass" else (rows,)
-        if values.shape != wanted:
-            raise PredictError(f"{self._name} answered shape {values.shape} to {rows} rows.", reason="shape")
-        if not np.isfinite(values).all():
-            raise PredictError(f"{self._name} answered a number that is not finite.", reason="non_finite")
-        if self.manifest.task == "regression":
-            return values
-        if values.min(initial=0.0) < -_ROUNDING or values.max(initial=1.0) > 1 + _ROUNDING:
-            raise PredictError(f"{self._name} answered no probability.", reason="out_of_range")
-        return np.clip(values, 0.0, 1.0)
+        wide = len(self.manifest.classes) if self.manifest.task == "multiclass" else None
+        return Answer(valid(values, rows, self.manifest.task, self._name, wide=wide), self._flags(inputs, rows))
 
     def _flags(self, inputs: Inputs, rows: int) -> list[tuple[str, ...]]:
         """Of a matrix alone: raw columns are held to the contract before they come here."""
@@ -81,3 +71,19 @@ class Predictor:
     @property
     def _name(self) -> str:
         return f"{self.manifest.name} ({self.version[:6]}, {self.engine_name})"
+
+
+def valid(values: Floats, rows: int, task: Task | None, name: str, *, wide: int | None = None) -> Floats:
+    """The values, held to what an answer is: one for each row, of `wide` classes where given, finite, a chance where asked.
+
+    Raises PredictError: shape, non_finite, or out_of_range.
+    """
+    if values.shape != ((rows,) if wide is None else (rows, wide)):
+        raise PredictError(f"{name} answered shape {values.shape} to {rows} rows.", reason="shape")
+    if not np.isfinite(values).all():
+        raise PredictError(f"{name} answered a number that is not finite.", reason="non_finite")
+    if task == "regression":
+        return values
+    if values.min(initial=0.0) < -_ROUNDING or values.max(initial=1.0) > 1 + _ROUNDING:
+        raise PredictError(f"{name} answered no probability.", reason="out_of_range")
+    return np.clip(values, 0.0, 1.0)

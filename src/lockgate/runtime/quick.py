@@ -23,35 +23,53 @@ from lockgate.runtime.predictor import Predictor
 
 Row = Sequence[Scalar]
 Rows = Sequence[Row]
-Fed = dict[str, NDArray[Any]]
-Feed = Callable[[Rows], Fed | None]
+Numbers = Sequence[Any]
+Take = Callable[[Row], Numbers | None]
+"""A row's numbers as the graph takes them, None for what is missing; None where the row is for the long way."""
 Pick = Callable[[Row], Row]
 """Some of a row's values, in order."""
 _MOST = float(np.finfo(np.float32).max)
 
 
 class Quick:
-    """Answers rows whose values stand in the order of the contract's asked columns; times are seconds since 1970."""
+    """Answers rows whose values stand in the order of the contract's asked columns; for one thread. Times are seconds since
+    1970.
+    """
 
-    def __init__(self, predictor: Predictor, engine: Compiled, feed: Feed) -> None:
-        self._engine = engine
-        self._feed = feed
+    def __init__(self, predictor: Predictor, engine: Compiled, take: Take, texts: Pick | None = None) -> None:
+        self._run, self._one = engine.run, engine.one_row()
+        self._take, self._texts = take, texts
+        self._numbers = next((name for name, dtype in engine.dtypes.items() if dtype is not None), "")
+        self._dtype = engine.dtypes.get(self._numbers)
         self._is_chance = predictor.manifest.task == "binary"
 
     def __call__(self, rows: Rows) -> list[float] | None:
         """A value for each row; None where any of them is for the long way."""
         try:
-            fed = self._feed(rows)
-            if fed is None:
-                return None
-            values: list[float] = self._engine.run(fed).tolist()
+            values = self._values(rows)
         except Exception:  # noqa: BLE001 - the long way finds out what it was, and says so
             return None
-        if len(values) != len(rows):
+        if values is None or len(values) != len(rows):
             return None
         if self._is_chance:
             return values if all(0.0 <= value <= 1.0 for value in values) else None
         return values if all(map(math.isfinite, values)) else None
+
+    def _values(self, rows: Rows) -> list[float] | None:
+        if self._one is not None and len(rows) == 1:
+            taken = self._take(rows[0])
+            return None if taken is None else [self._one(taken)]
+        taken_rows = [self._take(row) for row in rows]
+        if None in taken_rows:
+            return None
+        fed: dict[str, NDArray[Any]] = {}
+        if self._numbers:
+            # By way of float64, as every pipeline goes: a whole number must not be rounded another way here.
+            fed[self._numbers] = np.array(taken_rows, dtype=np.float64).astype(self._dtype, copy=False)
+        if self._texts is not None:
+            fed["texts"] = np.array([_texts(self._texts(row)) for row in rows], dtype=object)
+        values: list[float] = self._run(fed).tolist()
+        return values
 
 
 def quick(predictor: Predictor, asked: Sequence[Column]) -> Quick | None:
@@ -62,42 +80,42 @@ def quick(predictor: Predictor, asked: Sequence[Column]) -> Quick | None:
     places = {column.name: place for place, column in enumerate(asked)}
     if any(name not in places for name in predictor.pipeline.needs):
         return None
-    feed = _raw(engine, places) if predictor.pipeline.is_raw else _matrix(predictor, engine, places)
-    return None if feed is None else Quick(predictor, engine, feed)
+    take = _raw(engine, places) if predictor.pipeline.is_raw else _matrix(predictor, engine, places)
+    if take is None:
+        return None
+    texts = _pick([places[name] for name in engine.layout.texts]) if "texts" in engine.dtypes else None
+    return Quick(predictor, engine, take, texts)
 
 
-def _raw(engine: Compiled, places: dict[str, int]) -> Feed | None:
-    layout, types = engine.layout, engine.dtypes
+def _raw(engine: Compiled, places: dict[str, int]) -> Take | None:
+    layout = engine.layout
     if not layout.is_raw:
         return None
-    numbers, texts = (_pick([places[name] for name in names]) for names in (layout.numbers, layout.texts))
-    never_missing = _pick([places[name] for name in layout.refuses_missing])
+    numbers, never_missing = (
+        _pick([places[name] for name in names]) for names in (layout.numbers, layout.refuses_missing)
+    )
     levels = [(places[name], frozenset((*known, None))) for name, known in layout.levels.items()]
-    most = _MOST if layout.refuses_beyond else math.inf
-    is_narrow = types.get("numbers") is np.float32
+    codes: list[tuple[int, Callable[[Any, float], float], float]] = [
+        (places[name], table.get, otherwise) for name, table, otherwise in engine.lookups
+    ]
+    is_bounded = layout.refuses_beyond or engine.dtypes.get("numbers") is np.float32
 
-    def feed(rows: Rows) -> Fed | None:
-        fed: Fed = {}
-        for row in rows:
-            if None in never_missing(row) or any(row[place] not in known for place, known in levels):
-                return None
-        if "numbers" in types:
-            found = np.array([numbers(row) for row in rows], dtype=np.float64)  # None becomes NaN
-            if most < math.inf and (np.abs(found) > most).any():
-                return None
-            fed["numbers"] = _narrowed(found) if is_narrow else found
-        if "texts" in types:
-            fed["texts"] = np.array([_texts(texts(row)) for row in rows], dtype=object)
-        return fed
+    def take(row: Row) -> Numbers | None:
+        if None in never_missing(row) or any(row[place] not in known for place, known in levels):
+            return None
+        found: list[Any] = [*numbers(row), *[code(row[place], otherwise) for place, code, otherwise in codes]]
+        if is_bounded and any(value is not None and abs(value) > _MOST for value in found):
+            return None
+        return found
 
-    return feed
+    return take
 
 
 def _texts(values: Row) -> Row:
     return [MISSING if value is None else value for value in values] if None in values else values
 
 
-def _matrix(predictor: Predictor, engine: Compiled, places: dict[str, int]) -> Feed | None:
+def _matrix(predictor: Predictor, engine: Compiled, places: dict[str, int]) -> Take | None:
     """Of a pipeline whose steps take columns as they are or number their levels, each giving its own columns."""
     makers: dict[str, tuple[int, Callable[[Any], Any] | None]] = {}
     for step in predictor.pipeline.steps:
@@ -114,9 +132,8 @@ def _matrix(predictor: Predictor, engine: Compiled, places: dict[str, int]) -> F
         return None
     made = [(*makers[name], *_range(inputs.get(name))) for name in names]
     never_missing = [int(place) for place in engine.layout.refuses_missing]
-    name = next(iter(engine.dtypes))
 
-    def values(row: Row) -> list[Any] | None:
+    def take(row: Row) -> Numbers | None:
         found: list[Any] = []
         for place, code, low, high in made:
             value: Any = row[place] if code is None else code(row[place])
@@ -126,17 +143,7 @@ def _matrix(predictor: Predictor, engine: Compiled, places: dict[str, int]) -> F
             found.append(value)
         return None if any(found[place] is None for place in never_missing) else found
 
-    def feed(rows: Rows) -> Fed | None:
-        found = [values(row) for row in rows]
-        # By way of float64, as every pipeline goes: a whole number must not be rounded another way here.
-        return None if None in found else {name: np.array(found, dtype=np.float64).astype(np.float32)}
-
-    return feed
-
-
-def _narrowed(numbers: NDArray[np.float64]) -> NDArray[np.float32]:
-    with np.errstate(over="ignore"):
-        return numbers.astype(np.float32)
+    return take
 
 
 def _range(column: Column | None) -> tuple[float, float]:

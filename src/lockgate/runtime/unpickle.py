@@ -21,10 +21,9 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 
 from lockgate.errors import SpecError
-from lockgate.runtime.known import is_known, is_plain_formula, is_what_it_says
+from lockgate.runtime.known import LOSSES, is_known, is_plain_formula, is_what_it_says
 
 MAX_SKIP = 1 << 20
-_LOSSES = "sklearn._loss._loss"
 _WRAPPER = ("joblib.numpy_pickle", "NumpyArrayWrapper")
 _Pure: Any = vars(pickle)["_Unpickler"]  # the reader that is written in Python: its steps can be overridden
 
@@ -219,8 +218,8 @@ def _renamed(module: str, name: str, protocol: int) -> tuple[str, str]:
 
     No module of that short name is ever imported: it might be anybody's.
     """
-    if module == "_loss" and is_known(_LOSSES, name):
-        return _LOSSES, name
+    if module == "_loss" and is_known(LOSSES, name):
+        return LOSSES, name
     if protocol < 3:
         if (module, name) in NAME_MAPPING:
             return NAME_MAPPING[module, name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -64,18 +65,26 @@ class Caller:
         asked.answered.set_result(predictions)
         return predictions
 
-    def answer_plain(self, asked: Plain) -> list[Prediction] | None:
-        """The same for plain rows, at once and in this thread; None where `answer` has to, and then nothing is logged."""
-        if asked.id and asked.id in self._requests:
-            return None
-        predictions = plain.answer(self._served, asked, now_s=time.time())
-        if predictions is None or (asked.id and not self._settled(asked.id, predictions)):
-            return None
-        self._append(predictions)
-        return predictions
+    def answer_plain(self, asked: Sequence[Plain]) -> list[list[Prediction] | None]:
+        """The same for the plain rows of several requests, at once and in this thread, in one line of the log; None for those
+        that `answer` has to answer, of which nothing is logged then.
+        """
+        named = Counter(one.id for one in asked if one.id)
+        is_new = [not one.id or (named[one.id] == 1 and one.id not in self._requests) for one in asked]
+        new = [one for one, is_one in zip(asked, is_new, strict=True) if is_one]
+        answered = iter(plain.answer(self._served, new, now_s=time.time()) if new else ())
+        found = [next(answered) if is_one else None for is_one in is_new]
+        kept = [
+            predictions if predictions and self._settled(one.id, predictions) else None
+            for one, predictions in zip(asked, found, strict=True)
+        ]
+        self._append([prediction for predictions in kept if predictions for prediction in predictions])
+        return kept
 
-    def _settled(self, request: str, predictions: list[Prediction]) -> bool:
+    def _settled(self, request: str | None, predictions: list[Prediction]) -> bool:
         """False where another thread began with this id meanwhile: its answer counts."""
+        if not request:
+            return True
         known, is_first = self._requests.claim(request, len(predictions))
         if is_first:
             known.answered.set_result(predictions)

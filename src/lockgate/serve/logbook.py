@@ -91,18 +91,16 @@ class Logbook:
             self._write(entries)
 
     def look(self) -> None:
-        """Tell how the log is, where that has changed; to be called a few times a second."""
-        if self._teller is None:
-            return
-        notice = self._notice(self._teller.process)
-        if notice != self._told and self._teller.tell(notice):
-            self._told = notice
+        """Try again what waits, and tell how the log is where that has changed; to be called a few times a second."""
+        if not self._is_well and time.monotonic() - self._refused_at >= self._retry_s:
+            self._write(())
+        self._tell()
 
     def close(self) -> None:
         """One last try for what waits."""
         self._write(())
         self._writer.close()
-        self.look()
+        self._tell()
         if self._teller is not None:
             self._teller.close()
 
@@ -121,7 +119,7 @@ class Logbook:
     def _refused(self, entries: Sequence[LogEntry]) -> None:
         self._refused_at = time.monotonic()
         self._keep(entries)
-        self.look()
+        self._tell()
 
     def _mode(self, entry: LogEntry) -> LogSpec:
         return self._modes.get(entry.model, _BUFFERED)
@@ -137,6 +135,13 @@ class Logbook:
             room = self._bound - len(self._waiting)
             self._waiting += entries[:room]
             self._dropped.update(entry.model for entry in entries[room:])
+
+    def _tell(self) -> None:
+        if self._teller is None:
+            return
+        notice = self._notice(self._teller.process)
+        if notice != self._told and self._teller.tell(notice):
+            self._told = notice
 
     def _notice(self, process: str) -> LogNotice:
         with self._lock:

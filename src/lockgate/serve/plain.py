@@ -6,7 +6,7 @@ import os
 import secrets
 import time
 from collections.abc import Sequence
-from itertools import count
+from itertools import count, islice
 
 from lockgate.decide.assign import assign
 from lockgate.features.request import Plain
@@ -34,12 +34,25 @@ class Ids:
 _ids = Ids()
 
 
-def answer(served: Served, asked: Plain, *, now_s: float) -> list[Prediction] | None:
-    """A prediction for every row, as the long way gives it; None where that has to answer."""
-    routing, rows = served.routing, asked.rows
-    request = asked.id or _ids.next()
-    ids = [f"{request}-{place}" for place in range(len(rows))]
-    units = _units(rows, served.who.unit, asked.unit, ids)
+def answer(served: Served, asked: Sequence[Plain], *, now_s: float) -> list[list[Prediction] | None]:
+    """For each request a prediction for every row, as the long way gives it; None for those that it has to answer."""
+    found = _answered(served, asked, now_s)
+    if found is not None:
+        return list(found)
+    if len(asked) == 1:
+        return [None]
+    return [answer(served, [one], now_s=now_s)[0] for one in asked]  # whoever spoils the batch goes alone
+
+
+def _answered(served: Served, asked: Sequence[Plain], now_s: float) -> list[list[Prediction]] | None:
+    routing = served.routing
+    rows = [row for one in asked for row in one.rows]
+    ids = [
+        [f"{request}-{place}" for place in range(len(one.rows))]
+        for one in asked
+        for request in (one.id or _ids.next(),)
+    ]
+    units = [unit for one, own in zip(asked, ids, strict=True) for unit in _units(one, served.who.unit, own)]
     arms = _arms(routing, units)
     began = time.perf_counter()
     values = _values(served, rows, arms)
@@ -48,31 +61,36 @@ def answer(served: Served, asked: Plain, *, now_s: float) -> list[Prediction] | 
         return None
     answered_s, at = time.time(), served.who.time
     versions = {"champion": routing.champion, "challenger": routing.challenger or routing.champion}
-    return [
+    every = zip((own for of_one in ids for own in of_one), units, arms, values, rows, strict=True)
+    found = [
         Prediction(
-            id=ids[place],
+            id=own,
             model=routing.model,
-            unit=units[place],
+            unit=unit,
             asked_s=now_s if at is None or row[at] is None else row[at],  # type: ignore[arg-type] # a time is a float
             answered_s=answered_s,
-            arm=arms[place],
-            version=versions[arms[place]],
-            served_by=versions[arms[place]],
-            value=values[place],
+            arm=arm,
+            version=versions[arm],
+            served_by=versions[arm],
+            value=value,
             latency_ms=latency_ms,
             share=routing.share,
             rollout=routing.rollout,
             inputs=row,
         )
-        for place, row in enumerate(rows)
+        for own, unit, arm, value, row in every
     ]
+    if len(asked) == 1:
+        return [found]
+    stretches = iter(found)
+    return [list(islice(stretches, len(own))) for own in ids]
 
 
-def _units(rows: Sequence[Row], place: int | None, unit: str | None, ids: list[str]) -> list[str]:
+def _units(asked: Plain, place: int | None, ids: list[str]) -> list[str]:
     if place is None:
-        return [unit] * len(rows) if unit else ids
-    named = (None if row[place] is None else str(row[place]) for row in rows)
-    return [name or unit or own for name, own in zip(named, ids, strict=True)]
+        return [asked.unit] * len(ids) if asked.unit else ids
+    named = (None if row[place] is None else str(row[place]) for row in asked.rows)
+    return [name or asked.unit or own for name, own in zip(named, ids, strict=True)]
 
 
 def _arms(routing: Routing, units: list[str]) -> list[Arm]:

@@ -6,33 +6,37 @@ import threading
 from collections import OrderedDict
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from lockgate.records import Prediction
 
 REMEMBERED = 20_000  # rows, not requests: a request may hold thousands
 
 
+T = TypeVar("T")
+
+
 @dataclass(slots=True)
-class Asked:
+class Asked(Generic[T]):
     """One request: what it was answered with, once it is, and whether the other arm has scored it."""
 
     rows: int
-    answered: Future[list[Prediction]] = field(default_factory=Future[list[Prediction]])
+    answered: Future[T] = field(default_factory=Future[T])
     is_shadowed: bool = False
 
 
-class Requests:
-    """The newest requests of one model; safe to use from many threads."""
+class Recent(Generic[T]):
+    """The newest requests of one model, with what answers them; safe to use from many threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._recent: OrderedDict[str, Asked] = OrderedDict()
+        self._recent: OrderedDict[str, Asked[T]] = OrderedDict()
         self._rows = 0
 
     def __contains__(self, request: str) -> bool:
         return request in self._recent
 
-    def claim(self, request: str, rows: int) -> tuple[Asked, bool]:
+    def claim(self, request: str, rows: int) -> tuple[Asked[T], bool]:
         """What whoever came first with this id is answered with, and whether that is the caller."""
         with self._lock:
             known = self._recent.get(request)
@@ -58,3 +62,6 @@ class Requests:
         with self._lock:
             gone = self._recent.pop(request, None)
             self._rows -= gone.rows if gone else 0
+
+
+Requests = Recent[list[Prediction]]

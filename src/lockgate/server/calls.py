@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import logging
 import threading
 import time
@@ -18,9 +19,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from lockgate.errors import ContractError, LockgateError
-from lockgate.features.request import Rows
+from lockgate.features.request import Plain, Rows
 from lockgate.records import Prediction
 from lockgate.serve.batch import Batch, from_request
+from lockgate.server import tracing
 from lockgate.server.statuses import Refused, Shape, Told, answer, native, told_of
 from lockgate.workspace.dataplane import DataPlane, Served
 
@@ -61,6 +63,10 @@ class Calls:
     def is_ready(self) -> bool:
         return bool(self.plane.models) and not self.is_draining
 
+    @property
+    def is_full(self) -> bool:
+        return self._in_hand >= self._most_in_hand
+
     def close(self) -> None:
         self._threads.shutdown()
         # Shadows that still wait are left: a slow challenger must not hold up the end until the worker is killed.
@@ -69,24 +75,27 @@ class Calls:
 
     async def run(self, work: Callable[[], T]) -> T:
         """In a thread of its own: a large body takes long to decode as well."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        context = contextvars.copy_context()  # so that what is logged there names the request
+        return await asyncio.get_running_loop().run_in_executor(self._threads, lambda: context.run(work))
 
     async def answer(self, served: Served, read: ReadRows) -> tuple[list[Prediction], BackgroundTask | None]:
         """The predictions of the rows that `read` gives, and what to do once they are on their way."""
         answered = await self.run(lambda: answered_by(served, read))
+        tracing.answered(answered.predictions)
         after = BackgroundTask(self.shadow_later, served, answered) if served.routing.shadow else None
         return answered.predictions, after
 
-    def answer_plain(self, name: str, body: bytes) -> list[Prediction] | None:
-        """The predictions of a `/predict` body, at once; None where `answer` has to find out what it is."""
+    def plain(self, name: str, body: bytes) -> tuple[Served, Plain] | None:
+        """A `/predict` body that may be answered the quick way, with what answers it; None where `answer` has to look."""
         served = self.plane.models.get(name)
         if served is None or self.plane.is_durable(name):
             return None
         asked = served.request.plain(body)
-        predictions = None if asked is None else served.caller.answer_plain(asked)
-        if asked is not None and predictions is not None and served.routing.shadow:
-            self._shadow_later(served, lambda: again(served, body, asked.id, predictions))
-        return predictions
+        return None if asked is None else (served, asked)
+
+    def shadow_plain(self, served: Served, body: bytes, asked: Plain, predictions: list[Prediction]) -> None:
+        """The other arm scores rows that were answered the quick way."""
+        self._shadow_later(served, lambda: again(served, body, asked.id, predictions))
 
     async def shadow_later(self, served: Served, answered: Answered) -> None:
         """Queued once the answer is on its way."""
@@ -107,6 +116,11 @@ class Calls:
         finally:
             self._shadow_room.release()
 
+    @property
+    def held(self) -> int:
+        """Calls in hand now."""
+        return self._in_hand
+
     @contextmanager
     def in_hand(self) -> Generator[None]:
         self._in_hand += 1
@@ -119,15 +133,26 @@ class Calls:
         """Every refusal in words, in the protocol's own shape; a bound on calls in hand; a 500 for our own bugs alone."""
 
         async def guarded(request: Request) -> Response:
-            if self._in_hand >= self._most_in_hand:
-                return answer(Told("busy", "Too many calls are waiting; try again in a second."), shape)
+            model = request.path_params.get("model", "")
+            if self.is_full:
+                busy = Told("busy", "Too many calls are waiting; try again in a second.")
+                return answer(self.refused(busy, model), shape)
             with self.in_hand():
                 try:
                     return await handle(request)
                 except Exception as error:  # noqa: BLE001 - told apart in `told`
-                    return answer(told(error), shape)
+                    return answer(self.refused(told(error), model), shape)
 
         return guarded
+
+    def refused(self, why: Told, model: str) -> Told:
+        """`why`, counted. Names that a caller makes up, of a model or a column, name no series."""
+        served = self.plane.models.get(model)
+        columns = [column.name for column in served.contract.asked] if served and why.column else []
+        column = None if why.column is None else why.column if why.column in columns else tracing.UNKNOWN
+        self.plane.series.refused(why.code, model=model if served else "", column=column)
+        _log.debug("Refused, %s: %s", why.code, why.message)
+        return why
 
 
 def answered_by(served: Served, read: ReadRows, *, part: str = "", places: Sequence[int] | None = None) -> Answered:

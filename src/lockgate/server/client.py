@@ -6,6 +6,7 @@ It needs httpx, and nothing of the server. It lives in the server's room because
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 import secrets
 import time
@@ -21,6 +22,7 @@ import httpx
 import msgspec
 
 from lockgate.errors import Conflict, ContractError, LockgateError, NotFound, SpecError, StoreError
+from lockgate.server import tokens
 
 TIMEOUT_S = 10.0
 PATIENCE_S = 30.0
@@ -86,11 +88,13 @@ class _Tries:
 class _Shared:
     """What both clients do alike: the words of a call, and the meaning of an answer."""
 
-    def __init__(self, url: str, *, patience_s: float) -> None:
+    def __init__(self, url: str, *, patience_s: float, token: str | None) -> None:
         if not url.startswith(("http://", "https://")):
             raise SpecError(f"{url!r} is no address of a server.", cure="Give one like http://localhost:8080.")
         self._url = url.rstrip("/")
         self._patience_s = patience_s
+        shown = tokens.first(os.environ) if token is None else tokens.checked(token, "The token")
+        self._headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {shown}"} if shown else {})
 
     def _tries(self) -> _Tries:
         return _Tries(time.monotonic() + self._patience_s)
@@ -99,8 +103,9 @@ class _Shared:
 class Client(_Shared):
     """Asks a server. Safe to use from many threads; connections are kept open between calls.
 
-    timeout_s: of one try; patience_s: of all tries of a call together. transport: httpx's, where another than the network
-    is wanted. Raises ContractError naming the column, NotFound, Conflict, and StoreError where no answer came in time.
+    timeout_s: of one try; patience_s: of all tries of a call together. token: where the server wants one; left out, what
+    LOCKGATE_TOKEN or the file of LOCKGATE_TOKEN_FILE says. transport: httpx's, where another than the network is wanted.
+    Raises ContractError naming the column, NotFound, Conflict, and StoreError where no answer came in time.
     """
 
     def __init__(
@@ -109,10 +114,11 @@ class Client(_Shared):
         *,
         timeout_s: float = TIMEOUT_S,
         patience_s: float = PATIENCE_S,
+        token: str | None = None,
         transport: httpx.BaseTransport | None = None,
     ) -> None:
-        super().__init__(url, patience_s=patience_s)
-        self._http = httpx.Client(base_url=self._url, timeout=timeout_s, transport=transport)
+        super().__init__(url, patience_s=patience_s, token=token)
+        self._http = httpx.Client(base_url=self._url, headers=self._headers, timeout=timeout_s, transport=transport)
 
     def predict(
         self, model: str, rows: Iterable[Mapping[str, object]], unit: str | None = None, *, request: str | None = None
@@ -144,7 +150,7 @@ class Client(_Shared):
 
     def _once(self, call: _Call) -> httpx.Response | httpx.TransportError:
         try:
-            return self._http.post(call.path, content=call.body, headers=_HEADERS)
+            return self._http.post(call.path, content=call.body)
         except httpx.TransportError as error:
             return error
 
@@ -158,10 +164,13 @@ class AsyncClient(_Shared):
         *,
         timeout_s: float = TIMEOUT_S,
         patience_s: float = PATIENCE_S,
+        token: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        super().__init__(url, patience_s=patience_s)
-        self._http = httpx.AsyncClient(base_url=self._url, timeout=timeout_s, transport=transport)
+        super().__init__(url, patience_s=patience_s, token=token)
+        self._http = httpx.AsyncClient(
+            base_url=self._url, headers=self._headers, timeout=timeout_s, transport=transport
+        )
 
     async def predict(
         self, model: str, rows: Iterable[Mapping[str, object]], unit: str | None = None, *, request: str | None = None
@@ -195,12 +204,9 @@ class AsyncClient(_Shared):
 
     async def _once(self, call: _Call) -> httpx.Response | httpx.TransportError:
         try:
-            return await self._http.post(call.path, content=call.body, headers=_HEADERS)
+            return await self._http.post(call.path, content=call.body)
         except httpx.TransportError as error:
             return error
-
-
-_HEADERS = {"Content-Type": "application/json"}
 
 
 def _predict(model: str, rows: Iterable[Mapping[str, object]], unit: str | None, request: str | None) -> _Call:
@@ -251,6 +257,8 @@ def _error(code: str, message: str, column: str | None) -> LockgateError:
     if code in ("contract", "malformed", "too_large", "leak"):
         return ContractError(message, column=column)
     kinds: dict[str, type[LockgateError]] = {"not_found": NotFound, "conflict": Conflict, "spec": SpecError}
+    if code in ("unauthorized", "foreign"):
+        return SpecError(message, cure="Give it to the client: token=..., or LOCKGATE_TOKEN.")
     return kinds.get(code, StoreError)(message)
 
 

@@ -14,22 +14,30 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from lockgate.errors import LockgateError
 from lockgate.report import now, page
+from lockgate.server import tokens
+from lockgate.server.connections import Connections, Limits
+from lockgate.server.door import Door
+from lockgate.server.exposed import metrics
 from lockgate.server.mirroring import keep_up
 from lockgate.server.supervisor import PARENT
+from lockgate.server.watched import Watched
+from lockgate.telemetry import logs
+from lockgate.telemetry.reporter import Reporter
 from lockgate.workspace.workspace import Workspace
 
 TICK_S = 0.25
+MOST_READERS = 200  # connections; a browser holds six
 PARENT_LOOK_S = 1.0
 _log = logging.getLogger("lockgate.control")
 
 
-def app(workspace: Workspace) -> Starlette:
-    """Pages that read the records and write nothing."""
+def app(workspace: Workspace, reporter: Reporter | None = None) -> Starlette:
+    """Pages that read the records and write nothing. reporter: tells /metrics here too, also where no worker lives."""
     records = workspace.wiring.records
 
     def show(_request: Request) -> Response:
@@ -42,15 +50,25 @@ def app(workspace: Workspace) -> Starlette:
         return Response(msgspec.json.encode(now.rows(records)), media_type="application/json")
 
     static = StaticFiles(directory=Path(__file__).parent / "static")
-    routes = [Route("/", show), Route("/now", table), Route("/api/now", rows), Mount("/static", static)]
+    routes: list[BaseRoute] = [
+        Route("/", show),
+        Route("/now", table),
+        Route("/api/now", rows),
+        Mount("/static", static),
+    ]
+    routes += [] if reporter is None else [metrics(reporter)]
     return Starlette(routes=routes)
 
 
-def serve(project: Path, fd: int | None) -> None:
-    """Turn the loop, and answer pages on the inherited socket where there is one, until SIGTERM."""
+def serve(project: Path, fd: int | None, host: str = "127.0.0.1") -> None:
+    """Turn the loop, and answer pages on the inherited socket where there is one, until SIGTERM. host: its name."""
+    logs.set_up()
+    door = Door(tokens.take(os.environ), host=host, is_pages=True)
     workspace = Workspace.open(project)
+    watched = Watched(workspace)
+    watched.reporter.start()
     stop = threading.Event()
-    loop = threading.Thread(target=_turn, args=(workspace, stop), name="loop", daemon=True)
+    loop = threading.Thread(target=_turn, args=(workspace, stop, watched), name="loop", daemon=True)
     loop.start()
     threading.Thread(target=keep_up, args=(workspace.wiring, stop), name="mirror", daemon=True).start()
     parent = int(os.environ.get(PARENT, os.getppid()))
@@ -59,23 +77,34 @@ def serve(project: Path, fd: int | None) -> None:
         if fd is None:
             stop.wait()
             return
-        config = uvicorn.Config(app(workspace), log_level="warning", access_log=False, timeout_graceful_shutdown=2)
+        config = uvicorn.Config(
+            door.around(app(workspace, watched.reporter)),
+            http=Connections(Limits(connections=MOST_READERS), door.admits).protocol(),
+            ws="none",
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=2,
+        )
         with socket.socket(fileno=fd) as listening:
             uvicorn.Server(config).run(sockets=[listening])
     finally:
         stop.set()
         loop.join(timeout=5)
+        watched.reporter.close()
         workspace.close()
 
 
-def _turn(workspace: Workspace, stop: threading.Event) -> None:
+def _turn(workspace: Workspace, stop: threading.Event, watched: Watched) -> None:
     """A tick that fails is logged and tried again: traffic goes on by the last routing meanwhile."""
     while not stop.wait(TICK_S):
         try:
             workspace.tick()
+            watched.turned()
         except LockgateError as error:
+            watched.failed()
             _log.error("The loop could not turn: %s", error)
         except Exception:  # noqa: BLE001 - logged, and the process goes on
+            watched.failed()
             _log.exception("The loop failed.")
 
 
@@ -89,5 +118,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--project", type=Path, required=True)
     parser.add_argument("--fd", type=int)
+    parser.add_argument("--host", default="127.0.0.1")
     arguments = parser.parse_args()
-    serve(arguments.project, arguments.fd)
+    serve(arguments.project, arguments.fd, arguments.host)

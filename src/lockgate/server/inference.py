@@ -9,18 +9,25 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from lockgate.server.calls import MOST_IN_HAND, Calls
+from lockgate.server.connections import Connections, Limits
+from lockgate.server.exposed import Exposed
 from lockgate.server.invocations import Invocations
 from lockgate.server.native import Native
 from lockgate.server.open_inference import OpenInference
 from lockgate.server.openapi import OpenApi
-from lockgate.server.quick import QuickWay
+from lockgate.server.quick import Admits, QuickWay
+from lockgate.server.release import RELEASE
 from lockgate.server.statuses import refusal
+from lockgate.server.tracing import Traced
+from lockgate.telemetry.spans import Spans
 from lockgate.workspace.dataplane import DataPlane
 
 REFRESH_S = 0.2
@@ -34,6 +41,8 @@ class Inference:
     def __init__(self, plane: DataPlane, *, most_in_hand: int = MOST_IN_HAND) -> None:
         self._plane = plane
         self.calls = Calls(plane, most_in_hand=most_in_hand)
+        self._exposed = Exposed(self.calls)
+        self._spans = Spans.configured(RELEASE)
 
     @property
     def is_draining(self) -> bool:
@@ -47,24 +56,37 @@ class Inference:
     def skipped_shadows(self) -> int:
         return self.calls.skipped_shadows
 
-    def app(self) -> QuickWay:
+    def connections(self, limits: Limits, admits: Admits) -> Connections:
+        """The connections of a worker, at which the quick way answers. admits: whether a request may come in."""
+        held = Connections(limits, admits, QuickWay(self.calls, self._spans, admits).takes)
+        self._exposed.connections = held
+        return held
+
+    def app(self) -> Starlette:
         routes = [
             *(route for protocol in PROTOCOLS for route in protocol(self.calls).routes()),
             Route("/healthz", self._healthz, methods=["GET"]),
             Route("/readyz", self._readyz, methods=["GET"]),
+            *self._exposed.routes(),
         ]
+        plane = self._plane
+        traced = Middleware(Traced, series=plane.series, spans=self._spans, is_model=lambda name: name in plane.models)
         refusals: Any = {HTTPException: _no_route}
-        return QuickWay(self.calls, routes=routes, lifespan=self._lifespan, exception_handlers=refusals)
+        return Starlette(routes=routes, middleware=[traced], lifespan=self._lifespan, exception_handlers=refusals)
 
     @asynccontextmanager
-    async def _lifespan(self, _app: QuickWay) -> AsyncGenerator[None]:
+    async def _lifespan(self, _app: Starlette) -> AsyncGenerator[None]:
         await asyncio.to_thread(self._plane.refresh)
         refresher = asyncio.create_task(self._keep_fresh())
+        self._exposed.reporter.start()
         try:
             yield
         finally:
             refresher.cancel()
             self.calls.close()
+            self._exposed.reporter.close()
+            if self._spans is not None:
+                self._spans.close()
 
     async def _keep_fresh(self) -> None:
         while True:

@@ -28,7 +28,12 @@ from lockgate.workspace.dataplane import Served
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _CSV: dict[str, Any] = {"int": int, "float": float, "bool": bool}
-_ERROR_CODES = {404: "RESOURCE_DOES_NOT_EXIST", 409: "RESOURCE_CONFLICT", 503: "TEMPORARILY_UNAVAILABLE"}
+_ERROR_CODES = {
+    401: "UNAUTHENTICATED",
+    404: "RESOURCE_DOES_NOT_EXIST",
+    409: "RESOURCE_CONFLICT",
+    503: "TEMPORARILY_UNAVAILABLE",
+}
 
 
 class Params(msgspec.Struct, forbid_unknown_fields=True):
@@ -45,7 +50,7 @@ class Invocations:
         self._calls = calls
 
     def routes(self) -> list[Route]:
-        invoke = self._calls.guarded(self._invoke, _worded)
+        invoke = self._calls.guarded(self._invoke, worded)
         return [
             Route("/invocations", invoke, methods=["POST"]),
             Route("/invocations/{model}", invoke, methods=["POST"]),
@@ -220,7 +225,7 @@ def _cell(text: str, column: Column, row: int) -> Any:
         ) from error
 
 
-def _worded(told: Told) -> dict[str, object]:
+def worded(told: Told) -> dict[str, object]:
     """MLflow's own form."""
     body: dict[str, object] = {
         "error_code": _ERROR_CODES.get(told.status, "BAD_REQUEST" if told.status < 500 else "INTERNAL_ERROR"),

@@ -19,7 +19,7 @@ from starlette.responses import Response, StreamingResponse
 from lockgate.errors import ContractError
 from lockgate.features.request import Rows
 from lockgate.records import Prediction
-from lockgate.server import body
+from lockgate.server import body, tracing
 from lockgate.server.calls import Answered, Calls, answered_by, read_by_callers, told
 from lockgate.server.statuses import Refused, Told, native
 from lockgate.workspace.dataplane import Served
@@ -57,7 +57,11 @@ class Lines:
         with self._calls.in_hand():  # the handler has returned by now, and the call is still in hand
             for start in range(0, len(rows), STRETCH):
                 stretch = rows[start : start + STRETCH]
-                written, answered = await self._calls.run(partial(_stretch, served, stretch, unit, name))
+                written, answered, bad = await self._calls.run(partial(_stretch, served, stretch, unit, name))
+                for why in bad:
+                    self._calls.refused(why, served.routing.model)
+                if answered is not None:
+                    tracing.answered(answered.predictions)
                 yield written
                 if answered is not None and served.routing.shadow:
                     await self._calls.shadow_later(served, answered)
@@ -75,9 +79,11 @@ def _split(sent: bytes) -> list[Line]:
     return rows
 
 
-def _stretch(served: Served, rows: Sequence[Line], unit: str | None, name: str) -> tuple[bytes, Answered | None]:
-    """The answers' lines, in order. Where the rows cannot be read together, each is read alone, so that the bad ones show
-    and the others are answered all the same.
+def _stretch(
+    served: Served, rows: Sequence[Line], unit: str | None, name: str
+) -> tuple[bytes, Answered | None, list[Told]]:
+    """The answers' lines, in order, and what was refused. Where the rows cannot be read together, each is read alone, so
+    that the bad ones show and the others are answered all the same.
     """
     good, bad = list(rows), dict[int, Told]()
     read: Rows | None
@@ -96,7 +102,7 @@ def _stretch(served: Served, rows: Sequence[Line], unit: str | None, name: str) 
             bad |= dict.fromkeys(places, told(error))
     predictions = iter(answered.predictions if answered else ())
     lines = [_wrong(row.number, bad[row.number]) if row.number in bad else _right(next(predictions)) for row in rows]
-    return b"".join(lines), answered
+    return b"".join(lines), answered, list(bad.values())
 
 
 def _bad(served: Served, rows: Sequence[Line]) -> dict[int, Told]:

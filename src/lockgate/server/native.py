@@ -46,7 +46,7 @@ class Native:
         name = request.path_params["model"]
         task = self._calls.plane.model(name).routing.task
         told: list[Outcome] = outcomes.decode(await body.read(request), model=name, task=task, now_s=time.time())
-        await self._calls.run(lambda: self._calls.plane.log.append(told))
+        await self._calls.run(lambda: self._calls.plane.append(told))
         return JSONResponse({"accepted": len(told)})
 
     async def _metadata(self, request: Request) -> Response:

@@ -10,8 +10,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from lockgate.features.json_schema import DRAFT, json_schema
-from lockgate.server import open_inference, tensors
+from lockgate.server import binary_tensors, open_protocol, tensors
 from lockgate.server.calls import Calls
+from lockgate.server.door import OPEN
 from lockgate.server.invocations import FORMS
 from lockgate.server.lines import MEDIA_TYPES
 from lockgate.server.release import RELEASE
@@ -40,6 +41,11 @@ def document(models: Mapping[str, Served]) -> Schema:
     paths = dict(_of_the_server(is_alone=len(models) == 1))
     for name, served in sorted(models.items()):
         paths |= _of_a_model(name, served)
+    for path, methods in paths.items():
+        for operation in methods.values():
+            if path not in OPEN:
+                operation["responses"].setdefault("401", _UNASKED)
+                operation["security"] = [{}, {"token": []}]
     schemas = {f"{name}.rows": json_schema(served.contract) for name, served in sorted(models.items())}
     if len(models) == 1:
         (served,) = models.values()
@@ -49,17 +55,19 @@ def document(models: Mapping[str, Served]) -> Schema:
         "info": {"title": "Lockgate", "version": RELEASE, "description": "Predictions by the models of one workspace."},
         "jsonSchemaDialect": DRAFT,
         "paths": paths,
-        "components": {"schemas": _SCHEMAS | schemas},
+        "components": {"schemas": _SCHEMAS | schemas, "securitySchemes": {"token": _TOKEN}},
     }
 
 
 def _of_the_server(*, is_alone: bool) -> Mapping[str, Schema]:
     ready = {503: ("nothing is served yet, or the server drains", JSON, {"type": "object"})}
+    series = {200: ("the series", "text/plain", {"type": "string"})}
     plain = {200: ("yes", "text/plain", {"type": "string"})}
     not_ready = {503: ("no model is served yet, or the server drains", "text/plain", {"type": "string"})}
     return {
         "/healthz": {"get": _operation("Is the process alive?", _told("yes"))},
         "/readyz": {"get": _operation("Are models served?", _told("yes") | ready)},
+        "/metrics": {"get": _operation("Every worker's series, as Prometheus reads them", series | _busy("Error"))},
         "/openapi.json": {"get": _operation("This document", _told("OpenAPI 3.1") | _busy("Error"))},
         "/ping": {"get": _operation("MLflow: are models served?", plain | not_ready)},
         "/health": {"get": _operation("MLflow: the same", plain | not_ready)},
@@ -117,7 +125,7 @@ def _v2(path: str, served: Served) -> Mapping[str, Schema]:
     infer["responses"]["200"]["content"]["application/octet-stream"] = octets
     infer["parameters"] = [
         {
-            "name": open_inference.HEADER,
+            "name": binary_tensors.HEADER,
             "in": "header",
             "schema": {"type": "integer", "minimum": 0},
             "description": "bytes of JSON before the tensors' own, in the binary tensor data extension",
@@ -153,7 +161,7 @@ def _v2_request(served: Served) -> Schema:
         "required": ["name"],
         "additionalProperties": False,
         "properties": {
-            "name": {"enum": list(open_inference.OUTPUTS)},
+            "name": {"enum": list(open_protocol.OUTPUTS)},
             "parameters": {
                 "type": "object",
                 "properties": {"binary_data": {"type": ["boolean", "null"]}},
@@ -213,6 +221,7 @@ def _invocations(served: Served) -> Schema:
 _Answers = Mapping[int, tuple[str, str, Schema]]
 _MEANS = {
     400: "the body is not what it says it is",
+    401: "the server wants a token; answered in each protocol's own form",
     404: "no such model, or version",
     409: "the request id came with other rows before, or the router alone chooses the version",
     413: "the body is too large",
@@ -267,6 +276,8 @@ def _object(required: Mapping[str, Schema], **more: Schema) -> Schema:
 
 
 _TEXT: Schema = {"type": "string"}
+_TOKEN: Schema = {"type": "http", "scheme": "bearer", "description": "where the server was started with LOCKGATE_TOKEN"}
+_UNASKED: Schema = {"description": _MEANS[401], "content": {JSON: {"schema": {"type": "object"}}}}
 _SCHEMAS: Schema = {
     "Error": _object({"error": _object({"code": _TEXT, "message": _TEXT}, column=_TEXT)}),
     "V2Error": _object({"error": _TEXT}, column=_TEXT),

@@ -3,40 +3,56 @@
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import signal
 import socket
 import threading
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import msgspec
 import uvicorn
 
+from lockgate.server import tokens
+from lockgate.server.connections import LIMITS, Limits
+from lockgate.server.door import Door
 from lockgate.server.inference import Inference
 from lockgate.server.supervisor import PARENT
+from lockgate.telemetry import logs
 from lockgate.workspace.dataplane import DataPlane
+
+if TYPE_CHECKING:
+    from lockgate.server.grpc_server import GrpcServer
 
 DRAIN_S = 10
 NOTICED_S = 0.5
 PARENT_LOOK_S = 1.0
 
 
-def serve(home: Path, fd: int) -> None:
-    """Answer until SIGTERM; then readiness is false for half a second, calls in hand finish and the log is closed."""
+def serve(home: Path, fd: int, limits: Limits = LIMITS, grpc: str | None = None) -> None:
+    """Answer until SIGTERM; then readiness is false for half a second, calls in hand finish and the log is closed.
+
+    grpc: where gRPC is spoken too, as `host:port`.
+    """
+    logs.set_up()
+    door = Door(tokens.take(os.environ))
     inference = Inference(DataPlane(home))
     config = uvicorn.Config(
-        inference.app(),
-        log_level="warning",
+        door.around(inference.app()),
+        http=inference.connections(limits, door.admits).protocol(),
+        ws="none",
+        log_config=None,
         access_log=False,
         timeout_graceful_shutdown=DRAIN_S,
         lifespan="on",
-        http="httptools",
-        ws="none",
         proxy_headers=False,
         date_header=False,
         server_header=False,
-        timeout_keep_alive=30,
+        timeout_keep_alive=math.ceil(limits.idle_s),
     )
-    server = _Server(config, inference)
+    server = _Server(config, inference, _grpc(inference, grpc, door))
     _die_with_parent()
     with socket.socket(fileno=fd) as listening:
         server.run(sockets=[listening])
@@ -45,9 +61,23 @@ def serve(home: Path, fd: int) -> None:
 class _Server(uvicorn.Server):
     """uvicorn, draining: whoever balances the load sees that readiness is off before the door closes."""
 
-    def __init__(self, config: uvicorn.Config, inference: Inference) -> None:
+    def __init__(self, config: uvicorn.Config, inference: Inference, grpc: GrpcServer | None) -> None:
         super().__init__(config)
         self._inference = inference
+        self._grpc = grpc
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self._grpc is not None and self.started:
+            await self._grpc.start()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """The end of gRPC first, for that of HTTP closes the log; both within one stretch of patience."""
+        if self._grpc is not None:
+            begun = time.monotonic()
+            await self._grpc.stop(DRAIN_S)
+            self.config.timeout_graceful_shutdown = max(1, DRAIN_S - math.ceil(time.monotonic() - begun))
+        await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: object) -> None:  # noqa: ARG002 - uvicorn's own signature
         """Turn readiness off first, then let uvicorn finish."""
@@ -55,6 +85,14 @@ class _Server(uvicorn.Server):
             return
         self._inference.is_draining = True
         threading.Timer(NOTICED_S, setattr, (self, "should_exit", True)).start()
+
+
+def _grpc(inference: Inference, address: str | None, door: Door) -> GrpcServer | None:
+    if address is None:
+        return None
+    from lockgate.server.grpc_server import GrpcServer
+
+    return GrpcServer(inference.calls, address, admits=door.admits)
 
 
 def _die_with_parent() -> None:
@@ -73,5 +111,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--fd", type=int, required=True)
     parser.add_argument("--home", type=Path, required=True)
+    parser.add_argument("--grpc")
+    parser.add_argument("--limits", default="[]")
     arguments = parser.parse_args()
-    serve(arguments.home, arguments.fd)
+    serve(arguments.home, arguments.fd, msgspec.json.decode(arguments.limits, type=Limits), arguments.grpc)

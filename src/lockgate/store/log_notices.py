@@ -37,9 +37,12 @@ class NoticeFile:
         self._path = directory / f"{self.process}{SUFFIX}"
         self._file: int | None = None
         self._is_well = True
+        self._is_closed = False
         self.tell(LogNotice(process=self.process, pid=os.getpid()))
 
     def tell(self, notice: LogNotice) -> bool:
+        if self._is_closed:
+            return False
         try:
             if self._file is None:
                 self._file = self._made(_page(notice))
@@ -51,11 +54,15 @@ class NoticeFile:
         return True
 
     def close(self) -> None:
+        if self._file is not None and self._is_well:
+            self._path.unlink(missing_ok=True)
+        self.leave()
+
+    def leave(self) -> None:
+        """After a fork, in the child: the file is the parent's, and would stay locked for as long as the child lives."""
         if self._file is not None:
-            if self._is_well:
-                self._path.unlink(missing_ok=True)
             os.close(self._file)
-            self._file = None
+        self._file, self._is_closed = None, True
 
     def _made(self, page: bytes) -> int:
         """Locked and written before it has its name."""

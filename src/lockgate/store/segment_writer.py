@@ -157,6 +157,25 @@ class SegmentWriter:
             self._seal()
         self._take_turn()
 
+    def hold(self) -> None:
+        """Before a fork: no write and no sync is under way until `let_go`, so that the child sees every open handle."""
+        self._turn.acquire()
+        self._wake.acquire()
+
+    def let_go(self) -> None:
+        """After a fork, in the parent."""
+        self._wake.release()
+        self._turn.release()
+
+    def leave(self) -> None:
+        """After a fork, in the child: its copies of the handles are closed, else the parent's segments would stay locked
+        for as long as the child lives. Nothing is written or synced; the child makes a writer of its own.
+        """
+        for segment in (self._open, *self._left):
+            if segment is not None:
+                os.close(segment.file)
+        self._open, self._left = None, []
+
     def _append_durably(self, entries: Sequence[LogEntry]) -> None:
         waiting = _Waiting(len(entries), _encode(entries)[len(_list_of(len(entries))) :])
         with self._lock:

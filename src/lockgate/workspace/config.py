@@ -84,8 +84,11 @@ def _check(name: str, spec: ModelSpec, file: str) -> None:
             )
     _check_rules(name, spec, file)
     for link in spec.fallback:
-        if isinstance(link, str) and link not in ("champion", "baseline"):
-            raise ConfigError(f"{file}: model.{name}.fallback names {link!r}; use 'champion', 'baseline' or a number.")
+        if isinstance(link, str) and link not in ("champion", "baseline") and ":" not in link:
+            raise ConfigError(
+                f"{file}: model.{name}.fallback names {link!r}.",
+                cure='Use "champion", "baseline", a rule of your own as "module:function", or a number.',
+            )
 
 
 def _check_rules(name: str, spec: ModelSpec, file: str) -> None:

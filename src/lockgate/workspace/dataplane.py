@@ -7,7 +7,7 @@ import math
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import NamedTuple
@@ -16,11 +16,13 @@ from lockgate.errors import LockgateError, NotFound, SpecError, StoreError, unkn
 from lockgate.features.columns import array
 from lockgate.features.request import RequestType
 from lockgate.records import Column, Contract, Routing
+from lockgate.records.prediction import LogEntry
 from lockgate.runtime import folder
 from lockgate.runtime.bounded import Pool
 from lockgate.runtime.bounded_child import Limits
 from lockgate.runtime.fallback import CanPredict, Prompt
 from lockgate.runtime.hosted import Hosted
+from lockgate.runtime.user_rule import UserRule
 from lockgate.serve.call import Caller
 from lockgate.serve.logbook import Logbook
 from lockgate.store.folders import Folders
@@ -28,9 +30,10 @@ from lockgate.store.log_notices import NOTICES, NoticeFile
 from lockgate.store.routing_file import RoutingFiles
 from lockgate.store.segments import SegmentLog
 from lockgate.store.serving_file import Serving, ServingFile
+from lockgate.telemetry.series import Series
 
 WARM_S = 5.0
-HANGS_S = 2.0  # a batch in a child that takes longer hangs, whatever a call's deadline is
+HANGS_S = 2.0
 LOADS = 4
 RETRY_S = 5.0
 
@@ -48,9 +51,13 @@ class Served(NamedTuple):
 
 
 class DataPlane:
-    """The models of one workspace, kept at their newest routing. home: the workspace's `.lockgate` folder."""
+    """The models of one workspace, kept at their newest routing. home: the workspace's `.lockgate` folder. hangs_s: after how
+    long a batch in a child is ended, whatever a call's deadline is.
+    """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, hangs_s: float = HANGS_S) -> None:
+        self.home = home
+        self._hangs_s = hangs_s
         self._board = RoutingFiles(home / "routing")
         self._folders = Folders(home / "versions")
         self._project = home.resolve().parent
@@ -63,6 +70,7 @@ class DataPlane:
         self._loading: dict[str, Future[None]] = {}
         self._lock = threading.Lock()
         self.log = Logbook(SegmentLog(home / "log").writer(), teller=NoticeFile(home / NOTICES))
+        self.series = Series()
         self.models: dict[str, Served] = {}
         self.problems: dict[str, str] = {}
         if str(self._project) not in sys.path:
@@ -74,6 +82,16 @@ class DataPlane:
         if found is None:
             raise NotFound(unknown("model", name, self.models), cure="Train, gate and roll out a version first.")
         return found
+
+    @property
+    def versions(self) -> frozenset[str]:
+        """Every version that may get calls."""
+        return frozenset(version for served in self.models.values() for version in served.routing.versions)
+
+    def append(self, entries: Sequence[LogEntry]) -> None:
+        """Into the log, and into the series."""
+        self.log.append(entries)
+        self.series.count(entries)
 
     def is_durable(self, name: str) -> bool:
         """Whether an answer of this model waits for the disk."""
@@ -141,10 +159,10 @@ class DataPlane:
         if held is not None:
             held.caller.swap(contract, routing, predictors)
         if held is None or held.contract != contract:
-            caller = held.caller if held else Caller(contract, routing, predictors, self.log.append)
+            caller = held.caller if held else Caller(contract, routing, predictors, self.append)
             with self._lock:  # a new dict, for calls look into the old one meanwhile
                 self.models = {**self.models, routing.model: Served(caller, contract, RequestType(contract))}
-        if len(predictors) < len(routing.versions):
+        if len(predictors) < len(routing.versions) + len(routing.rules):
             self._retry_at[routing.model] = time.monotonic() + RETRY_S
         else:
             self._retry_at.pop(routing.model, None)
@@ -166,6 +184,17 @@ class DataPlane:
                 if version == routing.champion:
                     raise
                 self.problems[version] = str(error)
+        return found | self._rules(routing)
+
+    def _rules(self, routing: Routing) -> dict[str, CanPredict]:
+        """The user's own; one that is not there is left out."""
+        found: dict[str, CanPredict] = {}
+        for rule in routing.rules:
+            try:
+                found[rule] = UserRule(rule, routing.task)
+                self.problems.pop(rule, None)
+            except SpecError as error:
+                self.problems[rule] = str(error)
         return found
 
     def _link(self, version: str, routing: Routing, contract: Contract) -> CanPredict:
@@ -184,7 +213,7 @@ class DataPlane:
             return Prompt(folder.load(path, version))
         if spec.native == "worker":
             return folder.load(path, version)
-        limits = Limits(seconds=max(HANGS_S, 10 * routing.deadline_ms / 1000), memory_mb=spec.memory_mb)
+        limits = Limits(seconds=max(self._hangs_s, 10 * routing.deadline_ms / 1000), memory_mb=spec.memory_mb)
         try:
             return Hosted(path, version, self._project, limits)
         except SpecError as error:
@@ -193,7 +222,7 @@ class DataPlane:
     def _forget_unused(self, names: tuple[str, ...]) -> None:
         """A process that serves for months sees many versions, and keeps those that may still be called."""
         routings = [*(served.routing for served in self.models.values()), *self._refused.values()]
-        used = {version for routing in routings for version in routing.versions}
+        used = {link for routing in routings for link in (*routing.versions, *routing.rules)}
         for version in self._links.keys() - used:
             _close(self._links.pop(version))
         for gone in self.problems.keys() - used - set(names):

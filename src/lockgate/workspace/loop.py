@@ -25,6 +25,7 @@ from lockgate.records.prediction import LogEntry
 from lockgate.release.controller import Controller
 from lockgate.release.replay import replay
 from lockgate.store.ports import Cursor
+from lockgate.workspace.unrouted import Unrouted
 from lockgate.workspace.wire import Wiring
 
 LEASE = "loop"
@@ -38,7 +39,7 @@ _log = logging.getLogger("lockgate.loop")
 @dataclass
 class Ticked:
     """What one tick did. is_leader: false when another loop holds the lease, and nothing was done. problems: sentences
-    about the log's upkeep, which a judgement does not wait for.
+    about the log and its upkeep, which a judgement does not wait for.
     """
 
     is_leader: bool = True
@@ -60,6 +61,7 @@ class Loop:
         self._backlog = log_watch.Backlog()
         self._stuck: str | None = None
         self._watches: dict[str, Watch] = {}
+        self._unrouted = Unrouted(wiring.spec, wiring.records)
         self._facts: dict[str, ChampionFacts] = {}
 
     def tick(self) -> Ticked:
@@ -81,8 +83,10 @@ class Loop:
             done.read += len(entries)
             for watch in watches.values():
                 watch.feed(entries)
+            self._unrouted.feed(entries, watches)
         for model in watches:
             self._turn(model, done, now_s)
+        done.problems += self._unrouted.look(now_s, watches)
         if now_s >= self._compact_at_s:
             self._compact_at_s = now_s + COMPACT_EVERY_S
             done.problems += self._keep_log(watches)

@@ -30,8 +30,8 @@ from lockgate.store.ports import (
 )
 from lockgate.store.routing_file import RoutingFiles
 from lockgate.store.segments import SegmentLog
-from lockgate.store.serving_file import Serving, ServingFile
 from lockgate.store.sql import SqlLease, SqlRecords, connect_file
+from lockgate.workspace.prepared import publish
 
 Clock = Callable[[], float]
 
@@ -74,7 +74,7 @@ def wire(project: Path, spec: WorkspaceSpec, clock: Clock) -> Wiring:
     """Embedded adapters under `<project>/.lockgate`. Raises StoreError where the folder cannot be used."""
     home = project / spec.directory
     engine = connect_file(home / "lockgate.db")
-    ServingFile(home).publish({name: Serving(log=model.log, serve=model.serve) for name, model in spec.model.items()})
+    publish(home, spec)
     place = MlflowPlace.of(spec.mlflow, project, home)
     return Wiring(
         project=project,

@@ -8,13 +8,14 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from lockgate.assess.gate import GateQuestion, gate
 from lockgate.errors import ContractError, NotFound, SpecError, unknown
 from lockgate.features.contract import Checked, check, infer, to_columns
+from lockgate.features.pipeline import resolve
 from lockgate.features.schema import refuse_other_schema, storable
 from lockgate.records import (
     Contract,
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str], None]
 ROWS_AT_ONCE = 5_000
-_LINKS: dict[str, Literal["champion", "baseline"]] = {"champion": "champion", "baseline": "baseline"}
+BATCH_HANGS_S = 300.0
 
 
 class Workspace:
@@ -333,7 +334,7 @@ class Workspace:
     @property
     def plane(self) -> DataPlane:
         if self._plane is None:
-            self._plane = DataPlane(self._wiring.home)
+            self._plane = DataPlane(self._wiring.home, hangs_s=BATCH_HANGS_S)
         return self._plane
 
     def event_s(self, model: str) -> float:
@@ -394,7 +395,9 @@ class Workspace:
     def _first_routing(self, version: Version) -> Routing:
         spec = self.model(version.model)
         numbers = [link for link in spec.fallback if not isinstance(link, str)]
-        links: list[Literal["champion", "baseline"]] = [_LINKS[link] for link in spec.fallback if isinstance(link, str)]
+        links = [link for link in spec.fallback if isinstance(link, str)]
+        for rule in (link for link in links if ":" in link):
+            resolve(rule)  # a chain must not name what is not there
         return Routing(
             model=version.model,
             revision=1,

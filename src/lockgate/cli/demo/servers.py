@@ -26,7 +26,9 @@ class Server:
         log = (self._home / "server.log").open("ab")
         argv = [sys.executable, "-m", "lockgate", "serve", "-C", str(project), "--port", "0", "--pages-port", "0"]
         # A session of its own: a Ctrl-C at the terminal reaches the demo, which stops the server in order.
-        self._process = subprocess.Popen(argv, stdout=log, stderr=log, start_new_session=True)
+        # What the environment says of a server is of another one: the demo's has no token, and is asked without.
+        told = {name: value for name, value in os.environ.items() if not name.startswith("LOCKGATE_")}
+        self._process = subprocess.Popen(argv, stdout=log, stderr=log, env=told, start_new_session=True)
         self._wait_until_ready()
 
     @property

@@ -19,6 +19,7 @@ from lockgate.runtime.compile.forest import Refused, forest_of, is_forest
 from lockgate.runtime.compile.layout import MISSING, Layout
 from lockgate.runtime.compile.nodes import OPSETS
 from lockgate.runtime.compile.steps import ENCODERS, own_converters, parts
+from lockgate.runtime.compile.thinned import thinned
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,11 +51,14 @@ def convert(model: Any, asked: Asked, *, is_wide: bool) -> bytes:
         made, is_named = _converted(model, asked, is_wide)
         graph.last_answer_only(made)
         graph.with_inputs(made, asked.packed, asked.order, is_wide=is_wide, is_named=is_named)
-        return graph.with_layout(bytes(made.SerializeToString()), asked.layout)
+        layout = thinned(made, asked.layout)
+        return graph.with_layout(bytes(made.SerializeToString()), layout)
 
 
 def sentence(error: Exception, model: Any) -> str:
     """Why a model could not be converted, in words a person understands: the part is named where one has no converter."""
+    if isinstance(error, ImportError):
+        return f"The model could not be converted: {error.name or 'a converter'} is not installed here."
     if isinstance(error, Refused):
         said = str(error)
         return f"The model could not be converted: {said[0].lower() + said[1:] if said.startswith(('It ', 'The ')) else said}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from lockgate.errors import PredictError
 from lockgate.features.columns import Columns
 from lockgate.features.pipeline import Floats, Matrix
 from lockgate.records import decode
-from lockgate.runtime.compile.layout import KEY, Layout, packed_numbers, packed_texts
+from lockgate.runtime.compile.layout import KEY, Layout, lookups, packed_numbers, packed_texts
 
 ONNX = "model.onnx"
 _BEYOND = float(np.finfo(np.float32).max)
@@ -34,6 +34,7 @@ class Compiled:
         self.layout = decode(Layout, told.encode()) if told else Layout()
         self.dtypes = {given.name: _DTYPES.get(given.type) for given in self._session.get_inputs()}
         self._answers = [self._session.get_outputs()[-1].name]  # a classifier's label comes first
+        self.lookups = lookups(self.layout)
         self._levels = {name: frozenset(levels) for name, levels in self.layout.levels.items()}
 
     def __call__(self, inputs: Matrix | Columns, /) -> Floats:
@@ -46,6 +47,15 @@ class Compiled:
             given = given[:, -1]
         wide: Floats = given.astype(np.float64)
         return wide
+
+    def one_row(self) -> OneRow | None:
+        """The graph over buffers of its own, for one row of numbers at a time; None where it takes anything else."""
+        (name, dtype), *more = self.dtypes.items()
+        width = self._session.get_inputs()[0].shape[-1]
+        if more or dtype is None or not isinstance(width, int):
+            return None
+        shape = self._session.run(self._answers, {name: np.zeros((1, width), dtype=dtype)})[0].shape
+        return OneRow(self._session, width, shape) if shape in {(1, 1), (1, 2), (1,)} else None
 
     def _fed(self, inputs: Matrix | Columns) -> dict[str, NDArray[Any]]:
         if isinstance(inputs, dict):
@@ -60,7 +70,7 @@ class Compiled:
         self._refuse(columns)
         fed: dict[str, NDArray[Any]] = {}
         if "numbers" in self.dtypes:
-            fed["numbers"] = packed_numbers(columns, self.layout.numbers, self.dtypes["numbers"])
+            fed["numbers"] = packed_numbers(columns, self.layout.numbers, self.lookups, self.dtypes["numbers"])
         if "texts" in self.dtypes:
             fed["texts"] = packed_texts(columns, self.layout.texts)
         if self.layout.refuses_beyond and (np.abs(fed["numbers"]) > _BEYOND).any():
@@ -77,6 +87,29 @@ class Compiled:
             for value in columns[name].tolist():
                 if value is not None and value not in levels:
                     raise _refused(f"{value!r} in {name!r}, which training never saw")
+
+
+class OneRow:
+    """One row of numbers to its answer, without arrays made on the way: to the bit what `run` answers. For one thread."""
+
+    def __init__(self, session: Any, width: int, shape: tuple[int, ...]) -> None:
+        given, answer = session.get_inputs()[0], session.get_outputs()[-1]
+        self._row = np.zeros((1, width), dtype=_DTYPES[given.type])
+        self._wide = self._row if self._row.dtype == np.float64 else np.zeros((1, width))
+        self._answer = np.zeros(shape, dtype=_DTYPES[answer.type])
+        self._binding = session.io_binding()
+        value = import_module("onnxruntime").OrtValue.ortvalue_from_numpy  # of an array on the CPU, it holds that array
+        self._binding.bind_ortvalue_input(given.name, value(self._row))
+        self._binding.bind_ortvalue_output(answer.name, value(self._answer))
+        self._run = session.run_with_iobinding
+
+    def __call__(self, values: Sequence[float | None]) -> float:
+        """values: as many as the graph takes, None for what is missing; within float32 where the graph is."""
+        self._wide[0] = values
+        if self._wide is not self._row:
+            self._row[0] = self._wide[0]  # by way of float64, as every pipeline goes
+        self._run(self._binding)
+        return float(self._answer.item(-1))
 
 
 def compiled(path: Path) -> Compiled:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +16,18 @@ MISSING = "\x1a"  # Unicode's own "substitute": what a graph is given for a miss
 KEY = "lockgate"  # under which a graph carries its Layout
 
 
+class Coded(Record, frozen=True, kw_only=True):
+    """A text column as a number: of each known level, of one never seen, of a missing text. None stands for NaN."""
+
+    column: str
+    levels: dict[str, float | None]
+    unseen: float | None
+    missing: float | None
+
+
 class Layout(Record, frozen=True, kw_only=True):
-    """numbers, texts: raw columns in the order they are packed; both () where the graph takes a matrix.
+    """numbers, texts: raw columns in the order they are packed. coded: text columns that come as numbers, behind the numbers;
+    one may come twice. All are () where the graph takes a matrix.
 
     The rest is what the native model refuses, so that the graph refuses it too: refuses_missing, columns (of a matrix
     their places, as text); refuses_beyond, numbers outside float32's range; levels, by text column the only values taken.
@@ -23,13 +35,14 @@ class Layout(Record, frozen=True, kw_only=True):
 
     numbers: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
+    coded: tuple[Coded, ...] = ()
     refuses_missing: tuple[str, ...] = ()
     refuses_beyond: bool = False
     levels: dict[str, tuple[str, ...]] = {}
 
     @property
     def is_raw(self) -> bool:
-        return bool(self.numbers or self.texts)
+        return bool(self.numbers or self.texts or self.coded)
 
 
 def raw_layout(inputs: tuple[Column, ...]) -> Layout:
@@ -39,12 +52,26 @@ def raw_layout(inputs: tuple[Column, ...]) -> Layout:
     )
 
 
-def packed_numbers(columns: Columns, names: tuple[str, ...], dtype: Any) -> NDArray[Any]:
-    """Shape (n, p)."""
-    out = np.empty((length(columns), len(names)), dtype=dtype)
+class Lookup(NamedTuple):
+    """A Coded made ready: numbers by level, by None for a missing text; otherwise: of a level never seen."""
+
+    column: str
+    table: dict[Any, float]
+    otherwise: float
+
+
+def lookups(layout: Layout) -> list[Lookup]:
+    return [_lookup(one) for one in layout.coded]
+
+
+def packed_numbers(columns: Columns, names: tuple[str, ...], coded: Sequence[Lookup], dtype: Any) -> NDArray[Any]:
+    """Shape (n, p): the numbers, and behind them what texts are looked up to."""
+    out = np.empty((length(columns), len(names) + len(coded)), dtype=dtype)
     with np.errstate(over="ignore"):
         for place, name in enumerate(names):
             out[:, place] = columns[name]
+    for place, (name, table, otherwise) in enumerate(coded, len(names)):
+        out[:, place] = [table.get(value, otherwise) for value in columns[name].tolist()]
     return out
 
 
@@ -54,3 +81,13 @@ def packed_texts(columns: Columns, names: tuple[str, ...]) -> NDArray[Any]:
     for place, name in enumerate(names):
         out[:, place] = [MISSING if value is None else value for value in columns[name].tolist()]
     return out
+
+
+def _lookup(coded: Coded) -> Lookup:
+    table: dict[Any, float] = {level: _number(value) for level, value in coded.levels.items()}
+    table[None] = _number(coded.missing)
+    return Lookup(coded.column, table, _number(coded.unseen))
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value

@@ -1,0 +1,77 @@
+"""Models that the log knows and no routing does: callables guarded in somebody's own service. Their health is kept; what
+lockgate.toml does not name is said.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+
+from lockgate.monitor.fold import Fold
+from lockgate.monitor.health import health
+from lockgate.records import Prediction, WorkspaceSpec
+from lockgate.records.duration import seconds
+from lockgate.records.prediction import LogEntry
+from lockgate.store.ports import Records
+
+NO_ROLLOUT = ""
+
+
+class Unrouted:
+    """A cache of the log, as a watch's is; one loop's."""
+
+    def __init__(self, spec: WorkspaceSpec, records: Records) -> None:
+        self._spec, self._records = spec, records
+        self._folds: dict[str, Fold] = {}
+        self._strangers: set[str] = set()
+
+    def feed(self, entries: Sequence[LogEntry], routed: Collection[str]) -> None:
+        """routed: models that are watched already."""
+        found: dict[str, list[LogEntry]] = {}
+        for entry in entries:
+            if entry.model in routed:
+                continue
+            if entry.model in self._spec.model:
+                found.setdefault(entry.model, []).append(entry)
+            elif isinstance(entry, Prediction):
+                self._strangers.add(entry.model)
+        for model, own in found.items():
+            self._fold(model).feed(own)
+
+    def look(self, now_s: float, routed: Collection[str]) -> list[str]:
+        """Writes each model's health; a sentence for each model that lockgate.toml does not know."""
+        for model in self._folds.keys() & set(routed):
+            del self._folds[model]
+        for model, fold in self._folds.items():
+            if math.isfinite(fold.watermark_s):
+                self._write(model, fold, now_s)
+        return [
+            f"The log holds calls of {model!r}, which lockgate.toml does not name: they are kept, and not watched. "
+            f"Add [model.{model}] with its task and target."
+            for model in sorted(self._strangers)
+        ]
+
+    def _fold(self, model: str) -> Fold:
+        if model not in self._folds:
+            horizon_s = seconds(self._spec.model[model].outcomes.horizon)
+            self._folds[model] = Fold(model, horizon_s=horizon_s)
+        return self._folds[model]
+
+    def _write(self, model: str, fold: Fold, now_s: float) -> None:
+        calls = list(fold.open_calls())
+        if not calls:
+            return
+        self._records.write(
+            health(
+                model,
+                calls,
+                until_s=fold.watermark_s,
+                horizon_s=seconds(self._spec.model[model].outcomes.horizon),
+                unknown_outcomes=fold.unknown_outcomes,
+                now_s=now_s,
+            )
+        )
+        # Nothing is judged here yet: what has matured is let go, and calls wait for no judge.
+        fold.ripe(NO_ROLLOUT)
+        for day, _ in list(fold.closable()):
+            fold.close(day)
