@@ -1,4 +1,4 @@
-"""What a logged row costs: CPU against SQLite in groups of 1,000, and how long a durable answer waits for this disk.
+"""What a logged row costs: CPU against SQLite in groups of 1,000, of one served call, and at a steady pace.
 
     python benchmarks/log_cost.py [FOLDER]
 
@@ -11,7 +11,6 @@ import os
 import sqlite3
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,10 +19,11 @@ import msgspec
 import numpy as np
 
 from lockgate.records import Prediction
-from lockgate.store.segment_writer import SegmentWriter, fdatasync
+from lockgate.records.prediction import entry_encoder
+from lockgate.serve.logbook import Logbook
+from lockgate.store.segment_writer import SegmentWriter
 
 ROWS, GROUP, ROUNDS = 200_000, 1_000, 5
-CALLS, THREADS = 400, (1, 8, 32)
 
 
 def calls(count: int) -> list[Prediction]:
@@ -76,39 +76,29 @@ def cpu_us(write: Callable[[Path, list[Prediction]], None], place: Path, rows: l
         return (time.process_time() - before) / len(rows) * 1e6
 
 
-def sync_ms(place: Path, size: int) -> list[float]:
-    """The disk's own: appends of that many bytes, each followed by fdatasync."""
+def append_us(place: Path) -> list[float]:
+    """CPU of one served call's `Logbook.append`, the syncer's share with it: a time for each 20,000 calls."""
+    rows = [[row] for row in calls(20_000)]
     found: list[float] = []
     with tempfile.TemporaryDirectory(dir=place) as folder:
-        file = os.open(Path(folder) / "raw", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-        for _ in range(CALLS):
-            began = time.perf_counter()
-            os.write(file, b"x" * size)
-            fdatasync(file)
-            found.append((time.perf_counter() - began) * 1e3)
-        os.close(file)
+        book = Logbook(SegmentWriter(Path(folder) / "log"))
+        for _ in range(2 * ROUNDS):
+            before = time.process_time()
+            for row in rows:
+                book.append(row)
+            found.append((time.process_time() - before) / len(rows) * 1e6)
+        book.close()
     return found
 
 
-def durable_ms(place: Path, threads: int) -> list[float]:
-    found: list[float] = []
-    rows = calls(CALLS * threads)
-    with tempfile.TemporaryDirectory(dir=place) as folder:
-        writer = SegmentWriter(Path(folder) / "log")
-
-        def ask(thread: int) -> None:
-            for row in rows[thread::threads]:
-                began = time.perf_counter()
-                writer.append([row], durable=True)
-                found.append((time.perf_counter() - began) * 1e3)
-
-        asking = [threading.Thread(target=ask, args=(thread,)) for thread in range(threads)]
-        for thread in asking:
-            thread.start()
-        for thread in asking:
-            thread.join()
-        writer.close()
-    return found
+def write_us(place: Path) -> float:
+    """CPU of the write() alone, of as many bytes."""
+    row = entry_encoder.encode(calls(1))
+    with tempfile.TemporaryFile(dir=place) as file:
+        before = time.process_time()
+        for number in range(20_000):
+            os.pwrite(file.fileno(), row, number * len(row))
+        return (time.process_time() - before) / 20_000 * 1e6
 
 
 def paced_ms(place: Path, a_second: int = 20_000, for_s: float = 10.0) -> tuple[float, list[float]]:
@@ -137,14 +127,11 @@ def main(place: Path) -> None:
     print(
         f"CPU a row in groups of {GROUP:,}: segments {ours:.2f} us, SQLite {theirs:.2f} us, {ours / theirs:.2f} of it"
     )
-    for threads in THREADS:
-        # Beside each other, for a disk's pace changes from minute to minute.
-        disk, waited = sync_ms(place, 400), durable_ms(place, threads)
-        median, p99 = float(np.median(disk)), float(np.quantile(waited, 0.99))
-        print(
-            f"durable, {threads} callers: p50 {np.median(waited):.2f} ms, p99 {p99:.2f} ms; the disk's own fdatasync "
-            f"p50 {median:.2f} ms, p99 {np.quantile(disk, 0.99):.2f} ms; p99 is {p99 / median:.1f} disk medians"
-        )
+    own = append_us(place)
+    print(
+        f"CPU of one call's append: median {np.median(own):.2f} us, least {min(own):.2f} us; of which write() "
+        f"{np.median([write_us(place) for _ in range(ROUNDS)]):.2f} us"
+    )
     pace, waited = paced_ms(place)
     p50, p99 = np.median(waited), np.quantile(waited, 0.99)
     print(f"paced, buffered: {pace:,.0f} rows/s; append of ten p50 {p50:.3f} ms, p99 {p99:.2f} ms")

@@ -3,7 +3,7 @@
     python benchmarks/log_join.py [FOLDER] [MILLIONS]
 
 Outcomes come in another order than the calls, a tenth of them corrected once. The tables are written here as the compactor
-writes them, a commit a million rows; the join is `LogTables.joined`: latest outcome by id, each prediction once.
+writes them, a commit a million rows; the join is `UnionLog.joined`: latest outcome by id, each prediction once.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ import polars as pl
 from deltalake import write_deltalake
 
 from lockgate.store.log_table import LogTables
+from lockgate.store.log_union import UnionLog
+from lockgate.store.segments import SegmentLog
 
 MILLION = 1_000_000
 DAYS, START_S = 10, 1.7e9 // 86400 * 86400
@@ -69,6 +71,7 @@ def main(place: Path, millions: int) -> None:
     total = millions * MILLION
     with tempfile.TemporaryDirectory(dir=place) as folder:
         tables = LogTables(Path(folder))
+        log = UnionLog(SegmentLog(Path(folder) / "log"), tables)
         order = np.random.default_rng(5).permutation(total)
         order = np.concatenate([order, order[: total // 10]])
         for at in range(millions):
@@ -77,7 +80,7 @@ def main(place: Path, millions: int) -> None:
             _write(tables, "outcomes", outcomes(part, total, at))
         for _ in range(3):
             began = time.perf_counter()
-            found = tables.joined("delays", columns=("value",))
+            found = log.joined("delays", columns=("value",))
             took_s = time.perf_counter() - began
             assert found.height == total
             assert found["outcome"].null_count() == 0

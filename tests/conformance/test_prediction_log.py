@@ -42,11 +42,15 @@ ADAPTERS: dict[str, Callable[[Path], PredictionLog]] = {
     "segments": SegmentLog,  # type: ignore[dict-item]  # the half that serving processes hold: it is not compacted
     "union": union,
     "compacted": Restless,
+    "shortened": Restless,
 }
 
 
 @pytest.fixture(params=ADAPTERS)
-def log(request: pytest.FixtureRequest, tmp_path: Path) -> PredictionLog:
+def log(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PredictionLog:
+    if request.param == "shortened":  # and what is listed is put together as soon as two follow each other
+        monkeypatch.setattr("lockgate.store.log_table.MOST_LISTED", 2)
+        monkeypatch.setattr("lockgate.store.log_catalogue.STRETCH", 7)
     return ADAPTERS[request.param](tmp_path / "log")
 
 

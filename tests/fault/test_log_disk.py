@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import time
 
 import pytest
 
 from lockgate.errors import StoreError
-from lockgate.records import Outcome
+from lockgate.records import Alarm, LogNotice, Outcome
 from lockgate.serve.logbook import Logbook
+from lockgate.store.log_notices import NoticeFile, NoticeFiles
 from lockgate.store.log_table import LogTables
 from lockgate.store.log_union import UnionLog
 from lockgate.store.segments import SegmentLog
@@ -55,6 +57,26 @@ def test_a_full_disk_is_a_store_error_that_names_the_place_and_the_cure(small_di
     with pytest.raises(StoreError, match=r"disk/log cannot be written: No space left on device\. Free some room there"):
         writer.append(told("a"))
     writer.close()
+
+
+def test_a_durable_append_needs_no_more_room_than_its_own(small_disk):
+    """The room it likes to reserve is many times this disk."""
+    writer = SegmentLog(small_disk / "log").writer()
+    writer.append(told("a"), durable=True)
+    fill(small_disk)
+
+    def on_and_on() -> None:
+        for number in range(100):
+            writer.append(told(f"{number}-{'x' * 200}"), durable=True)
+
+    with pytest.raises(StoreError, match="No space left on device"):
+        on_and_on()
+    (small_disk / "ballast").unlink()
+    writer.append(told("b"), durable=True)
+    writer.close()
+    found = ids(small_disk / "log")
+    assert (found[0], found[-1]) == ("a", "b")
+    assert len(found) == len(set(found)) < 60
 
 
 def test_on_a_full_disk_lines_wait_and_are_written_once_in_order_when_room_is_back(small_disk):
@@ -110,6 +132,71 @@ def test_a_worker_answers_while_its_disk_is_full_and_logs_every_call_afterwards(
         assert server.predict(workshop.row(), id="room").status_code == 200
         assert server.client.get(f"{server.url}/readyz").json()["log"] == {"spilled": 0, "dropped": 0}
     assert ids(small_disk) == [*(f"full{n}-0" for n in range(30)), "room-0"]
+
+
+def test_a_full_disk_is_one_alarm_in_the_ledger_and_on_every_page(workshop, small_disk):
+    shutil.rmtree(workshop.home / "log", ignore_errors=True)
+    (workshop.home / "log").symlink_to(small_disk)
+    fill(small_disk)
+    workspace = workshop.open()
+    with workshop.serving() as server:
+        for number in range(30):
+            server.predict(workshop.row(boat=f"b{number}"), id=f"full{number}")
+        until(lambda: any("30 wait in memory" in said for said in told_now(workspace)))
+        (alarm,) = workspace.wiring.records.all(Alarm)
+        assert (alarm.severity, alarm.model, alarm.next) == ("page", "-", f"df -h {workshop.home / 'log'}")
+        assert "No space left on device" in alarm.sentence
+        assert workspace.status()[0].next == alarm.next
+        assert workspace.why(alarm.id).lines[0] == alarm.sentence
+        (small_disk / "ballast").unlink()
+        time.sleep(0.3)
+        server.predict(workshop.row(), id="room")
+        until(lambda: not any("wait in memory" in said for said in told_now(workspace)))
+    assert len(workspace.wiring.records.all(Alarm)) == 1
+    assert workspace.wiring.records.entries()[-1].kind == "alarm"
+
+
+def test_what_a_killed_process_had_waiting_is_counted_as_lost(workshop, small_disk):
+    shutil.rmtree(workshop.home / "log", ignore_errors=True)
+    (workshop.home / "log").symlink_to(small_disk)
+    fill(small_disk)
+    workspace = workshop.open()
+    with workshop.serving() as server:
+        for number in range(12):
+            server.predict(workshop.row(boat=f"b{number}"), id=f"gone{number}")
+        time.sleep(0.6)  # told twice or more since
+        os.kill(server.client.get(f"{server.url}/readyz").json()["pid"], signal.SIGKILL)
+        until(lambda: any("12 entries are lost so far (tide 12)." in said for said in told_now(workspace)))
+
+
+def told_now(workspace) -> list[str]:
+    return [alarm for row in workspace.status() for alarm in row.alarms]
+
+
+def until(true) -> None:
+    end = time.monotonic() + 20
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def test_a_process_tells_of_a_full_disk_on_that_very_disk(small_disk):
+    teller = NoticeFile(small_disk / "notices")
+    fill(small_disk)
+    assert teller.tell(LogNotice(process=teller.process, pid=1, dropped={f"model {n}": n for n in range(900)}))
+    (found,) = NoticeFiles(small_disk / "notices").read()
+    assert found.notice.dropped == {"-": sum(range(900))}
+    assert not found.is_gone
+    teller.close()
+    (found,) = NoticeFiles(small_disk / "notices").read()
+    assert found.is_gone
+
+
+def test_a_process_that_was_well_leaves_no_notice(tmp_path):
+    teller = NoticeFile(tmp_path)
+    assert len(NoticeFiles(tmp_path).read()) == 1
+    teller.close()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_compactor_on_a_full_disk_says_so_and_leaves_every_line_where_it_was(small_disk):

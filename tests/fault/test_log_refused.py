@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +16,8 @@ import pytest
 from lockgate.errors import StoreError
 from lockgate.records import LogSpec, Outcome, Prediction
 from lockgate.serve.logbook import Logbook
+from lockgate.store.log_table import LogTables
+from lockgate.store.log_union import UnionLog
 from lockgate.store.segment_writer import SYNC_EVERY_S, SegmentWriter, fdatasync
 from lockgate.store.segments import SegmentLog
 
@@ -126,6 +130,63 @@ def test_a_sync_that_goes_on_failing_refuses_the_durable_append_and_says_so(writ
     writer.append(told("a"), durable=True)
     assert writer.problem is None
     writer.close()
+
+
+def test_writes_that_the_kernel_breaks_off_are_made_again_elsewhere_and_nothing_is_lost(tmp_path: Path) -> None:
+    """No file may grow beyond 20 kB: every segment breaks off in the middle of a frame, as on a disk with bad blocks."""
+    code = """
+import resource, sys
+from pathlib import Path
+from lockgate.records import Outcome
+from lockgate.serve.logbook import Logbook
+from lockgate.store.segments import SegmentLog
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+writer = SegmentLog(Path(sys.argv[1])).writer()
+book = Logbook(writer, retry_s=0.0)
+for number in range(1_000):
+    book.append([Outcome(id=f"{number}-{'x' * 90}", model="m", value=1.0, at_s=1.0, received_s=2.0)])
+book.close()
+print(writer.poisoned, book.spilled, book.dropped)
+"""
+    told = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=True
+    ).stdout
+    poisoned, spilled, dropped = map(int, told.split())
+    assert poisoned >= 5
+    assert (spilled, dropped) == (0, 0)
+    assert [int(name.split("-")[0]) for name in ids(tmp_path)] == list(range(1_000))
+    compacted = UnionLog(SegmentLog(tmp_path), LogTables(tmp_path / "tables")).compact(may_go_on=lambda: True)
+    assert (compacted.rows, compacted.torn) == (1_000, ())
+
+
+def test_room_that_was_reserved_and_not_used_is_no_torn_frame(tmp_path: Path) -> None:
+    """A killed process leaves its segment as long as it was reserved."""
+    code = """
+import os, signal, sys
+from pathlib import Path
+from lockgate.records import Outcome
+from lockgate.store.segments import SegmentLog
+
+SegmentLog(Path(sys.argv[1])).writer().append(
+    [Outcome(id="a", model="m", value=1.0, at_s=1.0, received_s=2.0)], durable=True
+)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    (segment,) = tmp_path.glob("*.seg")
+    assert segment.stat().st_size > 2**20
+    assert ids(tmp_path) == ["a"]
+    assert UnionLog(SegmentLog(tmp_path), LogTables(tmp_path / "tables")).compact(may_go_on=lambda: True).torn == ()
+
+
+def test_a_sealed_segment_gives_back_the_room_it_did_not_use(tmp_path: Path, writer: SegmentWriter) -> None:
+    writer.append(told("a"), durable=True)
+    (segment,) = tmp_path.glob("*.seg")
+    assert segment.stat().st_size > 2**20
+    writer.close()
+    assert segment.stat().st_size < 200
+    assert ids(tmp_path) == ["a"]
 
 
 def test_a_segment_is_sealed_at_its_size_and_its_age(tmp_path: Path) -> None:

@@ -7,8 +7,11 @@ import math
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Iterable
 from pathlib import Path
 
+import msgspec
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -18,6 +21,8 @@ from lockgate.records import Outcome, Prediction, Shadow
 from lockgate.records.prediction import LogEntry, Scalar
 from lockgate.store.log_table import LogTables, inputs_of, text_of
 from lockgate.store.log_union import UnionLog
+from lockgate.store.memory import MemoryLog
+from lockgate.store.segment_writer import SegmentWriter
 from lockgate.store.segments import SegmentLog
 
 DAY = 86_400.0
@@ -225,15 +230,90 @@ def test_many_small_files_become_few_and_say_the_same(place: Place, monkeypatch:
     assert place.log.read()[0] == [entry for n in range(8) for entry in (call(n), truth(n))]
 
 
+def test_a_long_catalogue_becomes_short_and_cursors_taken_before_go_on(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lockgate.store.log_table.MOST_LISTED", 8)
+    writer = SegmentWriter(place.segments.directory, seal_bytes=1, seal_s=0.01)
+    told: list[LogEntry] = []
+    cursors = [place.log.read(limit=1)]
+    for number in range(12):
+        entries = [call(number), truth(number)]
+        writer.append(entries)
+        told += entries
+        time.sleep(0.03)
+        place.compact()
+        for limit in (1, None):
+            found, cursor = place.log.read(cursors[-1][1], limit=limit)
+            cursors.append((found, cursor))
+        listed = place.tables.catalogue()[1]
+        assert len(listed) < 9
+    writer.close()
+    place.compact()
+    assert place.log.read()[0] == told
+    seen: list[LogEntry] = []
+    for found, cursor in cursors:
+        seen += found
+        assert seen + place.log.read(cursor)[0] == told
+    place.write(call(99))
+    place.compact()
+    assert place.ids() == [*(entry.id for entry in told), "p99"]
+
+
 def test_outcomes_late_corrected_and_unknown_are_all_kept_and_the_latest_received_wins(place: Place) -> None:
     place.write(truth(2, 0.25, received_s=9.0), truth(1, 0.75, received_s=5.0))
     place.write(call(1), call(2), call(3))
     place.write(truth(1, 0.5, received_s=3.0), truth(2, 1.0, received_s=8.0), truth(77))
     place.compact()
-    joined = place.tables.joined("tide")
+    joined = place.log.joined("tide")
     assert dict(joined.sort("id").select("id", "outcome").rows()) == {"p1": 0.75, "p2": 0.25, "p3": None}
-    assert place.tables.unknown_outcomes("tide") == 1
+    assert place.log.unknown_outcomes("tide") == 1
     assert len(pl.read_delta(str(place.tables.path("outcomes")))) == 5
+
+
+def test_what_is_not_compacted_yet_is_joined_too(place: Place) -> None:
+    place.write(call(1), truth(1, 0.25, received_s=1.0))
+    place.compact()
+    place.write(call(2), truth(1, 0.5, received_s=2.0), truth(2, 0.75), truth(88), call(1))
+    joined = place.log.joined("tide", columns=("value",))
+    assert joined.columns == ["id", "value", "outcome"]
+    assert dict(joined.select("id", "outcome").rows()) == {"p1": 0.5, "p2": 0.75}
+    assert place.log.unknown_outcomes("tide") == 1
+    place.compact()
+    assert dict(place.log.joined("tide").select("id", "outcome").rows()) == {"p1": 0.5, "p2": 0.75}
+
+
+def test_calls_of_a_stretch_or_a_rollout_come_with_what_is_known_of_them_and_nothing_else(place: Place) -> None:
+    def of(number: int, day: int) -> list[LogEntry]:
+        asked = msgspec.structs.replace(call(number, day=day), rollout="r1" if number % 2 else None)
+        shadow = Shadow(
+            id=asked.id, model="tide", version="w", rollout="r1", asked_s=asked.asked_s, value=1.0, latency_ms=1
+        )
+        return [asked, shadow, truth(number, day=day + 9), truth(number, 0.5, received_s=7.0, day=day + 9)]
+
+    for number in range(12):
+        place.write(*of(number, 18_000 + number // 3), call(number, model="other"), truth(number + 100))
+        if number < 9:
+            place.compact()
+    everything = [entry for n in range(12) for entry in of(n, 18_000 + n // 3)]
+
+    def told(entries: Iterable[LogEntry]) -> list[LogEntry]:
+        return sorted(entries, key=repr)
+
+    assert told(place.log.calls("tide")) == told(everything)
+    middle = {f"p{n}" for n in range(3, 10)}
+    since_s, until_s = 18_001 * DAY + 3, 18_003 * DAY + 10
+    assert told(place.log.calls("tide", since_s=since_s, until_s=until_s)) == told(
+        e for e in everything if e.id in middle
+    )
+    odd = {f"p{n}" for n in range(1, 12, 2)}
+    assert told(place.log.calls("tide", rollout="r1")) == told(e for e in everything if e.id in odd)
+    assert place.log.calls("nobody") == []
+    memory = MemoryLog()
+    memory.append(place.log.read()[0])
+    assert told(memory.calls("tide", rollout="r1", since_s=since_s)) == told(
+        place.log.calls("tide", rollout="r1", since_s=since_s)
+    )
 
 
 scalars = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.text(max_size=9)

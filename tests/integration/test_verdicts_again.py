@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from lockgate.errors import NotFound, SpecError
-from lockgate.records import Outcome, RolloutSpec, Verdict
+from lockgate.records import Health, LogSpec, Outcome, RolloutSpec, Verdict
 from lockgate.records.prediction import LogEntry
 from lockgate.store.memory import MemoryLog
 from lockgate.workspace.again import again
@@ -122,3 +122,19 @@ def test_the_command_says_whether_it_agrees(told: Any, shop: Any) -> None:
     verdict = next(v for v in of_rollouts(told) if v.gate.name == "safe at shadow")
     ran = shop.run("why", verdict.id, "--replay")
     assert (ran.returncode, ran.stdout.startswith("Agrees to the bit")) == (0, True)
+
+
+def test_a_verdict_whose_calls_the_log_has_let_go_says_so(told: Any) -> None:
+    wiring, model = told.wiring, told.wiring.spec.model["tide"]
+    brief = msgspec.structs.replace(model, log=LogSpec(retention="3d"))
+    health = wiring.records.get(Health, "tide")
+    gone = MemoryLog()
+    gone.append(wiring.log.read()[0])
+    gone.forget("tide", health.until_s - 3 * 86_400)
+    spec = msgspec.structs.replace(wiring.spec, model={"tide": brief})
+    for verdict in of_rollouts(told)[:2]:
+        found = again(dataclasses.replace(wiring, log=gone, spec=spec), verdict)
+        assert not found.agrees
+        assert found.sentence.startswith("Cannot be made again: the log of tide is kept for 3d, and its calls before ")
+        # Without a retention nothing may be missing.
+        assert again(dataclasses.replace(wiring, log=gone), verdict).sentence.startswith("Does not agree")

@@ -127,21 +127,24 @@ def watch(
         turn(workspace.wiring.project, None)
         return
     done = workspace.tick()
+    alarms = list(done.alarms)
     while done.is_leader and done.read:
         done = workspace.tick()
+        alarms += done.alarms
     if json:
         show.as_json(
             {
                 "leader": done.is_leader,
                 "verdicts": done.verdicts,
                 "moves": done.moves,
-                "alarms": done.alarms,
+                "alarms": alarms,
                 "problems": done.problems,
             }
         )
         return
     said = "Up to date." if done.is_leader else "Another loop is at work; nothing was done."
-    show.say(said, *(f"note: {problem}" for problem in done.problems))
+    told = (f"{alarm.severity}: {alarm.sentence} Next: {alarm.next}" for alarm in alarms)
+    show.say(said, *told, *(f"note: {problem}" for problem in done.problems))
     show.following("lockgate status")
 
 

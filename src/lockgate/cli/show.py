@@ -172,5 +172,6 @@ def status_table(rows: Sequence[Row]) -> None:
     for row in rows:
         if row.verdict:
             say(f"{row.model}: {row.verdict} ({row.verdict_id}, {age(row.verdict_age_s)} ago)")
-        for alarm in row.alarms:
-            say(f"{row.model}: ALARM {alarm}")
+    # One about the log is every model's, and is said once.
+    for alarm in dict.fromkeys(alarm for row in rows for alarm in row.alarms):
+        say(f"{', '.join(row.model for row in rows if alarm in row.alarms)}: ALARM {alarm}")

@@ -7,6 +7,7 @@ from lockgate.records.dataset import Dataset, DatasetRef
 from lockgate.records.entry import Entry
 from lockgate.records.evidence import Claim, Evidence, Gate, Ruling, Verdict
 from lockgate.records.health import Health
+from lockgate.records.log_trouble import LogNotice, LogTrouble
 from lockgate.records.prediction import Outcome, Prediction, Shadow
 from lockgate.records.profile import ColumnProfile, Profile
 from lockgate.records.record import Record, decode, digest, encode
@@ -58,7 +59,9 @@ __all__ = [
     "HeldOut",
     "Library",
     "Lineage",
+    "LogNotice",
     "LogSpec",
+    "LogTrouble",
     "Manifest",
     "MlflowSpec",
     "ModelSpec",

@@ -1,4 +1,4 @@
-"""An alarm: a verdict that a person should see."""
+"""An alarm: a verdict that a person should see, or that the log those rest on has holes."""
 
 from __future__ import annotations
 
@@ -10,15 +10,18 @@ Severity = Literal["page", "ticket", "note"]
 
 
 class Alarm(Record, frozen=True, kw_only=True):
-    """`severity`: page wakes somebody, ticket waits for the day, note is only listed. `next`: the command to run."""
+    """`severity`: page wakes somebody, ticket waits for the day, note is only listed. `next`: the command to run.
+
+    One about the log concerns every model, `-`, and no verdict stands behind it.
+    """
 
     id: str
     model: str
-    cause: Literal["drift", "degradation", "contract", "fallback"]
+    cause: Literal["drift", "degradation", "contract", "fallback", "log"]
     severity: Severity
     sentence: str
     next: str
-    verdict: str
+    verdict: str | None
     at_s: float
     written_s: float
     schema: int = 1

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from lockgate.records import Alarm, Health, Record, Rollout, Routing, Ruling, Verdict, Version
+from lockgate.records.log_trouble import LogTrouble
 from lockgate.store.ports import Records
 
 
@@ -36,14 +37,17 @@ class Row(Record, frozen=True, kw_only=True):
 
 
 def rows(records: Records) -> list[Row]:
-    """Every model that has a routing, and every one that is guarded in somebody's own service and watched; by name."""
-    routed = [_row(records, routing) for routing in records.all(Routing)]
+    """Every model that has a routing, and every one that is guarded in somebody's own service and watched; by name. A log
+    that is not well concerns them all, and is said with each.
+    """
+    trouble = next((found for found in records.all(LogTrouble) if found.until_s is None), None)
+    routed = [_row(records, routing, trouble) for routing in records.all(Routing)]
     names = {row.model for row in routed}
-    guarded = [_guarded(health) for health in records.all(Health) if health.model not in names]
+    guarded = [_guarded(health, trouble) for health in records.all(Health) if health.model not in names]
     return sorted([*routed, *guarded], key=lambda row: row.model)
 
 
-def _guarded(health: Health) -> Row:
+def _guarded(health: Health, trouble: LogTrouble | None) -> Row:
     """Its traffic is split where it is called; what came of that is what is known here."""
     calls = sum(health.calls.values())
     return Row(
@@ -60,12 +64,12 @@ def _guarded(health: Health) -> Row:
         outcome_lag_s=health.outcome_lag_s,
         calls=calls,
         until_s=health.until_s,
-        alarms=(),
-        next="lockgate watch",
+        alarms=(trouble.sentence,) if trouble else (),
+        next=trouble.next if trouble else "lockgate watch",
     )
 
 
-def _row(records: Records, routing: Routing) -> Row:
+def _row(records: Records, routing: Routing, trouble: LogTrouble | None) -> Row:
     model = routing.model
     names = {version.id: version.short for version in records.all(Version, model)}
     running = next((r for r in records.all(Rollout, model) if r.is_running), None)
@@ -86,8 +90,8 @@ def _row(records: Records, routing: Routing) -> Row:
         outcome_lag_s=health.outcome_lag_s if health else None,
         calls=sum(health.calls.values()) if health else 0,
         until_s=health.until_s if health else None,
-        alarms=tuple(alarm.sentence for alarm in alarms[-1:]),
-        next=_next(running, alarms, void or last, model),
+        alarms=(*(alarm.sentence for alarm in alarms[-1:]), *([trouble.sentence] if trouble else [])),
+        next=trouble.next if trouble else _next(running, alarms, void or last, model),
     )
 
 
@@ -95,7 +99,7 @@ def open_alarms(records: Records, routing: Routing, verdicts: Sequence[Verdict])
     """Those about the standing champion: what was told of an earlier one ended with it. Notes wake nobody."""
     about = {verdict.id: verdict.subject[0] for verdict in verdicts}
     told = _without_what_is_over(records.all(Alarm, routing.model))
-    return [a for a in told if a.severity != "note" and about.get(a.verdict) == routing.champion]
+    return [a for a in told if a.severity != "note" and a.verdict and about.get(a.verdict) == routing.champion]
 
 
 def _without_what_is_over(told: Sequence[Alarm]) -> list[Alarm]:

@@ -1,10 +1,12 @@
-"""A log that never stands in the way of an answer: what the disk refuses waits in memory, up to a bound."""
+"""A log that never stands in the way of an answer: what the disk refuses waits in memory, up to a bound, and is told."""
 
 from __future__ import annotations
 
 import math
+import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -12,8 +14,9 @@ import msgspec
 from lockgate.decide import assign
 from lockgate.errors import StoreError
 from lockgate.records import LogSpec, Prediction
+from lockgate.records.log_trouble import LogNotice
 from lockgate.records.prediction import LogEntry
-from lockgate.store.ports import LogWriter
+from lockgate.store.ports import LogTeller, LogWriter
 
 BOUND = 10_000
 RETRY_S = 0.25
@@ -27,7 +30,7 @@ class Logbook:
     spilled: waiting now; dropped: lost beyond the bound, counted since the start. retry_s: how long a disk that refused
     is left alone, for every try encodes all that waits. modes: by model, how its calls are logged; buffered where it says
     nothing. Of a sampled model the inputs are kept for a share of the units, the rest of every call for all: arm, share,
-    value, failure and flags, so that evidence stays whole.
+    value, failure and flags, so that evidence stays whole. teller: where other processes read how this log is.
     """
 
     def __init__(
@@ -36,19 +39,37 @@ class Logbook:
         bound: int = BOUND,
         retry_s: float = RETRY_S,
         modes: Mapping[str, LogSpec] | None = None,
+        teller: LogTeller | None = None,
     ) -> None:
-        self.modes = modes or {}
         self._writer = writer
         self._bound = bound
         self._retry_s = retry_s
+        self._teller = teller
         self._refused_at = -math.inf
         self._lock = threading.Lock()
         self._waiting: list[LogEntry] = []
-        self.dropped = 0
+        self._dropped: Counter[str] = Counter()
+        self._told: LogNotice | None = None
+        self._since_s: float | None = None
+        self._is_well = True  # nothing waits, and the disk took what it was last given
+        self.modes = modes or {}
+
+    @property
+    def modes(self) -> Mapping[str, LogSpec]:
+        return self._modes
+
+    @modes.setter
+    def modes(self, modes: Mapping[str, LogSpec]) -> None:
+        self._modes = modes
+        self._is_plain = all(spec.mode == "buffered" for spec in modes.values())
 
     @property
     def spilled(self) -> int:
         return len(self._waiting)
+
+    @property
+    def dropped(self) -> int:
+        return self._dropped.total()
 
     @property
     def problem(self) -> str | None:
@@ -57,15 +78,31 @@ class Logbook:
 
     def append(self, entries: Sequence[LogEntry]) -> None:
         """Never raises for the disk's sake; what waits goes first, so that order is kept."""
-        if time.monotonic() - self._refused_at < self._retry_s:
-            self._keep(self._thinned(entries))
+        if self._is_plain and self._is_well:  # every served call comes this way
+            try:
+                self._writer.append(entries)
+            except StoreError:
+                self._refused(entries)
+            return
+        entries = self._thinned(entries)
+        if not self._is_well and time.monotonic() - self._refused_at < self._retry_s:
+            self._keep(entries)
         else:
-            self._write(self._thinned(entries))
+            self._write(entries)
+
+    def look(self) -> None:
+        """Try again what waits, and tell how the log is where that has changed; to be called a few times a second."""
+        if not self._is_well and time.monotonic() - self._refused_at >= self._retry_s:
+            self._write(())
+        self._tell()
 
     def close(self) -> None:
         """One last try for what waits."""
-        self._write([])
+        self._write(())
         self._writer.close()
+        self._tell()
+        if self._teller is not None:
+            self._teller.close()
 
     def _write(self, entries: Sequence[LogEntry]) -> None:
         with self._lock:
@@ -74,11 +111,18 @@ class Logbook:
         try:
             self._writer.append(pending, durable=any(self._mode(entry).mode == "durable" for entry in entries))
         except StoreError:
-            self._refused_at = time.monotonic()
-            self._keep(pending)
+            self._refused(pending)
+        else:
+            with self._lock:
+                self._is_well = not self._waiting
+
+    def _refused(self, entries: Sequence[LogEntry]) -> None:
+        self._refused_at = time.monotonic()
+        self._keep(entries)
+        self._tell()
 
     def _mode(self, entry: LogEntry) -> LogSpec:
-        return self.modes.get(entry.model, _BUFFERED)
+        return self._modes.get(entry.model, _BUFFERED)
 
     def _thinned(self, entries: Sequence[LogEntry]) -> Sequence[LogEntry]:
         if all(self._mode(entry).mode != "sampled" for entry in entries):
@@ -87,9 +131,34 @@ class Logbook:
 
     def _keep(self, entries: Sequence[LogEntry]) -> None:
         with self._lock:
+            self._is_well = False
             room = self._bound - len(self._waiting)
             self._waiting += entries[:room]
-            self.dropped += max(0, len(entries) - room)
+            self._dropped.update(entry.model for entry in entries[room:])
+
+    def _tell(self) -> None:
+        if self._teller is None:
+            return
+        notice = self._notice(self._teller.process)
+        if notice != self._told and self._teller.tell(notice):
+            self._told = notice
+
+    def _notice(self, process: str) -> LogNotice:
+        with self._lock:
+            waiting, dropped = Counter(entry.model for entry in self._waiting), dict(self._dropped)
+        found = LogNotice(
+            process=process,
+            pid=os.getpid(),
+            waiting=dict(waiting),
+            dropped=dropped,
+            poisoned=self._writer.poisoned,
+            problem=self._writer.problem,
+        )
+        if found.waiting or found.problem is not None:
+            self._since_s = self._since_s or time.time()
+        else:
+            self._since_s = None
+        return msgspec.structs.replace(found, since_s=self._since_s)
 
 
 def thinned(entry: LogEntry, spec: LogSpec) -> LogEntry:

@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lockgate.records.prediction import LogEntry
-from lockgate.store.frames import Segment, frames, is_sealed, segments_in
-from lockgate.store.log_table import CATALOGUE, KINDS, Listed, LogTables, Placed
+from lockgate.store.frames import Segment, frames, is_sealed, segments_in, torn_bytes
+from lockgate.store.log_catalogue import Listed
+from lockgate.store.log_table import CATALOGUE, KINDS, LogTables, Placed
 from lockgate.store.ports import Compacted
 
 BATCH_BYTES = 64 * 2**20
@@ -47,7 +48,13 @@ class Compactor:
                 found = Compacted(found.segments + done.segments, found.rows + done.rows, (*found.torn, *done.torn))
             if found.segments:
                 self._tables.tidy()
+                self._tables.shorten()
         return found
+
+    def oldest(self) -> str | None:
+        """The sealed segment whose writer began first."""
+        found = sealed(self._segments)
+        return found[0].name if found else None
 
     def forget(self, model: str, before_s: float) -> None:
         """Whole partitions, so no file is rewritten. Their files stay a week for readers that have begun."""
@@ -79,10 +86,10 @@ class Compactor:
     def _remove_listed(self) -> None:
         """What an earlier compactor listed, and was killed before it removed."""
         _, listed = self._tables.catalogue()
-        by_name = {item.name: item for item in listed}
+        last = {item.worker: item.number for item in listed}
         for segment in segments_in(self._segments):
-            if segment.name in by_name:
-                _remove(segment.path, by_name[segment.name])
+            if segment.number <= last.get(segment.worker, -1):
+                _remove(segment.path, _read(segment)[0])
 
 
 def sealed(directory: Path) -> list[Segment]:
@@ -118,7 +125,7 @@ def _read(segment: Segment) -> tuple[Listed, list[LogEntry]]:
     for frame in frames(segment.path):
         entries += frame.entries
         end = frame.end
-    torn = segment.path.stat().st_size - end
+    torn = torn_bytes(segment.path, end)
     return Listed(segment.worker, segment.number, segment.name, len(entries), torn), entries
 
 

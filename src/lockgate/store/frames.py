@@ -1,7 +1,8 @@
 """Segments as files: their names, their frames, and how a reader knows that nobody writes to one any longer.
 
 A frame is magic, length, crc32 seeded by the segment's name and the frame's number, and its entries in msgpack. A writer
-holds an advisory lock on the segment it writes, which the kernel drops with the process: unlocked is sealed.
+holds an advisory lock on the segment it writes, which the kernel drops with the process: unlocked is sealed. Room that a
+writer had reserved and not used reads as zeros behind the last frame.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from __future__ import annotations
 import fcntl
 import re
 import struct
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+from zlib import crc32
 
 from lockgate.records.prediction import LogEntry, entries_decoder
 
@@ -65,12 +66,18 @@ def is_sealed(path: Path) -> bool:
     return True
 
 
-def pack(name: str, number: int, payload: bytes) -> bytes:
-    return HEADER.pack(MAGIC, len(payload), _checksum(name, number, payload)) + payload
+def seed(name: str) -> int:
+    """What the checksums of a segment's frames begin from: a frame of another segment does not fit."""
+    return crc32(f"{name}{SUFFIX}:".encode())
+
+
+def pack(seed: int, number: int, payload: bytes) -> bytes:
+    return HEADER.pack(MAGIC, len(payload), crc32(payload, crc32(b"%d" % number, seed))) + payload
 
 
 def frames(path: Path, at: int = 0, number: int = 0) -> Iterator[Frame]:
     """Whole, undamaged frames from byte `at`, where frame `number` begins; ends at the first that is neither."""
+    own = seed(path.stem)
     with path.open("rb") as file:
         file.seek(at)
         while len(header := file.read(HEADER.size)) == HEADER.size:
@@ -78,12 +85,15 @@ def frames(path: Path, at: int = 0, number: int = 0) -> Iterator[Frame]:
             if magic != MAGIC:
                 return
             payload = file.read(size)
-            if len(payload) < size or _checksum(path.stem, number, payload) != checksum:
+            if len(payload) < size or crc32(payload, crc32(b"%d" % number, own)) != checksum:
                 return
             at += HEADER.size + size
             number += 1
             yield Frame(entries_decoder.decode(payload), at)
 
 
-def _checksum(name: str, number: int, payload: bytes) -> int:
-    return zlib.crc32(payload, zlib.crc32(f"{name}{SUFFIX}:{number}".encode()))
+def torn_bytes(path: Path, end: int) -> int:
+    """How much was written behind the last whole frame, which ends at byte `end`; room only reserved does not count."""
+    with path.open("rb") as file:
+        file.seek(end)
+        return len(file.read().rstrip(b"\0"))

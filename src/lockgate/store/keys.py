@@ -8,9 +8,10 @@ from lockgate.errors import Conflict, InvariantBroken, SpecError
 from lockgate.records import Alarm, Block, Dataset, Health, Move, PairBlock, Rollout, Routing, Spend, Verdict
 from lockgate.records.entry import EntryKind
 from lockgate.records.harm_state import HarmState
+from lockgate.records.log_trouble import LogTrouble
 from lockgate.store.ports import Kept
 
-REPLACED = (HarmState, Health, Rollout, Routing)
+REPLACED = (HarmState, Health, LogTrouble, Rollout, Routing)
 CHAINED: dict[type, EntryKind] = {Verdict: "verdict", Move: "move", Alarm: "alarm", Spend: "spend"}
 
 
@@ -18,7 +19,7 @@ def key(record: Kept) -> str:
     """What tells records of one kind apart."""
     if isinstance(record, Dataset):
         return str(record.ref)
-    if isinstance(record, Routing | Health):
+    if isinstance(record, Routing | Health | LogTrouble):
         return record.model
     if isinstance(record, Block):
         return f"{record.model}/{record.start_s:.0f}"

@@ -11,9 +11,10 @@ import datetime as dt
 import json
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import repeat
+from itertools import groupby, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
 from urllib.parse import unquote
@@ -23,6 +24,8 @@ import msgspec
 from lockgate.errors import StoreError
 from lockgate.records import Outcome, Prediction, Shadow
 from lockgate.records.prediction import LogEntry, Scalar
+from lockgate.store.frames import segment_at
+from lockgate.store.log_catalogue import Listed, Seen, Stood, stretches
 
 if TYPE_CHECKING:
     import polars as pl
@@ -36,6 +39,7 @@ KINDS: Mapping[str, type[Prediction] | type[Shadow] | type[Outcome]] = {
 CATALOGUE = "segments"
 DAY_S = 86_400.0
 MOST_SMALL_FILES = 120
+MOST_LISTED = 2_000
 KEPT_H = 7 * 24
 PARTITIONS = ["date", "model"]
 _inputs_decoder = msgspec.json.Decoder(tuple[float | int | str | bool | dict[str, str] | None, ...])
@@ -120,15 +124,30 @@ class LogTables:
                 _refused(self.path(name), table.optimize.compact)
                 _refused(self.path(name), partial(table.vacuum, retention_hours=KEPT_H, dry_run=False))
 
-    def entries(self, segments: Sequence[str]) -> dict[str, list[tuple[int, LogEntry]]]:
-        """All entries of compacted segments by segment, with their places, in order."""
-        found: dict[str, list[tuple[int, LogEntry]]] = {name: [] for name in segments}
+    def entries(self, listed: Sequence[Listed]) -> dict[Listed, list[Stood]]:
+        """All entries of what is listed, with their places, in order."""
+        found: dict[Listed, list[Stood]] = {item: [] for item in listed}
         for kind in KINDS:
-            for placed in self._placed(kind, segments):
-                found[placed.segment].append((placed.row, placed.entry))
+            for item, placed in self._placed(kind, listed):
+                found[item].append(Stood(segment_at(Path(placed.segment)).number, placed.row, placed.entry))
         for entries in found.values():
-            entries.sort(key=lambda placed: placed[0])
+            entries.sort(key=lambda stood: stood[:2])
         return found
+
+    def shorten(self) -> None:
+        """Where the catalogue has grown long, list each worker's segments in stretches instead of one by one."""
+        _, listed = self.catalogue()
+        if len(listed) < MOST_LISTED:
+            return
+        short = stretches(listed)
+        if len(short) > len(listed) // 2:
+            return
+        from deltalake import write_deltalake
+
+        path = self.path(CATALOGUE)
+        table = self.create(CATALOGUE)
+        _refused(path, lambda: write_deltalake(table, _frame(CATALOGUE, short), mode="overwrite"))
+        _outlive(path, self.version(CATALOGUE))
 
     def catalogue(self) -> tuple[Seen, list[Listed]]:
         """What the catalogue lists, in order, and how to ask whether it has grown since."""
@@ -150,74 +169,76 @@ class LogTables:
         log = self.path(name) / "_delta_log"
         return log.stat().st_mtime_ns if log.is_dir() else 0
 
-    def joined(self, model: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
-        """The model's compacted predictions, each id once, with `outcome`, null where none has come.
+    def of_model(self, kind: str, model: str, fresh: Sequence[LogEntry] = ()) -> pl.LazyFrame:
+        """The model's compacted rows of a kind, and those of entries that are not compacted yet, without their places."""
+        import polars as pl
 
-        columns: those of a prediction that are wanted beside its id, all where left out. Of several outcomes of an id the
-        one received last counts, whatever the order in which they were logged.
+        own = [Placed("", 0, e) for e in fresh if isinstance(e, KINDS[kind]) and e.model == model]
+        parts = [_frame(kind, own).lazy()]
+        table = self.open(kind)
+        if table is not None:
+            parts.append(pl.scan_delta(table).filter(pl.col("model") == model))
+        return pl.concat([part.select("date", *_fields(kind)) for part in parts])
+
+    def calls(
+        self, model: str, rollout: str | None, since_s: float, until_s: float, *, but: Sequence[str]
+    ) -> list[LogEntry]:
+        """The model's predictions of a rollout, of any where it is None, asked in [since_s, until_s), as they stood.
+
+        but: segments whose rows are left out.
         """
         import polars as pl
 
-        calls, told = self._of_model("predictions", model), self._latest(model)
-        if calls is None:
-            return _frame("predictions", []).with_columns(outcome=pl.lit(None, pl.Float64))
-        if columns is not None:
-            calls = calls.select("id", *(name for name in columns if name != "id"))
-        return calls.unique("id", keep="any").join(told, on="id", how="left").collect(engine="streaming")
+        at = pl.col("asked_s")
+        wanted = (at >= since_s) & (at < until_s)
+        for day, side in ((date_of(since_s), pl.col("date").ge), (date_of(until_s), pl.col("date").le)):
+            if day is not None:  # whole partitions are passed over
+                wanted &= side(day)
+        if rollout is not None:
+            wanted &= pl.col("rollout") == rollout
+        return self._of(model, "predictions", wanted, but)
 
-    def unknown_outcomes(self, model: str) -> int:
-        """How many ids have an outcome and no prediction. They are kept: the prediction may still come."""
-        calls, told = self._of_model("predictions", model), self._latest(model)
-        found = told if calls is None else told.join(calls.select("id"), on="id", how="anti")
-        return found.select("id").collect(engine="streaming").height
-
-    def _latest(self, model: str) -> pl.LazyFrame:
+    def facts(self, model: str, ids: Collection[str], *, but: Sequence[str]) -> list[LogEntry]:
+        """The shadows and outcomes of those predictions, as they stood."""
         import polars as pl
 
-        told = self._of_model("outcomes", model)
-        if told is None:
-            told = _frame("outcomes", []).lazy()
-        return told.group_by("id").agg(outcome=pl.col("value").max_by("received_s"))
+        if not ids:
+            return []
+        own = pl.Series(sorted(ids), dtype=pl.String).implode()
+        wanted = pl.col("id").is_in(own)
+        return [fact for kind in ("shadows", "outcomes") for fact in self._of(model, kind, wanted, but)]
 
-    def _of_model(self, kind: str, model: str) -> pl.LazyFrame | None:
+    def _of(self, model: str, kind: str, wanted: pl.Expr, but: Sequence[str]) -> list[LogEntry]:
         import polars as pl
 
         table = self.open(kind)
-        return None if table is None else pl.scan_delta(table).filter(pl.col("model") == model)
+        if table is None:
+            return []
+        own = (pl.col("model") == model) & ~pl.col("segment").is_in(list(but)) & wanted
+        rows = pl.scan_delta(table).filter(own).sort("segment", "row").collect(engine="streaming")
+        return [placed.entry for placed in _read(kind, rows)]
 
     def version(self, name: str) -> int:
         """The number of the newest commit, by the file system alone; -1 where there is none."""
         log = self.path(name) / "_delta_log"
         return max((int(file.stem) for file in log.glob("*.json") if file.stem.isdigit()), default=-1)
 
-    def _placed(self, kind: str, segments: Sequence[str]) -> list[Placed]:
+    def _placed(self, kind: str, listed: Sequence[Listed]) -> Iterator[tuple[Listed, Placed]]:
         import polars as pl
 
         table = self.open(kind)
-        if table is None or not segments:
-            return []
+        if table is None or not listed:
+            return
         at = pl.col("segment")
-        # The range lets files be passed over by their statistics; the list says which.
-        wanted = (at >= min(segments)) & (at <= max(segments)) & at.is_in(list(segments))
-        rows = pl.scan_delta(table).filter(wanted).collect()
-        return _read(kind, rows)
-
-
-class Seen(NamedTuple):
-    """A table as it was read. version: -1 where there was none; changed_ns: when its log had last changed."""
-
-    version: int
-    changed_ns: int
-
-
-class Listed(NamedTuple):
-    """One compacted segment. rows: how many entries it held; torn: its bytes behind the last whole frame."""
-
-    worker: str
-    number: int
-    name: str
-    rows: int
-    torn: int
+        # The range lets files be passed over by their statistics; which rows are meant is told by worker and number.
+        wanted = (at >= min(item.name for item in listed)) & (at <= max(item.last for item in listed))
+        by_worker = {worker: list(own) for worker, own in groupby(sorted(listed), key=lambda item: item.worker)}
+        for placed in _read(kind, pl.scan_delta(table).filter(wanted).collect()):
+            segment = segment_at(Path(placed.segment))
+            own = by_worker.get(segment.worker, [])
+            item = next(iter(own[bisect_left(own, segment.number, key=lambda item: item.number) :]), None)
+            if item is not None and placed.segment >= item.name:
+                yield item, placed
 
 
 def _partitions(table: DeltaTable) -> set[tuple[tuple[str, Any], ...]]:

@@ -7,20 +7,24 @@ file that goes in between has been compacted, and the reading is made again. So 
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
+from typing import TYPE_CHECKING
 
-from lockgate.records.prediction import LogEntry
+from lockgate.records.prediction import LogEntry, Prediction
+from lockgate.store import log_join
 from lockgate.store.compaction import Compactor
 from lockgate.store.frames import Segment, segments_in
-from lockgate.store.log_table import CATALOGUE, Listed, LogTables, Seen
+from lockgate.store.log_catalogue import STRETCH, Listed, Seen, Stood
+from lockgate.store.log_table import CATALOGUE, LogTables
 from lockgate.store.ports import Compacted, Cursor
 from lockgate.store.segment_writer import SegmentWriter
 from lockgate.store.segments import Places, SegmentLog
 
-# Rows taken from the tables at once; what a limit leaves of them is held for the next reading.
-STRETCH = 100_000
+if TYPE_CHECKING:
+    import polars as pl
 
 
 class UnionLog:
@@ -32,7 +36,7 @@ class UnionLog:
         self._compactor = Compactor(segments.directory, tables)
         self._seen: Seen | None = None
         self._listed: dict[str, list[Listed]] = {}
-        self._held: dict[str, list[tuple[int, LogEntry]]] = {}
+        self._held: dict[Listed, list[Stood]] = {}  # what a limit left of a stretch, for the next reading
 
     def writer(self) -> SegmentWriter:
         return self._segments.writer()
@@ -54,8 +58,48 @@ class UnionLog:
     def compact(self, *, may_go_on: Callable[[], bool]) -> Compacted:
         return self._compactor.run(may_go_on=may_go_on)
 
+    def oldest(self) -> str | None:
+        return self._compactor.oldest()
+
     def forget(self, model: str, before_s: float) -> None:
         self._compactor.forget(model, before_s)
+
+    def calls(
+        self, model: str, *, rollout: str | None = None, since_s: float = -math.inf, until_s: float = math.inf
+    ) -> list[LogEntry]:
+        """Of the tables the days and columns that are asked for; files are read whole, for they hold minutes."""
+        while True:
+            files = segments_in(self._segments.directory)
+            try:
+                fresh = [entry for entry in Places(None).read(files, None) if entry.model == model]
+            except FileNotFoundError:
+                continue
+            asked = [e for e in fresh if _is_asked(e, rollout, since_s, until_s)]
+            found = self._tables.calls(model, rollout, since_s, until_s, but=[file.name for file in files])
+            ids = {e.id for e in asked} | {e.id for e in found}
+            facts = self._tables.facts(model, ids, but=[file.name for file in files])
+            later = [e for e in fresh if not isinstance(e, Prediction) and e.id in ids]
+            return [*found, *facts, *asked, *later]
+
+    def joined(self, model: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """The model's predictions, each id once, with `outcome`, null where none has come.
+
+        columns: those of a prediction that are wanted beside its id, all where left out. Of several outcomes of an id the
+        one received last counts, whatever the order in which they were logged.
+        """
+        calls, told = self._both(model)
+        if columns is not None:
+            calls = calls.select("id", *(name for name in columns if name != "id"))
+        return log_join.joined(calls, told)
+
+    def unknown_outcomes(self, model: str) -> int:
+        """How many ids have an outcome and no prediction. They are kept: the prediction may still come."""
+        return log_join.unknown(*self._both(model))
+
+    def _both(self, model: str) -> tuple[pl.LazyFrame, pl.LazyFrame]:
+        """Files before tables: what is moved meanwhile is found there, and what is found twice has one id."""
+        fresh = [entry for entry in self._segments.read()[0] if entry.model == model]
+        return self._tables.of_model("predictions", model, fresh), self._tables.of_model("outcomes", model, fresh)
 
     def _catalogue(self) -> dict[str, list[Listed]]:
         """By worker; read again only where there was a commit since."""
@@ -69,21 +113,25 @@ class UnionLog:
         found: list[LogEntry] = []
         unread = [item for items in listed.values() for item in _behind(places, items)]
         for at, item in enumerate(unread):
-            if item.name not in self._held:
+            if item not in self._held:
                 self._held = self._tables.entries(_stretch(unread[at:]))
-            number, rows = places.of(item.worker)
-            done = rows if number == item.number else 0
-            part = [(row, entry) for row, entry in self._held[item.name] if row >= done]
+            done = places.of(item.worker)
+            part = [stood for stood in self._held[item] if stood[:2] >= done]
             if limit is not None:
                 part = part[: limit - len(found)]
-            found += [entry for _, entry in part]
+            found += [stood.entry for stood in part]
             is_cut = limit is not None and len(found) >= limit
-            places.put(item.worker, item.number, part[-1][0] + 1 if is_cut else item.rows)
+            number, rows = (part[-1].number, part[-1].row + 1) if is_cut else (item.number, item.rows)
+            places.put(item.worker, number, rows)
             if is_cut:
                 break
         if not unread:
             self._held = {}
         return found
+
+
+def _is_asked(entry: LogEntry, rollout: str | None, since_s: float, until_s: float) -> bool:
+    return isinstance(entry, Prediction) and since_s <= entry.asked_s < until_s and rollout in (None, entry.rollout)
 
 
 def _behind(places: Places, items: Sequence[Listed]) -> Sequence[Listed]:
@@ -101,12 +149,12 @@ def _left(files: Sequence[Segment], listed: Mapping[str, list[Listed]]) -> list[
     return [segment for segment in files if segment.number > last.get(segment.worker, -1)]
 
 
-def _stretch(items: Sequence[Listed]) -> list[str]:
-    """The first segments, as many as make up a stretch."""
-    found: list[str] = []
+def _stretch(items: Sequence[Listed]) -> list[Listed]:
+    """The first, as many as make up what is read at once."""
+    found: list[Listed] = []
     rows = 0
     for item in items:
-        found.append(item.name)
+        found.append(item)
         rows += item.rows
         if rows >= STRETCH:
             break

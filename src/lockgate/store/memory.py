@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from lockgate.decide import budget
 from lockgate.errors import Conflict
-from lockgate.records import BudgetSpec, Entry, Outcome, Routing, Spend, decode, encode
+from lockgate.records import BudgetSpec, Entry, Outcome, Prediction, Routing, Spend, decode, encode
 from lockgate.records.duration import UNITS_S
 from lockgate.records.entry import GENESIS, link
 from lockgate.records.prediction import LogEntry
@@ -30,8 +30,26 @@ class MemoryLog:
     def problem(self) -> str | None:
         return None
 
+    @property
+    def poisoned(self) -> int:
+        return 0
+
     def compact(self, *, may_go_on: Callable[[], bool]) -> Compacted:  # noqa: ARG002 - nothing to move
         return Compacted()
+
+    def calls(
+        self, model: str, *, rollout: str | None = None, since_s: float = -math.inf, until_s: float = math.inf
+    ) -> list[LogEntry]:
+        own = [entry for entry in self.read()[0] if entry.model == model]
+        asked = {e.id for e in own if _is_asked(e, rollout, since_s, until_s)}
+        return [
+            e
+            for e in own
+            if e.id in asked and (not isinstance(e, Prediction) or _is_asked(e, rollout, since_s, until_s))
+        ]
+
+    def oldest(self) -> str | None:
+        return None
 
     def forget(self, model: str, before_s: float) -> None:
         """What is forgotten keeps its place, so that cursors hold."""
@@ -48,6 +66,11 @@ class MemoryLog:
         at = (cursor or {}).get("entries", 0)
         end = len(self._entries) if limit is None else min(len(self._entries), at + limit)
         return [entry for entry in self._entries[at:end] if entry is not None], {"entries": end}
+
+
+def _is_asked(entry: LogEntry, rollout: str | None, since_s: float, until_s: float) -> bool:
+    """Whether it is a prediction of that rollout, or any where none is named, asked in [since_s, until_s)."""
+    return isinstance(entry, Prediction) and since_s <= entry.asked_s < until_s and rollout in (None, entry.rollout)
 
 
 def _event_s(entry: LogEntry) -> float:

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
@@ -25,14 +26,32 @@ from lockgate.records import (
     Version,
 )
 from lockgate.records.harm_state import HarmState
+from lockgate.records.log_trouble import LogNotice, LogTrouble
 from lockgate.records.prediction import LogEntry
 
 if TYPE_CHECKING:
     import polars as pl
 
-Written = Alarm | Block | Dataset | HarmState | Health | Move | PairBlock | Rollout | Routing | Verdict | Version
+Written = (
+    Alarm | Block | Dataset | HarmState | Health | LogTrouble | Move | PairBlock | Rollout | Routing | Verdict | Version
+)
 Kept = Written | Spend
-K = TypeVar("K", Alarm, Block, Dataset, HarmState, Health, Move, PairBlock, Rollout, Routing, Spend, Verdict, Version)
+K = TypeVar(
+    "K",
+    Alarm,
+    Block,
+    Dataset,
+    HarmState,
+    Health,
+    LogTrouble,
+    Move,
+    PairBlock,
+    Rollout,
+    Routing,
+    Spend,
+    Verdict,
+    Version,
+)
 Cursor = Mapping[str, int]
 
 
@@ -51,7 +70,48 @@ class LogWriter(Protocol):
         """The refusal that the outside last answered with; None once it took something again."""
         ...
 
+    @property
+    def poisoned(self) -> int:
+        """How many times it had to begin somewhere else because the outside refused; what was safe stays."""
+        ...
+
     def close(self) -> None: ...
+
+
+class LogTeller(Protocol):
+    """Where one process tells how its end of the log is, for the loop to read; it must work where the log's place does
+    not.
+    """
+
+    @property
+    def process(self) -> str:
+        """A name that no other process has, or had."""
+        ...
+
+    def tell(self, notice: LogNotice) -> bool:
+        """Replace what was told before. False where even that was refused."""
+        ...
+
+    def close(self) -> None:
+        """The process ends; where all was well nothing is left."""
+        ...
+
+
+class Told(NamedTuple):
+    """is_gone: whether the process has ended, so that what it had waiting is lost."""
+
+    notice: LogNotice
+    is_gone: bool
+
+
+class LogNotices(Protocol):
+    def read(self) -> list[Told]:
+        """What every process last told, of those that have ended what they left."""
+        ...
+
+    def forget(self, processes: Collection[str]) -> None:
+        """Of processes that have ended."""
+        ...
 
 
 class Compacted(NamedTuple):
@@ -75,11 +135,23 @@ class PredictionLog(Protocol):
         """
         ...
 
+    def calls(
+        self, model: str, *, rollout: str | None = None, since_s: float = -math.inf, until_s: float = math.inf
+    ) -> list[LogEntry]:
+        """The model's predictions asked in [since_s, until_s), of one rollout where it is named, each with every shadow
+        and outcome of its id; as `read` gives them, but no more of the log than that.
+        """
+        ...
+
     def compact(self, *, may_go_on: Callable[[], bool]) -> Compacted:
         """Move what no writer holds any longer to where it is kept for good; one caller at a time, others do nothing.
 
         may_go_on: asked between the parts of the work. Raises StoreError where the outside refuses.
         """
+        ...
+
+    def oldest(self) -> str | None:
+        """The segment that has waited longest to be compacted; None where none waits."""
         ...
 
     def forget(self, model: str, before_s: float) -> None:

@@ -15,57 +15,89 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
+from zlib import crc32
 
 from lockgate.errors import StoreError
 from lockgate.records.prediction import LogEntry, entry_encoder
-from lockgate.store.frames import SUFFIX, pack, segment_name
+from lockgate.store.frames import HEADER, MAGIC, SUFFIX, seed, segment_name
 
 SYNC_EVERY_S = 0.05
 SEAL_BYTES = 64 * 2**20
 SEAL_S = 60.0
+# Room that durable frames are written into: a sync that need not note a new length is several times as quick.
+RESERVED_BYTES = 16 * 2**20
 # The timer aims before the 50 ms, for a thread is woken late on a busy machine.
 _AIM_S = 0.6 * SYNC_EVERY_S
-fdatasync: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
+fdatasync: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)  # macOS has neither of these two
+_fallocate: Callable[[int, int, int], None] | None = getattr(os, "posix_fallocate", None)
+# Every served call goes through these: looked up once.
+_encode, _pack, _pwrite = entry_encoder.encode, HEADER.pack, os.pwrite
 
 
 @dataclass(slots=True)
 class _Open:
-    """A segment being written. synced: its bytes that are on the disk for certain; unsynced: the payloads behind them."""
+    """A segment being written. synced: its bytes that are on the disk for certain; unsynced: the payloads behind them;
+    reserved: up to where the disk has promised room.
+    """
 
     file: int
     name: str
     born_s: float
+    seed: int
     frames: int = 0
     size: int = 0
     synced: int = 0
+    reserved: int = 0
     unsynced: list[bytes] = field(default_factory=list[bytes])
 
     def write(self, payload: bytes) -> None:
         """Raises OSError; a frame that was begun is cut off again where the disk lets us."""
-        frame = pack(self.name, self.frames, payload)
-        view = memoryview(frame)
+        size = len(payload)
+        frame = _pack(MAGIC, size, crc32(payload, crc32(b"%d" % self.frames, self.seed))) + payload
         try:
-            while view:
-                view = view[os.write(self.file, view) :]
+            written = _pwrite(self.file, frame, self.size)
+            while written < len(frame):
+                written += _pwrite(self.file, frame[written:], self.size + written)
         except OSError:
-            with contextlib.suppress(OSError):
-                os.ftruncate(self.file, self.size)
+            self.cut()
             raise
         self.frames += 1
         self.size += len(frame)
         self.unsynced.append(payload)
 
+    def reserve(self, count: int) -> None:
+        """Room for that many bytes more, where the disk has it; it is written all the same where it has not."""
+        if _fallocate is not None and self.size + count > self.reserved:
+            with contextlib.suppress(OSError):
+                _fallocate(self.file, self.size, count + RESERVED_BYTES)
+            self.reserved = self.size + count + RESERVED_BYTES
 
-@dataclass(slots=True)
+    def cut(self) -> None:
+        """Behind the last frame: what was begun, and what was reserved."""
+        with contextlib.suppress(OSError):
+            os.ftruncate(self.file, self.size)
+        self.reserved = 0
+
+    def taken(self) -> _Open:
+        """As it is now, under a handle of its own, to be synced while appends go on."""
+        file = os.dup(self.file)
+        found = _Open(file, self.name, self.born_s, self.seed, self.frames, self.size, self.synced, 0, self.unsynced)
+        self.unsynced, self.synced = [], self.size
+        return found
+
+
 class _Waiting:
     """An append that waits for the disk. body: its entries in msgpack, without the header of the list."""
 
-    count: int
-    body: bytes
-    done: Future[None] = field(default_factory=Future[None])
+    __slots__ = ("body", "count", "gate", "refusal")
+
+    def __init__(self, count: int, body: bytes) -> None:
+        self.count, self.body = count, body
+        self.refusal: StoreError | None = None
+        self.gate = threading.Lock()  # the lightest thing that a thread can wait for
+        self.gate.acquire()
 
 
 class SegmentWriter:
@@ -86,13 +118,15 @@ class SegmentWriter:
         self._seal_bytes, self._seal_s = seal_bytes, seal_s
         self._worker = f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(3)}"
         self._number = 0
-        self._wake = threading.Condition()
+        self._lock = threading.Lock()
+        self._wake = threading.Condition(self._lock)  # the syncer's, while it has nothing to do
         self._turn = threading.Lock()  # whoever syncs; always taken before the other
         self._open: _Open | None = None
         self._left: list[_Open] = []
         self._queue: list[_Waiting] = []
-        self._dirty_at: float | None = None
-        self._closed = False
+        self._served: list[_Waiting] = []  # on the disk, and not told yet; whoever has the turn
+        self._is_dirty = self._is_idle = self._closed = False
+        self._due_s = 0.0
         self.poisoned = 0
         self.problem: str | None = None
         self._syncer = threading.Thread(target=self._keep_synced, name="log-sync", daemon=True)
@@ -105,20 +139,21 @@ class SegmentWriter:
         if durable:
             self._append_durably(entries)
             return
-        payload = entry_encoder.encode(list(entries))
-        with self._wake:
+        payload = _encode(entries)
+        with self._lock:
             self._put(payload)
-            if self._dirty_at is None:
-                self._dirty_at = time.monotonic()
-                self._wake.notify()
+            if not self._is_dirty:
+                self._is_dirty = True
+                if self._is_idle:
+                    self._wake.notify()
 
     def close(self) -> None:
         """Sync and seal. Entries appended later open a new segment."""
-        with self._wake:
+        with self._lock:
             self._closed = True
             self._wake.notify()
         self._syncer.join(timeout=5)
-        with self._wake:
+        with self._lock:
             self._seal()
         self._take_turn()
 
@@ -142,30 +177,35 @@ class SegmentWriter:
         self._open, self._left = None, []
 
     def _append_durably(self, entries: Sequence[LogEntry]) -> None:
-        waiting = _Waiting(len(entries), entry_encoder.encode(list(entries))[len(_list_of(len(entries))) :])
-        with self._wake:
+        waiting = _Waiting(len(entries), _encode(entries)[len(_list_of(len(entries))) :])
+        with self._lock:
             self._queue.append(waiting)
         # Alone, a caller syncs for itself: two wake-ups of a thread can take longer than the disk.
         if self._turn.acquire(blocking=False):
             try:
                 self._round()
+                self._tell()
             finally:
                 self._turn.release()
         elif self._closed:
             self._take_turn()
-        with self._wake:
-            if self._queue:
+        if self._queue:
+            with self._lock:
                 self._wake.notify()
-        waiting.done.result()
+        waiting.gate.acquire()
+        if waiting.refusal is not None:
+            raise waiting.refusal
 
-    def _put(self, payload: bytes) -> None:
+    def _put(self, payload: bytes, *, durable: bool = False) -> None:
         """One frame into the open segment, or a new one. Under the lock."""
-        if self._open is not None and (self._open.size >= self._seal_bytes or self._is_old(self._open)):
-            self._seal()
+        segment = self._open
         try:
-            if self._open is None:
-                self._open = self._begin()
-            self._open.write(payload)
+            if segment is None or segment.size >= self._seal_bytes:
+                self._seal()
+                segment = self._open = self._begin()
+            if durable:
+                segment.reserve(len(payload) + HEADER.size)
+            segment.write(payload)
         except OSError as error:
             self._poison(error)
             raise self._refusal(error) from error
@@ -175,7 +215,7 @@ class SegmentWriter:
         self._directory.mkdir(parents=True, exist_ok=True)
         name = segment_name(self._worker, self._number)
         new = self._directory / f"{name}.new"
-        file = os.open(new, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC, 0o644)
+        file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             new.rename(new.with_suffix(SUFFIX))
@@ -183,7 +223,7 @@ class SegmentWriter:
             os.close(file)
             raise
         self._number += 1
-        return _Open(file, name, time.monotonic())
+        return _Open(file, name, time.monotonic(), seed(name))
 
     def _is_old(self, segment: _Open) -> bool:
         return time.monotonic() - segment.born_s >= self._seal_s
@@ -191,6 +231,8 @@ class SegmentWriter:
     def _seal(self) -> None:
         """No more frames into this one; it is synced and let go of at the next round."""
         if self._open is not None:
+            if self._open.reserved:
+                self._open.cut()
             self._left.append(self._open)
             self._open = None
             self._wake.notify()
@@ -209,49 +251,66 @@ class SegmentWriter:
 
     def _keep_synced(self) -> None:
         while not self._closed:
-            with self._wake:
+            with self._lock:
                 while not self._is_due():
-                    self._wake.wait(self._patience_s())
+                    self._wait()
             self._take_turn()
 
     def _is_due(self) -> bool:
         if self._closed or self._queue or self._left or (self._open is not None and self._is_old(self._open)):
             return True
-        return self._dirty_at is not None and time.monotonic() - self._dirty_at >= _AIM_S
+        return self._is_dirty and time.monotonic() >= self._due_s
 
-    def _patience_s(self) -> float | None:
-        """Until something is due that no append announces."""
-        if self._dirty_at is not None:
-            return max(0.0, self._dirty_at + _AIM_S - time.monotonic())
-        if self._open is not None:
-            return max(0.0, self._open.born_s + self._seal_s - time.monotonic())
-        return None
+    def _wait(self) -> None:
+        """Until something may be due. An append wakes a syncer that is idle; one that is at work looks by itself."""
+        now_s = time.monotonic()
+        if self._is_dirty or now_s < self._due_s:
+            self._wake.wait(max(0.0, self._due_s - now_s))
+            return
+        self._is_idle = True
+        self._wake.wait(None if self._open is None else max(0.0, self._open.born_s + self._seal_s - now_s))
+        self._is_idle = False
+        self._due_s = time.monotonic() + _AIM_S
 
     def _take_turn(self) -> None:
         with self._turn:
             self._round()
+            while self._queue:
+                self._round()
+            self._tell()
+
+    def _tell(self) -> None:
+        """Let those go on whose entries are safe."""
+        served, self._served = self._served, []
+        for item in served:
+            item.gate.release()
 
     def _round(self) -> None:
-        """Write what waits as one frame, sync, let sealed segments go, and tell those who wait."""
-        with self._wake:
+        """Write what waits as one frame, sync, and let sealed segments go."""
+        with self._lock:
             waiting, self._queue = self._queue, []
         refusal: StoreError | None
         try:
             refusal = self._keep(waiting)
         except OSError as error:  # no handle left, say: what was not synced stays due
             refusal = self._refusal(error)
-            self.problem, self._dirty_at = str(refusal), time.monotonic()
+            self.problem, self._is_dirty = str(refusal), True
+        self._tell()
         for item in waiting:
-            item.done.set_exception(refusal) if refusal else item.done.set_result(None)
+            item.refusal = refusal
+        self._served = waiting
 
     def _keep(self, waiting: Sequence[_Waiting]) -> StoreError | None:
-        with self._wake:
+        with self._lock:
             refusal = self._put_together(waiting)
-            self._dirty_at = None
+            self._is_dirty, self._due_s = False, time.monotonic() + _AIM_S
             if self._open is not None and self._is_old(self._open):
                 self._seal()
-            synced, left = self._sync_held(), self._left
+            held, left = self._open, self._left
+            synced = held.taken() if held is not None and held.unsynced else None
             self._left = []
+        # Those of the last round wake while the disk works on this one: before, they would take turns from it.
+        self._tell()
         for segment in left:
             refusal = self._settle(segment) or refusal
         if synced is not None:
@@ -267,21 +326,12 @@ class SegmentWriter:
         payload = _list_of(sum(item.count for item in waiting)) + b"".join(item.body for item in waiting)
         try:
             try:
-                self._put(payload)
+                self._put(payload, durable=True)
             except StoreError:
                 self._put(payload)  # a segment can go bad while the disk is well: once more, in a new one
         except StoreError as error:
             return error
         return None
-
-    def _sync_held(self) -> _Open | None:
-        """The open segment as it is now, under a handle of its own, so that appends go on while it is synced."""
-        held = self._open
-        if held is None or not held.unsynced:
-            return None
-        taken = _Open(os.dup(held.file), held.name, held.born_s, held.frames, held.size, held.synced, held.unsynced)
-        held.unsynced, held.synced = [], held.size
-        return taken
 
     def _settle(self, segment: _Open) -> StoreError | None:
         """Sync and close. What a failed sync leaves on the disk is unknown: all of it is written again elsewhere."""
@@ -304,7 +354,7 @@ class SegmentWriter:
             os.close(handle)
 
     def _write_again(self, segment: _Open, error: OSError) -> StoreError | None:
-        with self._wake:
+        with self._lock:
             if self._open is not None and self._open.name == segment.name:
                 self._seal()
             for left in self._left:

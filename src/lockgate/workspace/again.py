@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import msgspec
 
@@ -20,7 +21,20 @@ from lockgate.monitor.evidence import RolloutEvidence
 from lockgate.monitor.fold import DAY_S, Call, Fold
 from lockgate.monitor.guard import judged_quality, judged_worth
 from lockgate.monitor.harm import seen
-from lockgate.records import Evidence, ModelSpec, Outcome, PairBlock, Record, Rollout, Shadow, Verdict, Version, encode
+from lockgate.records import (
+    Evidence,
+    Health,
+    ModelSpec,
+    Outcome,
+    PairBlock,
+    Record,
+    Rollout,
+    Shadow,
+    Verdict,
+    Version,
+    encode,
+)
+from lockgate.records.duration import seconds
 from lockgate.records.evidence import ENGINE
 from lockgate.records.harm_state import HarmState
 from lockgate.records.prediction import LogEntry
@@ -53,25 +67,51 @@ def again(wiring: Wiring, verdict: Verdict) -> Again:
     rollout = wiring.records.get(Rollout, verdict.rollout)
     if rollout is None:
         raise NotFound(f"The rollout {verdict.rollout} is not in this workspace.")
-    entries = [entry for entry in wiring.log.read()[0] if entry.model == verdict.model]
     name = verdict.gate.name
     found: Judgement | None
     if name in ("worth", "guardrail quality"):
-        blocks, changed = _blocks(wiring, rollout, entries)
+        kept = _kept(wiring, rollout)
+        since_s = min((block.start_s for block in kept), default=rollout.started_s)
+        until_s = max((block.end_s for block in kept), default=since_s)
+        entries = wiring.log.calls(rollout.model, since_s=since_s, until_s=until_s)
+        blocks, changed = _blocks(wiring, rollout, kept, entries)
         if changed:
-            return Again(verdict=verdict.id, agrees=False, sentence=f"Does not agree: {changed}")
+            sentence = _gone(wiring, rollout.model, since_s) or f"Does not agree: {changed}"
+            return Again(verdict=verdict.id, agrees=False, sentence=sentence)
         found = _by_block(wiring.spec.model[verdict.model], rollout, blocks, verdict)
     else:
+        since_s = rollout.started_s
+        entries = wiring.log.calls(rollout.model, rollout=rollout.id)
         found = _by_call(wiring, rollout, entries, verdict)
     if found is None:
-        return Again(verdict=verdict.id, agrees=False, sentence=f"Does not agree: {name} does not speak on this log.")
+        sentence = _gone(wiring, rollout.model, since_s) or f"Does not agree: {name} does not speak on this log."
+        return Again(verdict=verdict.id, agrees=False, sentence=sentence)
     same = encode(_bare(found)) == encode(_bare(_judgement(verdict)))
     sentence = (
         f"Agrees to the bit: made again from {len(entries):,} entries of the log. {found.sentence}"
         if same
-        else f"Does not agree. Then: {verdict.sentence} Now: {found.sentence}"
+        else _gone(wiring, rollout.model, since_s) or f"Does not agree. Then: {verdict.sentence} Now: {found.sentence}"
     )
     return Again(verdict=verdict.id, agrees=same, sentence=sentence)
+
+
+def _gone(wiring: Wiring, model: str, since_s: float) -> str | None:
+    """That the log has let go of the calls since then by its retention, where it has."""
+    retention, health = wiring.spec.model[model].log.retention, wiring.records.get(Health, model)
+    if retention is None or health is None:
+        return None
+    kept_s = math.floor((health.until_s - seconds(retention)) / DAY_S) * DAY_S
+    if since_s >= kept_s:
+        return None
+    return (
+        f"Cannot be made again: the log of {model} is kept for {retention}, and its calls before "
+        f"{datetime.fromtimestamp(kept_s, UTC):%Y-%m-%d} are gone. The verdict stands in the ledger as it was given."
+    )
+
+
+def _kept(wiring: Wiring, rollout: Rollout) -> list[PairBlock]:
+    found = (block for block in wiring.records.all(PairBlock, rollout.model) if block.rollout == rollout.id)
+    return sorted(found, key=lambda block: block.start_s)
 
 
 def _judgement(verdict: Verdict) -> Judgement:
@@ -102,11 +142,10 @@ def _by_block(spec: ModelSpec, rollout: Rollout, blocks: Sequence[PairBlock], ve
     return judged_quality(evidence, seen_then)
 
 
-def _blocks(wiring: Wiring, rollout: Rollout, entries: Sequence[LogEntry]) -> tuple[list[PairBlock], str]:
+def _blocks(
+    wiring: Wiring, rollout: Rollout, kept: Sequence[PairBlock], entries: Sequence[LogEntry]
+) -> tuple[list[PairBlock], str]:
     """Every block made again, and what is wrong with the first that is not what was kept."""
-    kept = sorted(
-        (b for b in wiring.records.all(PairBlock, rollout.model) if b.rollout == rollout.id), key=lambda b: b.start_s
-    )
     scored = _replayed(wiring, rollout, entries, [b for b in kept if b.is_replayed])
     measure = loss(wiring.spec.model[rollout.model].judged_by, wiring.spec.model[rollout.model].task)
     found: list[PairBlock] = []

@@ -26,6 +26,7 @@ from lockgate.runtime.user_rule import UserRule
 from lockgate.serve.call import Caller
 from lockgate.serve.logbook import Logbook
 from lockgate.store.folders import Folders
+from lockgate.store.log_notices import NOTICES, NoticeFile
 from lockgate.store.routing_file import RoutingFiles
 from lockgate.store.segments import SegmentLog
 from lockgate.store.serving_file import Serving, ServingFile
@@ -68,7 +69,7 @@ class DataPlane:
         self._loads = ThreadPoolExecutor(LOADS, thread_name_prefix="load")
         self._loading: dict[str, Future[None]] = {}
         self._lock = threading.Lock()
-        self.log = Logbook(SegmentLog(home / "log").writer())
+        self.log = Logbook(SegmentLog(home / "log").writer(), teller=NoticeFile(home / NOTICES))
         self.series = Series()
         self.models: dict[str, Served] = {}
         self.problems: dict[str, str] = {}
@@ -119,7 +120,10 @@ class DataPlane:
         wait(self._loading.values(), wait_s)
         if all(load.done() for load in self._loading.values()):
             self._forget_unused(names)
-        if self.log.problem is not None:
+        self.log.look()
+        if self.log.problem is None:
+            self.problems.pop("log", None)
+        else:
             self.problems["log"] = self.log.problem
 
     def close(self) -> None:

@@ -15,10 +15,12 @@ from lockgate.errors import StoreError
 from lockgate.records import LogSpec
 from lockgate.records.prediction import LogEntry
 from lockgate.serve.logbook import Logbook
+from lockgate.store.log_notices import NOTICES, NoticeFile
 from lockgate.store.segment_writer import SegmentWriter
 from lockgate.store.serving_file import ServingFile
 
 TELL_EVERY_S = 60.0
+LOOK_S = 0.5
 _log = logging.getLogger("lockgate.guard")
 
 
@@ -31,6 +33,8 @@ class GuardLog:
         self._lock = threading.Lock()
         self._writer: SegmentWriter | None = None
         self._book: Logbook | None = None
+        self._teller: NoticeFile | None = None
+        self._stop = threading.Event()
         self._durable: frozenset[str] = frozenset()
         self._unwritable = 0
         self._tell_at_s = 0.0
@@ -74,7 +78,8 @@ class GuardLog:
     def close(self) -> None:
         """One last try for what waits; the segment is sealed. An entry that comes later opens another."""
         with self._lock:
-            book, self._book, self._writer = self._book, None, None
+            book, self._book, self._writer, self._teller = self._book, None, None, None
+            self._stop.set()
         if book is not None:
             book.close()
 
@@ -84,7 +89,10 @@ class GuardLog:
                 modes = self._modes()
                 self._durable = frozenset(name for name, mode in modes.items() if mode.mode == "durable")
                 self._writer = SegmentWriter(self.directory)
-                self._book = Logbook(self._writer, modes=modes)
+                self._teller, self._stop = NoticeFile(self._home / NOTICES), threading.Event()
+                self._book = Logbook(self._writer, modes=modes, teller=self._teller)
+                look = threading.Thread(target=_look, args=(self._book, self._stop), name="log-look", daemon=True)
+                look.start()
             return self._book
 
     def _modes(self) -> dict[str, LogSpec]:
@@ -114,9 +122,17 @@ class GuardLog:
         """The segment is the parent's; so is what waits in memory, which the parent writes."""
         if self._writer is not None:
             self._writer.leave()
+        if self._teller is not None:
+            self._teller.leave()
         self._lock = threading.Lock()
-        self._book = self._writer = None
+        self._book = self._writer = self._teller = None
         self._unwritable = 0
+
+
+def _look(book: Logbook, stop: threading.Event) -> None:
+    """What waits is tried again and told while no call comes."""
+    while not stop.wait(LOOK_S):
+        book.look()
 
 
 _logs: dict[Path, GuardLog] = {}

@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 
 from lockgate.errors import StoreError
 from lockgate.metrics import loss
+from lockgate.monitor import log_watch
 from lockgate.monitor.blocks import pair_block
 from lockgate.monitor.fold import Fold
 from lockgate.monitor.watch import ChampionFacts, Watch
 from lockgate.records import Alarm, Block, Move, PairBlock, Rollout, Routing, Verdict, Version
 from lockgate.records.duration import seconds
+from lockgate.records.log_trouble import LogTrouble
 from lockgate.records.prediction import LogEntry
 from lockgate.release.controller import Controller
 from lockgate.release.replay import replay
@@ -56,6 +58,8 @@ class Loop:
         self._holder = f"{os.getpid()}-{secrets.token_hex(4)}"
         self._cursor: Cursor | None = None
         self._compact_at_s = wiring.clock() + COMPACT_EVERY_S
+        self._backlog = log_watch.Backlog()
+        self._stuck: str | None = None
         self._watches: dict[str, Watch] = {}
         self._unrouted = Unrouted(wiring.spec, wiring.records)
         self._facts: dict[str, ChampionFacts] = {}
@@ -86,6 +90,8 @@ class Loop:
         if now_s >= self._compact_at_s:
             self._compact_at_s = now_s + COMPACT_EVERY_S
             done.problems += self._keep_log(watches)
+            self._stuck = self._backlog.look(self._wiring.log.oldest(), next(iter(done.problems), None), now_s)
+        done.alarms += self._watch_log(now_s)
         return done
 
     def _keep_log(self, watches: Mapping[str, Watch]) -> list[str]:
@@ -108,6 +114,19 @@ class Loop:
         for problem in problems:
             _log.warning("%s", problem)
         return problems
+
+    def _watch_log(self, now_s: float) -> list[Alarm]:
+        """How the processes that write the log say it is; what those left that have ended goes once it is counted."""
+        wiring = self._wiring
+        told = wiring.notices.read()
+        held = next(iter(wiring.records.all(LogTrouble)), None)
+        found = log_watch.look(held, told, self._stuck, place=str(wiring.home / "log"), now_s=now_s)
+        if found.trouble is not None:
+            wiring.records.write(found.trouble, *found.alarms)
+        wiring.notices.forget(found.gone)
+        for alarm in found.alarms:
+            _log.warning("%s: %s", alarm.severity, alarm.sentence)
+        return found.alarms
 
     def _may_compact(self) -> bool:
         """Both leases, renewed before each part: one compactor, and the loop stays the leader meanwhile."""
@@ -165,7 +184,7 @@ class Loop:
         if closed and cut_off_s is not None and cut_off_s < max(closed):
             days = replay(
                 rollout,
-                wiring.log.read()[0],
+                wiring.log.calls(rollout.model, since_s=cut_off_s, until_s=max(closed)),
                 wiring.contract(rollout.champion),
                 wiring.predictor(rollout.champion),
                 wiring.predictor(rollout.challenger),

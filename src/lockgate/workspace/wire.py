@@ -11,12 +11,23 @@ from lockgate.runtime import folder
 from lockgate.runtime.predictor import Predictor
 from lockgate.store.delta import DeltaTables
 from lockgate.store.folders import Folders
+from lockgate.store.log_notices import NOTICES, NoticeFiles
 from lockgate.store.log_table import LogTables
 from lockgate.store.log_union import UnionLog
 from lockgate.store.mlflow_place import MlflowPlace
 from lockgate.store.mlflow_registry import MlflowRegistry
 from lockgate.store.mlflow_runs import MlflowRuns
-from lockgate.store.ports import Lease, PredictionLog, Records, Registry, RoutingBoard, Tables, Tracker, VersionFolders
+from lockgate.store.ports import (
+    Lease,
+    LogNotices,
+    PredictionLog,
+    Records,
+    Registry,
+    RoutingBoard,
+    Tables,
+    Tracker,
+    VersionFolders,
+)
 from lockgate.store.routing_file import RoutingFiles
 from lockgate.store.segments import SegmentLog
 from lockgate.store.sql import SqlLease, SqlRecords, connect_file
@@ -36,6 +47,7 @@ class Wiring:
     records: Records
     lease: Lease
     log: PredictionLog
+    notices: LogNotices
     board: RoutingBoard
     folders: VersionFolders
     tables: Tables
@@ -72,6 +84,7 @@ def wire(project: Path, spec: WorkspaceSpec, clock: Clock) -> Wiring:
         records=SqlRecords(engine),
         lease=SqlLease(engine),
         log=UnionLog(SegmentLog(home / "log"), LogTables(home / "tables")),
+        notices=NoticeFiles(home / NOTICES),
         board=RoutingFiles(home / "routing"),
         folders=Folders(home / "versions"),
         tables=DeltaTables(home / "tables"),

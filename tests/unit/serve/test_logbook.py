@@ -94,3 +94,15 @@ def test_many_threads_lose_and_repeat_nothing_while_the_disk_comes_and_goes(plac
         thread.join()
     book.close()
     assert sorted(ids(place)) == sorted(f"{thread}-{number}" for thread in range(8) for number in range(100))
+
+
+def test_what_waits_is_written_at_a_look_although_no_call_comes(place):
+    place.write_text("in the way")
+    book = Logbook(SegmentLog(place).writer(), retry_s=0.0)
+    book.append(told("a", "b"))
+    book.look()
+    assert book.spilled == 2
+    place.unlink()
+    book.look()
+    assert (book.spilled, ids(place)) == (0, ["a", "b"])
+    book.close()
