@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -16,6 +17,12 @@ from lockgate.records.duration import UNITS_S, seconds
 FEWEST_SCORED = 30
 NOTABLE_DISTANCE = 0.25
 LOOK_EVERY_S = UNITS_S["w"]
+_Told = tuple[Literal["degradation", "fallback", "drift"], Severity, str]
+_CAUSES: dict[str, _Told] = {
+    "degradation": ("degradation", "page", "lockgate retrain {model}"),
+    "fallbacks": ("fallback", "page", "lockgate rollback {model}"),
+}
+_DRIFT: _Told = ("drift", "ticket", "lockgate why {id}")
 
 
 def degradation(
@@ -79,19 +86,17 @@ def merged(profiles: Sequence[Profile]) -> Profile | None:
 
 
 def alarm(item: Verdict) -> Alarm:
-    """What a person should see of a verdict about the champion: a page for decay, a ticket for drift that matters, a note
-    for drift that does not.
+    """What a person should see of a verdict about the champion: a page for decay and for a storm of fallbacks, a ticket for
+    drift that matters, a note for drift that does not and for what is over.
     """
-    is_decay = item.gate.name == "degradation"
-    severity: Severity = "page" if is_decay else ("ticket" if item.ruling is Ruling.FAIL else "note")
-    following = f"lockgate retrain {item.model}" if is_decay else f"lockgate why {item.id}"
+    cause, loud, following = _CAUSES.get(item.gate.name, _DRIFT)
     return Alarm(
         id=f"a{item.id[1:]}",
         model=item.model,
-        cause="degradation" if is_decay else "drift",
-        severity=severity,
+        cause=cause,
+        severity=loud if item.ruling is Ruling.FAIL else "note",
         sentence=item.sentence,
-        next=following,
+        next=following.format(model=item.model, id=item.id),
         verdict=item.id,
         at_s=item.at_s,
         written_s=item.written_s,

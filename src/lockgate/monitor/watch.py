@@ -11,9 +11,11 @@ from lockgate.metrics import loss
 from lockgate.monitor import champion, guard
 from lockgate.monitor.blocks import champion_block, pair_block
 from lockgate.monitor.evidence import RolloutEvidence
+from lockgate.monitor.fallback_watch import FallbackWatch
 from lockgate.monitor.fold import DAY_S, Call, Fold
 from lockgate.monitor.harm import HarmWatch
 from lockgate.monitor.health import health
+from lockgate.monitor.verdicts import verdict
 from lockgate.records import (
     Alarm,
     Block,
@@ -51,6 +53,7 @@ class Watch:
         self._watched: tuple[str, int] | None = None
         self._harm: HarmWatch | None = None
         closed_s = max((block.end_s for block in self._blocks), default=-math.inf)
+        self._fallbacks = FallbackWatch(spec.monitor.fallbacks_at)
         self._fold = Fold(model, horizon_s=seconds(spec.outcomes.horizon), closed_until_s=closed_s)
 
     @property
@@ -70,6 +73,8 @@ class Watch:
 
     def feed(self, entries: Sequence[LogEntry]) -> None:
         self._fold.feed(entries)
+        own = [entry for entry in entries if entry.model == self._model]
+        self._fallbacks.feed(own)
 
     def look(self, routing: Routing, rollout: Rollout | None, facts: ChampionFacts, *, now_s: float) -> list[Verdict]:
         """Judge what is ripe and close what has matured. Returns the verdicts that are new; they are written already."""
@@ -95,6 +100,28 @@ class Watch:
         self._records.write(*fresh, *alarms)
         # Last: a write that failed is tried again at the next tick.
         self._watched = seen
+        return alarms
+
+    def watch_fallbacks(self, routing: Routing, *, now_s: float) -> list[Alarm]:
+        """A page when too many of the champion's calls fail, a note when that is over; each once, also after a restart."""
+        looked = self._fallbacks.look(routing.champion)
+        if not looked:
+            return []
+        told = {known.id for known in self._records.all(Verdict, self._model)}
+        found = [
+            verdict(
+                item,
+                model=self._model,
+                subject=(routing.champion,),
+                rollout=None,
+                at_s=item.evidence.until_s or now_s,
+                now_s=now_s,
+            )
+            for item in looked
+        ]
+        fresh = [item for item in found if item.id not in told]
+        alarms = [champion.alarm(item) for item in fresh]
+        self._records.write(*fresh, *alarms)
         return alarms
 
     def write_health(self, now_s: float) -> None:

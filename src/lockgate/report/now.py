@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from lockgate.records import Alarm, Health, Record, Rollout, Routing, Ruling, Verdict, Version
@@ -97,8 +98,14 @@ def _row(records: Records, routing: Routing, trouble: LogTrouble | None) -> Row:
 def open_alarms(records: Records, routing: Routing, verdicts: Sequence[Verdict]) -> list[Alarm]:
     """Those about the standing champion: what was told of an earlier one ended with it. Notes wake nobody."""
     about = {verdict.id: verdict.subject[0] for verdict in verdicts}
-    told = records.all(Alarm, routing.model)
+    told = _without_what_is_over(records.all(Alarm, routing.model))
     return [a for a in told if a.severity != "note" and a.verdict and about.get(a.verdict) == routing.champion]
+
+
+def _without_what_is_over(told: Sequence[Alarm]) -> list[Alarm]:
+    """A storm of fallbacks is closed by the note that it is over."""
+    over_s = max((a.at_s for a in told if a.cause == "fallback" and a.severity == "note"), default=-math.inf)
+    return [a for a in told if a.cause != "fallback" or a.at_s > over_s]
 
 
 def _traffic(routing: Routing, names: dict[str, str]) -> tuple[Traffic, ...]:

@@ -161,6 +161,7 @@ class Loop:
             while (move := controller.tick(event_s=watch.event_s, now_s=now_s)) is not None:
                 done.moves.append(move)
             done.alarms += watch.watch_champion(controller.routing, facts, now_s=now_s)
+        done.alarms += watch.watch_fallbacks(controller.routing, now_s=now_s)
         watch.write_health(now_s)
 
     def _champion_facts(self, routing: Routing) -> ChampionFacts:

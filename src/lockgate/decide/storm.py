@@ -1,0 +1,82 @@
+"""A fallback storm: do more of the champion's calls fail than may, and is it over?
+
+It begins where an e-detector crosses: with a share of failures at most `worst`, whatever their dependence, a false beginning
+comes after RUN_LENGTH calls or more on average (`lockgate.stats.change`). It ends where bets on a smaller share, begun anew
+whenever they are under water, have multiplied a hundredfold (`lockgate.stats.rate_bet`).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lockgate.decide.judgement import Judgement
+from lockgate.records import Evidence, Gate, Ruling
+from lockgate.stats import change, rate_bet
+
+RUN_LENGTH = 1_000_000
+OVER_LINE = math.log(100)
+Bools = NDArray[np.bool_]
+Turn = Literal["begun", "over"]
+
+
+class Storm(NamedTuple):
+    """What is remembered between looks. watch: the detector, None while a storm lasts; then calls and bad: since the bets
+    that it is over were begun.
+    """
+
+    watch: change.Watch | None
+    calls: int = 0
+    bad: int = 0
+
+
+def calm(worst: float) -> Storm:
+    """Before anything was seen. Raises SpecError unless `worst` is in (0, 1)."""
+    return Storm(change.start_losses(worst))
+
+
+def after(storm: Storm, failures: Bools, *, worst: float) -> tuple[Storm, Turn | None, int]:
+    """The state after some more calls, in order; whether a storm has begun or is over, and how many calls it took to know.
+
+    Calls behind a turn are left to the next look. failures: shape (n,).
+    """
+    n = failures.size
+    if storm.watch is not None:
+        watch, path = change.after_losses(storm.watch, failures.astype(np.float64), worst=worst)
+        crossed = np.flatnonzero(path >= math.log(RUN_LENGTH))
+        if crossed.size:
+            return Storm(None), "begun", int(crossed[0]) + 1
+        return Storm(watch), None, n
+    calls, bad = storm.calls + n, storm.bad + int(failures.sum())
+    log_e = float(rate_bet.log_e_under(calls, bad, tolerance=worst))
+    if log_e >= OVER_LINE:
+        return calm(worst), "over", n
+    return Storm(None, *((calls, bad) if log_e > 0 else (0, 0))), None, n
+
+
+def judged(turn: Turn, *, calls: int, bad: int, reasons: dict[str, int], worst: float, until_s: float) -> Judgement:
+    """The turn as a judgement. calls, bad: of the last stretch looked at; reasons: of its failures."""
+    has_begun = turn == "begun"
+    gate = Gate(
+        name="fallbacks",
+        question="harm",
+        claim="harmful" if has_begun else "safe",
+        measure="failures",
+        method=f"e-detector, a false beginning in {RUN_LENGTH:,} calls on average"
+        if has_begun
+        else "bet on a lower rate",
+        margin=worst,
+        alpha=None,
+        guarantee="exact",
+    )
+    told = ", ".join(f"{reason} {count:,}" for reason, count in sorted(reasons.items(), key=lambda one: -one[1]))
+    sentence = (
+        f"A fallback answered {bad:,} of the champion's last {calls:,} calls ({told}); {worst:.0%} may fail."
+        if has_begun
+        else f"The fallbacks are over: {bad:,} of the champion's last {calls:,} calls failed, and {worst:.0%} may."
+    )
+    evidence = Evidence(n=(calls,), events=(bad,), estimate=bad / calls if calls else None, until_s=until_s)
+    return Judgement(ruling=Ruling.FAIL if has_begun else Ruling.PASS, gate=gate, evidence=evidence, sentence=sentence)
