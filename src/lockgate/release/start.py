@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 from lockgate.decide import ladder
 from lockgate.errors import Conflict, SpecError
+from lockgate.features.pipeline import resolve
 from lockgate.records import ModelSpec, Rollout, RolloutState, Routing, Ruling, Verdict, Version
 from lockgate.records.duration import seconds
+from lockgate.records.spec import Task
 
 
 def check_gates(version: Version, verdicts: Sequence[Verdict], champion: str | None) -> list[Verdict]:
@@ -70,4 +72,39 @@ def begin(
         deadline_s=event_s + seconds(spec.rollout.deadline),
         not_worse_by=spec.gate.not_worse_by,
         history=gate[-1].evidence.values,
+    )
+
+
+def check_servable(version: Version, task: Task, *, dirty: bool) -> None:
+    """Raises SpecError for a version that nobody could make again, or whose answers no call can carry yet."""
+    if version.lineage.is_dirty and not dirty:
+        raise SpecError(
+            f"{version.short} was made from files that differ from commit {(version.lineage.commit or '')[:12]}, so nobody "
+            "can make it again.",
+            cure="Commit them and train again; or promote it all the same with --dirty.",
+        )
+    if task == "multiclass":
+        raise SpecError(
+            f"{version.short} answers with a chance for each class, and only single numbers are served so far.",
+            cure="Train, check, gate, export and `lg.check` take it; for traffic, ask one class against the rest.",
+        )
+
+
+def first_routing(version: Version, spec: ModelSpec) -> Routing:
+    """All traffic to a model's first champion. Raises SpecError where the chain names a rule that is not there."""
+    numbers = [link for link in spec.fallback if not isinstance(link, str)]
+    links = [link for link in spec.fallback if isinstance(link, str)]
+    for rule in (link for link in links if ":" in link):
+        resolve(rule)
+    return Routing(
+        model=version.model,
+        revision=1,
+        champion=version.id,
+        baseline=version.baseline,
+        constant=float(numbers[0]) if numbers else version.metrics["target_mean"],
+        unit=spec.unit,
+        time=spec.time,
+        chain=(*links, "constant"),
+        deadline_ms=spec.deadline_ms,
+        task=spec.task,
     )

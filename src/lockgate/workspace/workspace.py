@@ -15,7 +15,6 @@ import msgspec
 from lockgate.assess.gate import GateQuestion, gate
 from lockgate.errors import ContractError, NotFound, SpecError, unknown
 from lockgate.features.contract import Checked, check, infer, to_columns
-from lockgate.features.pipeline import resolve
 from lockgate.features.schema import refuse_other_schema, storable
 from lockgate.records import (
     Contract,
@@ -35,9 +34,8 @@ from lockgate.records import (
     digest,
 )
 from lockgate.records.plan import Plan
-from lockgate.records.spec import Task
 from lockgate.release.controller import Controller
-from lockgate.release.start import begin, check_gates
+from lockgate.release.start import begin, check_gates, check_servable, first_routing
 from lockgate.report import now
 from lockgate.report import why as reasons
 from lockgate.report.card import card
@@ -246,13 +244,13 @@ class Workspace:
         differed from its commit, unless `dirty`.
         """
         asked = self.version(version) if isinstance(version, str) else version
-        _check_servable(asked, self._wiring.predictor(asked.id).manifest.task, dirty=dirty)
+        check_servable(asked, self._wiring.predictor(asked.id).manifest.task, dirty=dirty)
         controller, now_s = self._controller(asked.model), self._wiring.clock()
         verdicts = self._wiring.records.all(Verdict, asked.model)
         if self._wiring.records.get(Routing, asked.model) is None:
             standing = check_gates(asked, verdicts, None)
             return controller.install(
-                self._first_routing(asked), standing, event_s=self.event_s(asked.model), now_s=now_s
+                first_routing(asked, self.model(asked.model)), standing, event_s=self.event_s(asked.model), now_s=now_s
             )
         model = self._planned(asked.model, spec)
         rollouts = controller.rollouts
@@ -392,44 +390,11 @@ class Workspace:
         fresh.write_bytes(msgspec.json.encode(contract))
         fresh.replace(folder / f"{contract.model}.json")
 
-    def _first_routing(self, version: Version) -> Routing:
-        spec = self.model(version.model)
-        numbers = [link for link in spec.fallback if not isinstance(link, str)]
-        links = [link for link in spec.fallback if isinstance(link, str)]
-        for rule in (link for link in links if ":" in link):
-            resolve(rule)  # a chain must not name what is not there
-        return Routing(
-            model=version.model,
-            revision=1,
-            champion=version.id,
-            baseline=version.baseline,
-            constant=float(numbers[0]) if numbers else version.metrics["target_mean"],
-            unit=spec.unit,
-            time=spec.time,
-            chain=(*links, "constant"),
-            deadline_ms=spec.deadline_ms,
-            task=spec.task,
-        )
-
 
 def _put_on_path(project: Path) -> None:
     """The user's own modules are importable, and stay so: feature steps are imported when they first run."""
     if str(project) not in sys.path:
         sys.path.insert(0, str(project))
-
-
-def _check_servable(version: Version, task: Task, *, dirty: bool) -> None:
-    if version.lineage.is_dirty and not dirty:
-        raise SpecError(
-            f"{version.short} was made from files that differ from commit {(version.lineage.commit or '')[:12]}, so nobody "
-            "can make it again.",
-            cure="Commit them and train again; or promote it all the same with --dirty.",
-        )
-    if task == "multiclass":
-        raise SpecError(
-            f"{version.short} answers with a chance for each class, and only single numbers are served so far.",
-            cure="Train, check, gate, export and `lg.check` take it; for traffic, ask one class against the rest.",
-        )
 
 
 def _counts(checked: Checked) -> str:
