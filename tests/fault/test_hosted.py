@@ -81,6 +81,30 @@ def test_what_queued_up_is_asked_together_and_each_gets_its_own(child: Hosted, m
     assert len(sizes) < 40, "with forty callers at once some batch holds more than one call"
 
 
+def test_callers_that_ask_again_at_once_are_not_answered_by_halves(place: Any, monkeypatch: Any) -> None:
+    project, _ = place
+    version = project.add_constant("slow", 0.7, "slow")  # a second a batch, so that a tenth of it is long
+    slow = Hosted(Folders(project.home / "versions").path(version), version, project.root, Limits(seconds=10.0))
+    sizes: list[int] = []
+    ask = slow._child.ask
+
+    def counted(body: bytes, **more: Any) -> Any:
+        found = ask(body, **more)
+        sizes.append(len(found.values))
+        return found
+
+    monkeypatch.setattr(slow._child, "ask", counted)
+    threads = [threading.Thread(target=lambda: [slow.predict(columns(1.0)) for _ in range(4)]) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    slow.close()
+    assert sum(sizes) == 24
+    assert max(sizes) > 3, "two halves that take turns hold three each"
+    assert len(sizes) <= 6
+
+
 def hang(child: Hosted) -> None:
     with suppress(PredictError):
         child.predict_by(columns(7.0), time.monotonic() + 1.0)

@@ -1,7 +1,9 @@
 """A version that answers from a child process of the worker's own: what hangs, crashes or grows there ends there.
 
-Calls that queued up while the last batch was answered go in the next one, together; there is no timer. A batch that fails is
-asked again call by call, so that nobody's rows fail a neighbour's.
+Calls that queued up while the last batch was answered go in the next one, together. Callers who were just answered tend to
+ask again at once: the next batch waits for them, a tenth of what a batch takes at most, where else two halves would take
+turns. A lone caller waits for nobody. A batch that fails is asked again call by call, so that nobody's rows fail a
+neighbour's.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from lockgate.runtime.predictor import Answer
 
 MOST_WAITING = 256  # calls: those beyond fall back at once
 MOST_ROWS = 256  # of one batch: even at 5 ms a row it does not look as if it hung
+PATIENCE = 0.1  # of what the last batch took
 _ENTRY = "lockgate.runtime.hosted:host"
 
 
@@ -67,6 +70,8 @@ class Hosted:
         self._wake = threading.Condition()
         self._queue: deque[_Waiting] = deque()
         self._is_closed = False
+        self._in_hand = 1  # calls that were asked or waited when the last batch was answered
+        self._took_s = 0.0
         self._thread = threading.Thread(target=self._turn, daemon=True, name="lockgate-hosted")
         self._thread.start()
 
@@ -125,6 +130,7 @@ class Hosted:
                 if self._queue or self._is_closed:
                     break
                 self._wake.wait()
+            self._wait_for_those_answered()
             if self._is_closed:
                 for waiting in self._queue:
                     waiting.answer.set_exception(PredictError("The version was closed.", reason="gone"))
@@ -138,7 +144,16 @@ class Hosted:
                     rows += waiting.rows
             return batch
 
+    def _wait_for_those_answered(self) -> None:
+        give_up = time.monotonic() + PATIENCE * self._took_s
+        while len(self._queue) < self._in_hand and not self._is_closed:
+            left = give_up - time.monotonic()
+            if left <= 0:
+                return
+            self._wake.wait(left)
+
     def _answer(self, batch: list[_Waiting]) -> None:
+        began = time.monotonic()
         try:
             found = self._child.ask(packed(_together(batch)), read=_read)
             if len(found.values) != sum(waiting.rows for waiting in batch):
@@ -146,6 +161,7 @@ class Hosted:
         except PredictError as error:
             self._failed(batch, error)
             return
+        self._took_s, self._in_hand = time.monotonic() - began, len(batch) + len(self._queue)
         start = 0
         for waiting in batch:
             rows = slice(start, start + waiting.rows)
