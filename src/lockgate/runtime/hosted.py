@@ -161,6 +161,11 @@ class Hosted:
         except PredictError as error:
             self._failed(batch, error)
             return
+        except Exception as error:  # noqa: BLE001 - closed underneath it, say: the thread goes on, and nobody waits in vain
+            self._failed(
+                batch, PredictError(f"Version {self.version[:6]} could not be asked: {error!r}.", reason="gone")
+            )
+            return
         self._took_s, self._in_hand = time.monotonic() - began, len(batch) + len(self._queue)
         start = 0
         for waiting in batch:
