@@ -37,7 +37,8 @@ def server(spec: ServerSpec, environment: Mapping[str, str], options: Mapping[st
         except (msgspec.ValidationError, SpecError) as error:
             said = str(error) if isinstance(error, SpecError) else f"{str(error).partition(' - ')[0]}."
             raise ConfigError(f"{SERVER}{key.upper()} is {text!r}: {said}") from error
-    return msgspec.structs.replace(spec, **given)
+    # Made anew and not replaced: msgspec 0.20 would take over what was given without a look at it.
+    return ServerSpec(**(msgspec.structs.asdict(spec) | given))
 
 
 def refuse_unknown(environment: Mapping[str, str]) -> None:
