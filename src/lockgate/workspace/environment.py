@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
+from typing import Any
 
 import msgspec
 
@@ -24,7 +25,7 @@ KEYS = {f"{SERVER}{field.name.upper()}": field.name for field in msgspec.structs
 _SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT(_\w+)?)$|_PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?$")
 
 
-def server(spec: ServerSpec, environment: Mapping[str, str], options: Mapping[str, object] | None = None) -> ServerSpec:
+def server(spec: ServerSpec, environment: Mapping[str, str], options: Mapping[str, Any] | None = None) -> ServerSpec:
     """The server's settings: what `options` say, but for None; else the environment; else `spec`, what the file says.
 
     Raises ConfigError naming the variable, SpecError for an option.
