@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -113,6 +114,20 @@ def test_a_condition_says_the_same_three_ways(text: str, found: list[dict[str, A
     by_table, by_columns, by_row = three_ways(text, found)
     assert by_table == by_columns == by_row
     assert set(by_table) <= {None, 0.0, 1.0}
+
+
+@pytest.mark.parametrize("text", ["0 < 0 / a", "0 < 1 + a", "not (2 > abs(a * 2))", "0 < 1 / n", "(1 / n) < (0 + a)"])
+@pytest.mark.parametrize("a", [None, math.nan, 0.0])
+@pytest.mark.parametrize("as_one", [False, True])  # Polars keeps a column that it was given as one value as one value
+def test_a_column_that_is_null_or_zero_throughout_is_as_long_as_the_others(
+    text: str, a: float | None, *, as_one: bool
+) -> None:
+    table = pl.DataFrame({"a": [a, a], "n": [0, 0]}, schema={"a": pl.Float64, "n": pl.Int64})
+    if as_one:
+        table = table.with_columns(a=pl.lit(a, pl.Float64))
+    tree = parse(text, {"a": "float", "n": "int"})
+    by_row = to_function(tree, {"a": itemgetter(0), "n": itemgetter(1)})((a, 0))
+    assert table.with_columns(to_polars(tree).alias("x"))["x"].to_list() == [by_row, by_row]
 
 
 @settings(deadline=None, max_examples=200)

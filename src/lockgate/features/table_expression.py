@@ -26,6 +26,13 @@ def to_polars(tree: Expression) -> pl.Expr:
     """What the tree says of each row: a float64, a time as seconds since 1970, text, or true, false and null."""
     import polars as pl
 
+    # Where a column is null throughout, a number added to it comes out of Polars as one value that does not spread.
+    return pl.when(pl.int_range(pl.len()) >= 0).then(_lowered(tree))
+
+
+def _lowered(tree: Expression) -> pl.Expr:
+    import polars as pl
+
     found: pl.Expr
     match tree:
         case Name():
@@ -35,17 +42,17 @@ def to_polars(tree: Expression) -> pl.Expr:
         case Arithmetic():
             found = _reckoned(tree)
         case Absolute():
-            found = to_polars(tree.item).abs()
+            found = _lowered(tree.item).abs()
         case Compare():
-            found = COMPARE[tree.op](to_polars(tree.left), to_polars(tree.right))
+            found = COMPARE[tree.op](_lowered(tree.left), _lowered(tree.right))
         case Among():
-            found = to_polars(tree.item).is_in(list(tree.values))
+            found = _lowered(tree.item).is_in(list(tree.values))
         case Join():
-            found = _joined([to_polars(part) for part in tree.parts], tree.op)
+            found = _joined([_lowered(part) for part in tree.parts], tree.op)
         case Not():
-            found = to_polars(tree.item).not_()
+            found = _lowered(tree.item).not_()
         case IsNull():
-            found = to_polars(tree.item).is_null()
+            found = _lowered(tree.item).is_null()
     return found
 
 
@@ -72,7 +79,7 @@ def _zeros() -> pl.Expr:
 def _reckoned(tree: Arithmetic) -> pl.Expr:
     import polars as pl
 
-    left, right = to_polars(tree.left), to_polars(tree.right)
+    left, right = _lowered(tree.left), _lowered(tree.right)
     if tree.op == "/":
         right = pl.when(right != 0).then(right + _zeros())
     found: pl.Expr = RECKON[tree.op](left, right)
