@@ -14,7 +14,7 @@ from lockgate.monitor.evidence import RolloutEvidence
 from lockgate.monitor.fallback_watch import FallbackWatch
 from lockgate.monitor.fold import DAY_S, Call, Fold
 from lockgate.monitor.harm import HarmWatch
-from lockgate.monitor.health import health
+from lockgate.monitor.health import HealthWriter
 from lockgate.monitor.verdicts import verdict
 from lockgate.records import (
     Alarm,
@@ -54,6 +54,7 @@ class Watch:
         self._harm: HarmWatch | None = None
         closed_s = max((block.end_s for block in self._blocks), default=-math.inf)
         self._fallbacks = FallbackWatch(spec.monitor.fallbacks_at)
+        self._health = HealthWriter(records)
         self._fold = Fold(model, horizon_s=seconds(spec.outcomes.horizon), closed_until_s=closed_s)
 
     @property
@@ -127,16 +128,7 @@ class Watch:
     def write_health(self, now_s: float) -> None:
         if math.isinf(self.event_s):
             return
-        self._records.write(
-            health(
-                self._model,
-                list(self._fold.open_calls()),
-                until_s=self.event_s,
-                horizon_s=seconds(self._spec.outcomes.horizon),
-                unknown_outcomes=self._fold.unknown_outcomes,
-                now_s=now_s,
-            )
-        )
+        self._health.write(self._fold, horizon_s=seconds(self._spec.outcomes.horizon), now_s=now_s)
 
     def _harm_of(self, rollout: Rollout) -> HarmWatch:
         if self._harm is None or self._harm.rollout != rollout.id:

@@ -33,6 +33,7 @@ from lockgate.workspace.workspace import Workspace
 TICK_S = 0.25
 MOST_READERS = 200  # connections; a browser holds six
 PARENT_LOOK_S = 1.0
+GIVES_WAY = 5  # a third of a worker's claim on a core that both want: an answer is waited for, a judgement has time
 _log = logging.getLogger("lockgate.control")
 
 
@@ -63,6 +64,7 @@ def app(workspace: Workspace, reporter: Reporter | None = None) -> Starlette:
 def serve(project: Path, fd: int | None, host: str = "127.0.0.1") -> None:
     """Turn the loop, and answer pages on the inherited socket where there is one, until SIGTERM. host: its name."""
     logs.set_up()
+    os.nice(GIVES_WAY)
     door = Door(tokens.take(os.environ), host=host, is_pages=True)
     workspace = Workspace.open(project)
     watched = Watched(workspace)

@@ -8,7 +8,7 @@ import math
 from collections.abc import Collection, Sequence
 
 from lockgate.monitor.fold import Fold
-from lockgate.monitor.health import health
+from lockgate.monitor.health import HealthWriter
 from lockgate.records import Prediction, WorkspaceSpec
 from lockgate.records.duration import seconds
 from lockgate.records.prediction import LogEntry
@@ -23,6 +23,7 @@ class Unrouted:
     def __init__(self, spec: WorkspaceSpec, records: Records) -> None:
         self._spec, self._records = spec, records
         self._folds: dict[str, Fold] = {}
+        self._health: dict[str, HealthWriter] = {}
         self._strangers: set[str] = set()
 
     def feed(self, entries: Sequence[LogEntry], routed: Collection[str]) -> None:
@@ -58,19 +59,10 @@ class Unrouted:
         return self._folds[model]
 
     def _write(self, model: str, fold: Fold, now_s: float) -> None:
-        calls = list(fold.open_calls())
-        if not calls:
+        if not any(fold.open_calls()):
             return
-        self._records.write(
-            health(
-                model,
-                calls,
-                until_s=fold.watermark_s,
-                horizon_s=seconds(self._spec.model[model].outcomes.horizon),
-                unknown_outcomes=fold.unknown_outcomes,
-                now_s=now_s,
-            )
-        )
+        horizon_s = seconds(self._spec.model[model].outcomes.horizon)
+        self._health.setdefault(model, HealthWriter(self._records)).write(fold, horizon_s=horizon_s, now_s=now_s)
         # Nothing is judged here yet: what has matured is let go, and calls wait for no judge.
         fold.ripe(NO_ROLLOUT)
         for day, _ in list(fold.closable()):
