@@ -26,6 +26,7 @@ from lockgate.records import (
     Profile,
     Rollout,
     Routing,
+    Ruling,
     Verdict,
 )
 from lockgate.records.duration import seconds
@@ -107,7 +108,6 @@ class Watch:
         looked = self._fallbacks.look(routing.champion)
         if not looked:
             return []
-        told = {known.id for known in self._records.all(Verdict, self._model)}
         found = [
             verdict(
                 item,
@@ -119,10 +119,27 @@ class Watch:
             )
             for item in looked
         ]
-        fresh = [item for item in found if item.id not in told]
+        fresh = self._untold(found)
         alarms = [champion.alarm(item) for item in fresh]
         self._records.write(*fresh, *alarms)
         return alarms
+
+    def _untold(self, found: Sequence[Verdict]) -> list[Verdict]:
+        """Without what lies before the last that was told of this champion, and without the end of no storm: a log that is
+        read anew brings the workers' calls in another order, and an old storm may end at another call.
+        """
+        known = [v for v in self._records.all(Verdict, self._model) if self._cause(v) == self._cause(found[0])]
+        told = {item.id for item in known}
+        # What a wrong clock dated in the future keeps nobody from being told.
+        last = max((v for v in known if v.at_s <= found[0].written_s), key=lambda item: item.at_s, default=None)
+        fresh: list[Verdict] = []
+        for item in found:
+            is_later = item.id not in told and (last is None or item.at_s >= last.at_s)
+            is_end_of_none = item.ruling is Ruling.PASS and (last is None or last.ruling is Ruling.PASS)
+            if is_later and not is_end_of_none:
+                fresh.append(item)
+                last = item
+        return fresh
 
     def write_health(self, now_s: float) -> None:
         if math.isinf(self.event_s):
