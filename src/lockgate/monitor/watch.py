@@ -59,7 +59,7 @@ class Watch:
 
     @property
     def event_s(self) -> float:
-        """Event time: the latest question seen; -inf before the first."""
+        """Event time: the latest question seen that is not dated in the future; -inf before the first."""
         return self._fold.watermark_s
 
     def catch_up(self) -> None:
@@ -72,13 +72,14 @@ class Watch:
             if block.start_s not in known:
                 self._fold.close(block.start_s)
 
-    def feed(self, entries: Sequence[LogEntry]) -> None:
-        self._fold.feed(entries)
+    def feed(self, entries: Sequence[LogEntry], *, now_s: float) -> None:
+        self._fold.feed(entries, now_s=now_s)
         own = [entry for entry in entries if entry.model == self._model]
         self._fallbacks.feed(own)
 
     def look(self, routing: Routing, rollout: Rollout | None, facts: ChampionFacts, *, now_s: float) -> list[Verdict]:
         """Judge what is ripe and close what has matured. Returns the verdicts that are new; they are written already."""
+        self._fold.feed((), now_s=now_s)  # calls dated ahead whose time has come
         running = rollout if rollout is not None and rollout.is_running else None
         # Before days are closed: a closed day's calls are forgotten.
         by_call = [] if running is None else self._harm_of(running).look(running, self._fold)
@@ -151,6 +152,7 @@ class Watch:
                 until_s=self.event_s,
                 horizon_s=seconds(self._spec.outcomes.horizon),
                 unknown_outcomes=self._fold.unknown_outcomes,
+                late_outcomes=self._fold.late_outcomes,
                 now_s=now_s,
             )
         )

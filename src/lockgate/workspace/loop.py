@@ -82,8 +82,8 @@ class Loop:
         while entries := self._read():
             done.read += len(entries)
             for watch in watches.values():
-                watch.feed(entries)
-            self._unrouted.feed(entries, watches)
+                watch.feed(entries, now_s=now_s)
+            self._unrouted.feed(entries, watches, now_s=now_s)
         for model in watches:
             self._turn(model, done, now_s)
         done.problems += self._unrouted.look(now_s, watches)

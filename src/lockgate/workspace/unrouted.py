@@ -25,7 +25,7 @@ class Unrouted:
         self._folds: dict[str, Fold] = {}
         self._strangers: set[str] = set()
 
-    def feed(self, entries: Sequence[LogEntry], routed: Collection[str]) -> None:
+    def feed(self, entries: Sequence[LogEntry], routed: Collection[str], *, now_s: float) -> None:
         """routed: models that are watched already."""
         found: dict[str, list[LogEntry]] = {}
         for entry in entries:
@@ -36,7 +36,7 @@ class Unrouted:
             elif isinstance(entry, Prediction):
                 self._strangers.add(entry.model)
         for model, own in found.items():
-            self._fold(model).feed(own)
+            self._fold(model).feed(own, now_s=now_s)
 
     def look(self, now_s: float, routed: Collection[str]) -> list[str]:
         """Writes each model's health; a sentence for each model that lockgate.toml does not know."""
@@ -68,6 +68,7 @@ class Unrouted:
                 until_s=fold.watermark_s,
                 horizon_s=seconds(self._spec.model[model].outcomes.horizon),
                 unknown_outcomes=fold.unknown_outcomes,
+                late_outcomes=fold.late_outcomes,
                 now_s=now_s,
             )
         )

@@ -92,7 +92,7 @@ def days(count: int, *, gain: float = 0.08, per_day: int = PER_DAY, seed: int = 
 def looked(entries: list[LogEntry], records: MemoryRecords, *, at_a_time: int = PER_DAY * 3) -> Watch:
     watch = Watch("m", SPEC, records)
     for start in range(0, len(entries), at_a_time):
-        watch.feed(entries[start : start + at_a_time])
+        watch.feed(entries[start : start + at_a_time], now_s=1e9)
         watch.look(ROUTING, ROLLOUT, FACTS, now_s=1e9)
     return watch
 
@@ -157,7 +157,7 @@ def test_a_watch_started_again_from_the_log_writes_nothing_twice_and_goes_on_ali
 def test_days_that_another_leader_closed_are_closed_here_too() -> None:
     records, entries = MemoryRecords(), days(6)
     follower = Watch("m", SPEC, records)
-    follower.feed(entries)
+    follower.feed(entries, now_s=1e9)
     looked(entries, records)
     before = records.entries()
     follower.catch_up()
