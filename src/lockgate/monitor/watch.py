@@ -62,6 +62,17 @@ class Watch:
         """Event time: the latest question seen that is not dated in the future; -inf before the first."""
         return self._fold.watermark_s
 
+    @property
+    def forgotten_until_s(self) -> float:
+        """Until when the log may forget; -inf where it keeps all. Days that are open, and those of a rollout that runs, are
+        needed still.
+        """
+        retention = self._spec.log.retention
+        if retention is None:
+            return -math.inf
+        running = [rollout.started_s for rollout in self._records.all(Rollout, self._model) if rollout.is_running]
+        return min([self.event_s - seconds(retention), self._fold.open_since_s, *running])
+
     def catch_up(self) -> None:
         """Days that another leader has closed meanwhile are closed here too."""
         if self._records.count(Block, self._model) == len(self._blocks):

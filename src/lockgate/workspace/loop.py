@@ -19,7 +19,6 @@ from lockgate.monitor.blocks import pair_block
 from lockgate.monitor.fold import Fold
 from lockgate.monitor.watch import ChampionFacts, Watch
 from lockgate.records import Alarm, Block, Move, PairBlock, Rollout, Routing, Verdict, Version
-from lockgate.records.duration import seconds
 from lockgate.records.log_trouble import LogTrouble
 from lockgate.records.prediction import LogEntry
 from lockgate.release.controller import Controller
@@ -100,9 +99,9 @@ class Loop:
         try:
             torn = log.compact(may_go_on=self._may_compact).torn
             for model, watch in watches.items():
-                retention = self._wiring.spec.model[model].log.retention
-                if retention is not None and math.isfinite(watch.event_s):
-                    log.forget(model, watch.event_s - seconds(retention))
+                until_s = watch.forgotten_until_s
+                if math.isfinite(until_s):
+                    log.forget(model, until_s)
         except StoreError as error:
             _log.warning("The log was not compacted: %s", error)
             return [str(error)]
