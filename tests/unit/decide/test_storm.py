@@ -71,7 +71,7 @@ def test_a_share_that_is_none_is_refused() -> None:
         storm.calm(0.0)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, 400), st.sampled_from([0.0, 0.01, 0.05, 0.3, 1.0])), min_size=1, max_size=8),
     st.integers(0, 2**32 - 1),
