@@ -20,6 +20,7 @@ from lockgate.store.log_table import LogTables
 from lockgate.store.log_union import UnionLog
 from lockgate.store.segment_writer import SYNC_EVERY_S, SegmentWriter, fdatasync
 from lockgate.store.segments import SegmentLog
+from lockgate.workspace.dataplane import DataPlane
 
 
 class Disk:
@@ -246,3 +247,21 @@ def test_a_durable_models_calls_wait_for_the_disk_and_a_buffered_ones_do_not(wri
     book.append([call("b", "u", model="other")])
     assert time.monotonic() - started < 0.15
     book.close()
+
+
+def test_what_waits_is_written_though_the_routing_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "log").write_text("in the way")
+    (tmp_path / "serving.json").write_text("{")
+    plane = DataPlane(tmp_path)
+    plane.append(told("a"))
+    assert plane.log.spilled == 1
+    (tmp_path / "log").unlink()
+
+    def is_written() -> bool:
+        plane.refresh()
+        return plane.log.spilled == 0
+
+    until(is_written)
+    assert "routing" in plane.problems
+    plane.close()
+    assert ids(tmp_path / "log") == ["a"]

@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from lockgate.records import Block, LogSpec
+from lockgate.records import Block, Health, LogSpec, Prediction, Routing
 from lockgate.records.prediction import LogEntry
+from lockgate.store.segments import SegmentLog
 from lockgate.store.serving_file import ServingFile
 from lockgate.workspace.loop import COMPACT_EVERY_S, Loop
 
@@ -68,7 +69,7 @@ def test_a_loop_compacts_what_is_sealed_and_a_new_one_knows_all_of_it(shop: Any)
 def test_a_loop_forgets_what_is_older_than_the_retention_by_event_time(shop: Any) -> None:
     workspace = shop.open()
     spec = workspace.wiring.spec
-    model = msgspec.structs.replace(spec.model["tide"], log=LogSpec(retention="2d"))
+    model = msgspec.structs.replace(spec.model["tide"], log=LogSpec(retention="3d"))
     clock = Clock(workspace.wiring.clock())
     wiring = dataclasses.replace(
         workspace.wiring, clock=clock, spec=msgspec.structs.replace(spec, model={"tide": model})
@@ -78,8 +79,8 @@ def test_a_loop_forgets_what_is_older_than_the_retention_by_event_time(shop: Any
     clock.at_s += COMPACT_EVERY_S + 1
     loop.tick()
     asked = sorted({int(e.asked_s // 86_400) for e in wiring.log.read()[0] if hasattr(e, "answered_s")})
-    assert len(asked) == 3
-    assert asked[-1] - asked[0] == 2
+    assert len(asked) == 4
+    assert asked[-1] - asked[0] == 3
 
 
 def test_what_lockgate_toml_says_of_the_log_reaches_serving_processes(shop: Any) -> None:
@@ -91,3 +92,67 @@ def test_what_lockgate_toml_says_of_the_log_reaches_serving_processes(shop: Any)
     logged = [e for e in workspace.wiring.log.read()[0] if hasattr(e, "answered_s")]
     whole = sum(bool(e.inputs) for e in logged)
     assert 0 < whole < len(logged)
+
+
+def test_one_call_dated_in_the_future_closes_no_day_and_lets_nothing_be_forgotten(shop: Any) -> None:
+    workspace = shop.open()
+    spec = workspace.wiring.spec
+    model = msgspec.structs.replace(spec.model["tide"], log=LogSpec(retention="90d"))
+    clock = Clock(workspace.wiring.clock())
+    wiring = dataclasses.replace(
+        workspace.wiring, clock=clock, spec=msgspec.structs.replace(spec, model={"tide": model})
+    )
+    loop = Loop(wiring)
+    tell(workspace, shop, 41, 3)
+    loop.tick()
+    blocks = wiring.records.all(Block, "tide")
+    found = [e for e in wiring.log.read()[0] if isinstance(e, Prediction)]
+    bad = msgspec.structs.replace(found[0], id="bad", asked_s=clock.at_s + 400 * 86_400)
+    writer = SegmentLog(wiring.home / "log").writer()
+    writer.append([bad])
+    writer.close()
+    clock.at_s += COMPACT_EVERY_S + 1
+    loop.tick()
+    assert wiring.records.all(Block, "tide") == blocks
+    left = {e.id for e in wiring.log.read()[0] if isinstance(e, Prediction)}
+    assert left == {"bad", *(e.id for e in found)}
+    assert wiring.records.get(Health, "tide").until_s < clock.at_s
+
+
+def test_the_stuck_compactors_alarm_names_its_own_reason(shop: Any) -> None:
+    workspace = shop.open()
+    clock = Clock(workspace.wiring.clock())
+    wiring = dataclasses.replace(workspace.wiring, clock=clock)
+    tell(workspace, shop, 41, 1)
+    found = next(e for e in wiring.log.read()[0] if isinstance(e, Prediction))
+    writer = SegmentLog(wiring.home / "log").writer()
+    writer.append([msgspec.structs.replace(found, id="other", model="stranger")])
+    writer.close()
+    loop, alarms = Loop(wiring), []
+    for _ in range(8):
+        clock.at_s += COMPACT_EVERY_S + 1
+        wiring.lease.acquire("compactor", "somebody", now_s=clock.at_s, for_s=1e6)
+        done = loop.tick()
+        assert "stranger" in done.problems[0]
+        alarms += [alarm for alarm in done.alarms if alarm.cause == "log"]
+    (alarm,) = alarms
+    assert "Somebody else holds its lock" in alarm.sentence
+    assert "stranger" not in alarm.sentence
+
+
+def test_a_model_that_begins_tells_the_other_models_nothing_twice(shop: Any) -> None:
+    workspace = shop.open()
+    spec = workspace.wiring.spec
+    models = {"tide": spec.model["tide"], "wind": spec.model["tide"]}
+    wiring = dataclasses.replace(workspace.wiring, spec=msgspec.structs.replace(spec, model=models))
+    loop = Loop(wiring)
+    tell(workspace, shop, 41, 4)
+    read = loop.tick().read
+    routing = wiring.records.get(Routing, "tide")
+    before, blocks = wiring.records.get(Health, "tide"), wiring.records.all(Block, "tide")
+    wiring.records.write(msgspec.structs.replace(routing, model="wind"))
+    assert loop.tick().read == read, "a new watch reads the log from its start"
+    health = wiring.records.get(Health, "tide")
+    assert msgspec.structs.replace(health, seen_s=before.seen_s) == before
+    assert health.late_outcomes == 0
+    assert wiring.records.all(Block, "tide") == blocks

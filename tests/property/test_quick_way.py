@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -161,7 +162,7 @@ def test_what_the_quick_way_answers_the_long_way_answers_to_the_bit(world: World
         if answered is None:
             continue
         rows = world.request.decode(body)
-        batch = from_request(rows, CONTRACT, now_s=0.0)
+        batch = from_request(rows, CONTRACT, now_s=2e9)
         long = Caller(CONTRACT, world.routing, world.caller.served.predictors, lambda _: None).answer(batch)
         assert list(map(facts, answered)) == list(map(facts, long))
         assert [p.id for p in answered] == batch.ids
@@ -192,3 +193,14 @@ def test_a_request_that_spoils_the_batch_is_left_out_of_it_alone(world: World) -
     before = len(world.log)
     assert caller.answer_plain([asked[0]]) == [None], "seen before"
     assert len(world.log) == before, "and not logged again"
+
+
+def test_a_row_dated_in_the_future_is_left_to_the_long_way_which_flags_it(world: World) -> None:
+    good = {"who": "u", "asked": None, "wait": 1.0, "seats": 3, "temp": None, "carrier": "AA", "dest": "X", "wet": True}
+    body = json.dumps({"rows": [good, good | {"asked": "2999-01-01T00:00:00Z"}]}).encode()
+    asked = world.request.plain(body)
+    assert asked is not None
+    caller = Caller(CONTRACT, world.routing, world.caller.served.predictors, world.log.extend)
+    assert caller.answer_plain([asked]) == [None]
+    batch = from_request(world.request.decode(body), CONTRACT, now_s=time.time())
+    assert [answered.flags for answered in caller.answer(batch)] == [(), ("asked: in the future",)]

@@ -1,8 +1,10 @@
 """A fallback storm: do more of the champion's calls fail than may, and is it over?
 
 It begins where an e-detector crosses: with a share of failures at most `worst`, whatever their dependence, a false beginning
-comes after RUN_LENGTH calls or more on average (`lockgate.stats.change`). It ends where bets on a smaller share, begun anew
-whenever they are under water, have multiplied a hundredfold (`lockgate.stats.rate_bet`).
+comes after RUN_LENGTH calls or more on average (`lockgate.stats.change`). It ends where bets on a smaller share have
+multiplied a hundredfold (`lockgate.stats.rate_bet`). They are looked at after every EVERY calls, counted from the beginning,
+and begun anew where they are under water: a false end, with a share of `worst` or more, comes after 100 EVERY calls or more
+on average. What is found follows from the calls in their order, however they fall into looks.
 """
 
 from __future__ import annotations
@@ -19,13 +21,15 @@ from lockgate.stats import change, rate_bet
 
 RUN_LENGTH = 1_000_000
 OVER_LINE = math.log(100)
+EVERY = 50
+AT_ONCE = 64  # looks of one stretch of bets
 Bools = NDArray[np.bool_]
 Turn = Literal["begun", "over"]
 
 
 class Storm(NamedTuple):
     """What is remembered between looks. watch: the detector, None while a storm lasts; then calls and bad: since the bets
-    that it is over were begun.
+    that it is over were begun, which is a multiple of EVERY calls after the storm began.
     """
 
     watch: change.Watch | None
@@ -50,11 +54,32 @@ def after(storm: Storm, failures: Bools, *, worst: float) -> tuple[Storm, Turn |
         if crossed.size:
             return Storm(None), "begun", int(crossed[0]) + 1
         return Storm(watch), None, n
-    calls, bad = storm.calls + n, storm.bad + int(failures.sum())
-    log_e = float(rate_bet.log_e_under(calls, bad, tolerance=worst))
-    if log_e >= OVER_LINE:
-        return calm(worst), "over", n
-    return Storm(None, *((calls, bad) if log_e > 0 else (0, 0))), None, n
+    return _after_bets(storm, failures, worst)
+
+
+def _after_bets(storm: Storm, failures: Bools, worst: float) -> tuple[Storm, Turn | None, int]:
+    """The same while a storm lasts."""
+    taken = np.arange(EVERY - storm.calls % EVERY, failures.size + 1, EVERY)  # calls before each look
+    so_far = np.cumsum(failures, dtype=np.int64)
+    calls, bad = storm.calls + taken, storm.bad + so_far[taken - 1]
+    # Bets begun at the look before are under water at all other looks, which are passed over.
+    fresh = rate_bet.log_e_under(np.full(taken.size, EVERY), np.diff(bad, prepend=bad[:1]), tolerance=worst)
+    afloat = np.append(np.flatnonzero(fresh > 0), taken.size)
+    look, calls_before, bad_before = 0, 0, 0
+    while look < taken.size:
+        ahead = slice(look, look + AT_ONCE)
+        log_e = rate_bet.log_e_under(calls[ahead] - calls_before, bad[ahead] - bad_before, tolerance=worst)
+        settled = np.flatnonzero((log_e <= 0) | (log_e >= OVER_LINE))
+        if not settled.size:
+            look += log_e.size
+            continue
+        look += int(settled[0]) + 1
+        if log_e[settled[0]] >= OVER_LINE:
+            return calm(worst), "over", int(taken[look - 1])
+        look = int(afloat[np.searchsorted(afloat, look)])
+        calls_before, bad_before = int(calls[look - 1]), int(bad[look - 1])
+    n = failures.size
+    return Storm(None, storm.calls + n - calls_before, storm.bad + int(failures.sum()) - bad_before), None, n
 
 
 def judged(turn: Turn, *, calls: int, bad: int, reasons: dict[str, int], worst: float, until_s: float) -> Judgement:

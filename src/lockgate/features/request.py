@@ -255,8 +255,10 @@ def _wide(column: Column) -> Any:
 def _narrow(column: Column) -> Any:
     """What breaks nothing. Narrower than the contract at most, for what it turns away is read again."""
     kind: Any = _TYPES[column.type]
-    if column.type == "text" and column.levels is not None:
-        nothing: Any = Annotated[str, msgspec.Meta(min_length=1, max_length=0)]
+    nothing: Any = Annotated[str, msgspec.Meta(min_length=1, max_length=0)]
+    if column.type == "time" and (column.low is not None or column.high is not None):
+        kind = nothing  # no type holds the range of a time
+    elif column.type == "text" and column.levels is not None:
         kind = _LITERAL[column.levels] if column.levels else nothing
     elif column.type in ("int", "float") and (column.low is not None or column.high is not None):
         low, high = _bounds(column)

@@ -6,12 +6,14 @@ fold is made again from the log and the blocks already written, and comes out th
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from lockgate.monitor.closed import ClosedCalls
 from lockgate.records import Cell, Outcome, Prediction, Shadow
 from lockgate.records.duration import UNITS_S
 from lockgate.records.prediction import LogEntry
@@ -21,6 +23,10 @@ INPUT = "input "
 # Event time by which all workers' calls of an instant are in the log, and how long a call waits for its shadow.
 SLACK_S = 1.0
 PATIENCE_S = 60.0
+# How far the clock of who asks may be ahead of the loop's.
+AHEAD_S = 60.0
+# Outcomes that came true so long before the last closed day are passed over: they were counted in their time.
+LATE_S = 14 * DAY_S
 
 Key = tuple[float, str]
 
@@ -48,27 +54,49 @@ class Call:
 
 
 class Fold:
-    """One model's calls of the days that have not been closed."""
+    """One model's calls of the days that have not been closed.
+
+    watermark_s: the latest question, but for those dated in the future, which close no day and let nothing be forgotten
+    until their time has come. unknown_outcomes: of no call, until the last closed day; late_outcomes: those that came for a
+    call after its day had been closed here.
+    """
 
     def __init__(self, model: str, *, horizon_s: float, closed_until_s: float = -math.inf) -> None:
         self.model = model
         self.watermark_s = -math.inf
         self.unknown_outcomes = 0
+        self.late_outcomes = 0
         self._horizon_s = horizon_s
         self._closed_until_s = closed_until_s
+        self._closed_before_s = closed_until_s
+        self._closed = ClosedCalls()
         self._days: dict[float, dict[str, Call]] = defaultdict(dict)
         self._by_id: dict[str, Call] = {}
         self._early: dict[str, list[Shadow | Outcome]] = defaultdict(list)
         self._unripe: list[Call] = []
+        self._ahead: list[float] = []  # a heap: when calls dated in the future say they were asked
         self.late_shadows: list[str] = []
 
-    def feed(self, entries: Iterable[LogEntry]) -> None:
-        """Take in more of the log; entries of other models are passed over."""
+    @property
+    def open_since_s(self) -> float:
+        """Where the oldest day begins that has not been closed; inf where there is none."""
+        return min(self._days, default=math.inf)
+
+    @property
+    def _remembered_s(self) -> float:
+        """Since when the calls of closed days are known by their ids: an outcome comes true within the horizon."""
+        return self._closed_until_s - LATE_S - self._horizon_s - DAY_S
+
+    def feed(self, entries: Iterable[LogEntry], *, now_s: float = math.inf) -> None:
+        """Take in more of the log; entries of other models are passed over. now_s: by wall time, for what is dated ahead."""
+        until_s = now_s + AHEAD_S
+        while self._ahead and self._ahead[0] <= until_s:
+            self.watermark_s = max(self.watermark_s, heapq.heappop(self._ahead))
         for entry in entries:
             if entry.model != self.model:
                 continue
             if isinstance(entry, Prediction):
-                self._take_call(entry)
+                self._take_call(entry, until_s)
             else:
                 self._take_fact(entry)
 
@@ -103,7 +131,9 @@ class Fold:
         """Forget a day whose blocks are written."""
         for name in self._days.pop(day, {}):
             del self._by_id[name]
+            self._closed.add(day, name)
         self._closed_until_s = max(self._closed_until_s, day + DAY_S)
+        self._closed.forget(self._remembered_s)
         self._drop_early()
 
     def open_calls(self) -> Iterator[Call]:
@@ -118,10 +148,18 @@ class Fold:
                 self.unknown_outcomes += sum(isinstance(fact, Outcome) for fact in facts)
                 del self._early[name]
 
-    def _take_call(self, prediction: Prediction) -> None:
+    def _take_call(self, prediction: Prediction, until_s: float) -> None:
         day = math.floor(prediction.asked_s / DAY_S) * DAY_S
-        self.watermark_s = max(self.watermark_s, prediction.asked_s)
-        if prediction.id in self._by_id or day < self._closed_until_s:
+        if prediction.asked_s <= until_s:
+            self.watermark_s = max(self.watermark_s, prediction.asked_s)
+        elif prediction.id not in self._by_id:
+            heapq.heappush(self._ahead, prediction.asked_s)
+        if prediction.id in self._by_id:
+            return
+        if day < self._closed_until_s:
+            if day >= self._remembered_s:
+                self._closed.add(day, prediction.id)
+            self._early.pop(prediction.id, None)
             return
         call = Call(prediction)
         self._days[day][prediction.id] = self._by_id[prediction.id] = call
@@ -134,7 +172,12 @@ class Fold:
         call = self._by_id.get(fact.id)
         if call is not None:
             self._attach(call, fact)
-        elif not isinstance(fact, Shadow) or fact.asked_s >= self._closed_until_s:
+        elif isinstance(fact, Shadow):
+            if fact.asked_s >= self._closed_until_s:
+                self._early[fact.id].append(fact)
+        elif (day := self._closed.day_of(fact.id, known_s=fact.at_s)) is not None:
+            self.late_outcomes += day >= self._closed_before_s
+        elif fact.at_s >= self._closed_until_s - LATE_S:
             self._early[fact.id].append(fact)
 
     def _attach(self, call: Call, fact: Shadow | Outcome) -> None:

@@ -36,6 +36,7 @@ class HealthWriter:
                 until_s=fold.watermark_s,
                 horizon_s=horizon_s,
                 unknown_outcomes=fold.unknown_outcomes,
+                late_outcomes=fold.late_outcomes,
                 now_s=now_s,
             )
             ended = time.monotonic()
@@ -44,7 +45,14 @@ class HealthWriter:
 
 
 def health(
-    model: str, calls: Sequence[Call], *, until_s: float, horizon_s: float, unknown_outcomes: int, now_s: float
+    model: str,
+    calls: Sequence[Call],
+    *,
+    until_s: float,
+    horizon_s: float,
+    unknown_outcomes: int,
+    late_outcomes: int,
+    now_s: float,
 ) -> Health:
     """calls: at least those of the last day before `until_s`, event time."""
     recent = [call for call in calls if call.prediction.asked_s > until_s - DAY_S]
@@ -62,5 +70,6 @@ def health(
         outcome_lag_s=float(np.median(lags)) if lags else None,
         waiting=sum(call.outcome is None and call.prediction.asked_s < until_s - horizon_s for call in calls),
         unknown_outcomes=unknown_outcomes,
+        late_outcomes=late_outcomes,
         flags=dict(flags.most_common(COMMONEST)),
     )

@@ -15,7 +15,7 @@ import msgspec
 
 from lockgate.records import Alarm
 from lockgate.records.alarm import Severity
-from lockgate.records.log_trouble import Counted, LogNotice, LogTrouble
+from lockgate.records.log_trouble import TOGETHER, Counted, LogNotice, LogTrouble
 from lockgate.store.ports import Told
 
 QUIET_S = 60.0
@@ -93,9 +93,16 @@ def _news(before: Mapping[str, Counted], told: Sequence[Told]) -> tuple[Counter[
     poisoned = 0
     for item in told:
         known, now = before.get(item.notice.process, Counted()), _counted(item)
-        lost += Counter(now.lost) - Counter(known.lost)
+        lost += _more(known.lost, now.lost)
         poisoned += now.poisoned - known.poisoned
     return lost, poisoned
+
+
+def _more(before: Mapping[str, int], now: Mapping[str, int]) -> Counter[str]:
+    """What was lost meanwhile: by model, or together where the notice has told it so, then or now."""
+    if TOGETHER not in before and TOGETHER not in now:
+        return Counter(now) - Counter(before)
+    return +Counter({TOGETHER: sum(now.values()) - sum(before.values())})
 
 
 def _counted(item: Told) -> Counted:

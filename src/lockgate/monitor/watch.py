@@ -26,6 +26,7 @@ from lockgate.records import (
     Profile,
     Rollout,
     Routing,
+    Ruling,
     Verdict,
 )
 from lockgate.records.duration import seconds
@@ -59,8 +60,19 @@ class Watch:
 
     @property
     def event_s(self) -> float:
-        """Event time: the latest question seen; -inf before the first."""
+        """Event time: the latest question seen that is not dated in the future; -inf before the first."""
         return self._fold.watermark_s
+
+    @property
+    def forgotten_until_s(self) -> float:
+        """Until when the log may forget; -inf where it keeps all. Days that are open, and those of a rollout that runs, are
+        needed still.
+        """
+        retention = self._spec.log.retention
+        if retention is None:
+            return -math.inf
+        running = [rollout.started_s for rollout in self._records.all(Rollout, self._model) if rollout.is_running]
+        return min([self.event_s - seconds(retention), self._fold.open_since_s, *running])
 
     def catch_up(self) -> None:
         """Days that another leader has closed meanwhile are closed here too."""
@@ -72,13 +84,14 @@ class Watch:
             if block.start_s not in known:
                 self._fold.close(block.start_s)
 
-    def feed(self, entries: Sequence[LogEntry]) -> None:
-        self._fold.feed(entries)
+    def feed(self, entries: Sequence[LogEntry], *, now_s: float) -> None:
+        self._fold.feed(entries, now_s=now_s)
         own = [entry for entry in entries if entry.model == self._model]
         self._fallbacks.feed(own)
 
     def look(self, routing: Routing, rollout: Rollout | None, facts: ChampionFacts, *, now_s: float) -> list[Verdict]:
         """Judge what is ripe and close what has matured. Returns the verdicts that are new; they are written already."""
+        self._fold.feed((), now_s=now_s)  # calls dated ahead whose time has come
         running = rollout if rollout is not None and rollout.is_running else None
         # Before days are closed: a closed day's calls are forgotten.
         by_call = [] if running is None else self._harm_of(running).look(running, self._fold)
@@ -108,7 +121,6 @@ class Watch:
         looked = self._fallbacks.look(routing.champion)
         if not looked:
             return []
-        told = {known.id for known in self._records.all(Verdict, self._model)}
         found = [
             verdict(
                 item,
@@ -120,10 +132,27 @@ class Watch:
             )
             for item in looked
         ]
-        fresh = [item for item in found if item.id not in told]
+        fresh = self._untold(found)
         alarms = [champion.alarm(item) for item in fresh]
         self._records.write(*fresh, *alarms)
         return alarms
+
+    def _untold(self, found: Sequence[Verdict]) -> list[Verdict]:
+        """Without what lies before the last that was told of this champion, and without the end of no storm: a log that is
+        read anew brings the workers' calls in another order, and an old storm may end at another call.
+        """
+        known = [v for v in self._records.all(Verdict, self._model) if self._cause(v) == self._cause(found[0])]
+        told = {item.id for item in known}
+        # What a wrong clock dated in the future keeps nobody from being told.
+        last = max((v for v in known if v.at_s <= found[0].written_s), key=lambda item: item.at_s, default=None)
+        fresh: list[Verdict] = []
+        for item in found:
+            is_later = item.id not in told and (last is None or item.at_s >= last.at_s)
+            is_end_of_none = item.ruling is Ruling.PASS and (last is None or last.ruling is Ruling.PASS)
+            if is_later and not is_end_of_none:
+                fresh.append(item)
+                last = item
+        return fresh
 
     def write_health(self, now_s: float) -> None:
         if math.isinf(self.event_s):

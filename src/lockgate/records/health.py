@@ -10,7 +10,8 @@ class Health(Record, frozen=True, kw_only=True):
 
     calls: by the version assigned; fallback_rate: failures over calls; p99_ms: of the answers' latency; outcome_lag_s:
     median from question to outcome; waiting: calls older than the horizon without an outcome; flags: flagged calls by
-    flag, the commonest ten. unknown_outcomes: outcomes whose prediction nobody knows.
+    flag, the commonest ten. unknown_outcomes: outcomes whose prediction nobody knows; late_outcomes: those that the loop
+    read after their call's day was closed, since it started.
     """
 
     model: str
@@ -22,5 +23,6 @@ class Health(Record, frozen=True, kw_only=True):
     outcome_lag_s: float | None
     waiting: int
     unknown_outcomes: int
+    late_outcomes: int = 0
     flags: dict[str, int] = {}
     schema: int = 1

@@ -5,6 +5,8 @@ from __future__ import annotations
 from lockgate.records.alarm import Severity
 from lockgate.records.record import Record
 
+TOGETHER = "-"  # in place of the models, where a notice with all of them is too long
+
 
 class LogNotice(Record, frozen=True, kw_only=True):
     """One process's account of its own end of the log.

@@ -8,12 +8,13 @@ from typing import Literal
 
 from lockgate.errors import SpecError
 from lockgate.records.contract import ColumnType, OnBreak, Rule, Severity
-from lockgate.records.duration import seconds
+from lockgate.records.duration import UNITS_S, seconds
 from lockgate.records.record import Record
 
 Task = Literal["binary", "multiclass", "regression"]
 SplitKind = Literal["time", "group", "random"]
 Memory = Literal["independent", "short", "long", "new"]
+SPARE_DAYS = 2  # the day that is asked about must be over, and days are forgotten whole
 
 
 class OutcomesSpec(Record, frozen=True, kw_only=True):
@@ -186,6 +187,7 @@ class ModelSpec(Record, frozen=True, kw_only=True):
     """One model's task. train, features: `module:function`; rule: the columns by which the rule baseline
     groups, chosen where left out; fallback: the links behind the chosen version, in order. metric: the loss that judges,
     log_loss or absolute_error where left out. features: where left out the model is handed the columns themselves.
+    Raises SpecError for a log that forgets calls before their outcomes can be known.
     """
 
     target: str
@@ -208,6 +210,14 @@ class ModelSpec(Record, frozen=True, kw_only=True):
     budget: BudgetSpec = BudgetSpec()
     log: LogSpec = LogSpec()
     serve: ServeSpec = ServeSpec()
+
+    def __post_init__(self) -> None:
+        retention, horizon = self.log.retention, self.outcomes.horizon
+        if retention is not None and seconds(retention) < seconds(horizon) + SPARE_DAYS * UNITS_S["d"]:
+            raise SpecError(
+                f"A log.retention of {retention} forgets days that are not closed with an outcomes.horizon of {horizon}.",
+                cure=f"Keep calls for {SPARE_DAYS} days longer than the horizon at least, or leave log.retention out.",
+            )
 
     @property
     def judged_by(self) -> str:

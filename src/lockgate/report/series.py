@@ -48,6 +48,7 @@ def _of(records: Records, spec: WorkspaceSpec, routing: Routing) -> Iterator[Sam
     if health is not None:
         yield "lockgate_outcomes_waiting", (model,), float(health.waiting)
         yield "lockgate_outcomes_unknown", (model,), float(health.unknown_outcomes)
+        yield "lockgate_outcomes_late", (model,), float(health.late_outcomes)
         if health.outcome_lag_s is not None:
             yield "lockgate_outcome_lag_seconds", (model,), health.outcome_lag_s
     if model in spec.model:

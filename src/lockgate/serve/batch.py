@@ -13,7 +13,11 @@ from lockgate.features.check import asked_rules, breaks, falls_back, flags_by_ro
 from lockgate.features.columns import Columns, length, row_tuples
 from lockgate.features.request import Rows
 from lockgate.records import Contract
+from lockgate.records.duration import UNITS_S
 from lockgate.records.prediction import Scalar
+
+# A question dated so much later than it came has a wrong clock behind it, or a wrong column.
+FUTURE_S = UNITS_S["d"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,15 +87,24 @@ def _batch(
     now_s: float,
 ) -> Batch:
     inputs = row_tuples(columns, contract.asked)
+    asked_s = _asked(columns, contract, len(ids), now_s)
     return Batch(
         ids=ids,
         units=[own or unit or row for own, row in zip(_named_units(inputs, contract), ids, strict=True)],
-        asked_s=_asked(columns, contract, len(ids), now_s),
+        asked_s=asked_s,
         columns=columns,
-        flags=flags,
+        flags=_dated(flags, np.flatnonzero(asked_s > now_s + FUTURE_S), contract),
         falls_back=left,
         inputs=inputs,
     )
+
+
+def _dated(flags: list[tuple[str, ...]], ahead: NDArray[np.intp], contract: Contract) -> list[tuple[str, ...]]:
+    """The flags, and one for each row that is dated in the future."""
+    found = [*flags] if ahead.size else flags
+    for row in ahead:
+        found[row] = (*found[row], f"{contract.time}: in the future")
+    return found
 
 
 def _named_units(inputs: list[tuple[Scalar, ...]], contract: Contract) -> list[str | None]:

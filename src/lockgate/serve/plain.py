@@ -12,6 +12,7 @@ from lockgate.decide.assign import assign
 from lockgate.features.request import Plain
 from lockgate.records import Prediction, Routing
 from lockgate.records.prediction import Arm, Scalar
+from lockgate.serve.batch import FUTURE_S
 from lockgate.serve.served import Served
 
 Row = tuple[Scalar, ...]
@@ -47,6 +48,9 @@ def answer(served: Served, asked: Sequence[Plain], *, now_s: float) -> list[list
 def _answered(served: Served, asked: Sequence[Plain], now_s: float) -> list[list[Prediction]] | None:
     routing = served.routing
     rows = [row for one in asked for row in one.rows]
+    at = served.who.time
+    if at is not None and any((row[at] or 0.0) > now_s + FUTURE_S for row in rows):  # type: ignore[operator] # a time is a float
+        return None
     ids = [
         [f"{request}-{place}" for place in range(len(one.rows))]
         for one in asked
@@ -59,7 +63,7 @@ def _answered(served: Served, asked: Sequence[Plain], now_s: float) -> list[list
     latency_ms = (time.perf_counter() - began) * 1000
     if values is None or latency_ms > routing.deadline_ms:
         return None
-    answered_s, at = time.time(), served.who.time
+    answered_s = time.time()
     versions = {"champion": routing.champion, "challenger": routing.challenger or routing.champion}
     every = zip((own for of_one in ids for own in of_one), units, arms, values, rows, strict=True)
     found = [

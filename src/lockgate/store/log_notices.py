@@ -19,7 +19,7 @@ from zlib import crc32
 
 from lockgate.errors import StoreError
 from lockgate.records import decode, encode
-from lockgate.records.log_trouble import LogNotice
+from lockgate.records.log_trouble import TOGETHER, LogNotice
 from lockgate.store.ports import Told
 
 NOTICES = "notices"
@@ -100,7 +100,7 @@ def _page(notice: LogNotice) -> bytes:
     """As long as the file, whatever it says: with very many models their counts are put together."""
     body = encode(notice)
     if len(body) > PAGE - _HEADER.size:
-        together = {name: {"-": sum(getattr(notice, name).values())} for name in ("waiting", "dropped")}
+        together = {name: {TOGETHER: sum(getattr(notice, name).values())} for name in ("waiting", "dropped")}
         problem = notice.problem and notice.problem[:1000]
         body = encode(
             LogNotice(

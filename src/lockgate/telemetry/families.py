@@ -197,6 +197,13 @@ _ALL = (
         merge="newest",
     ),
     Family(
+        "lockgate_outcomes_late",
+        "gauge",
+        "Outcomes that came after their call's day was closed.",
+        ("model",),
+        merge="newest",
+    ),
+    Family(
         "lockgate_traffic_share",
         "gauge",
         "Share of the traffic that a version is assigned.",

@@ -112,6 +112,7 @@ class DataPlane:
             names = self._board.models()
         except (OSError, StoreError) as error:
             self.problems["routing"] = str(error)
+            self.log.look()  # what waits for the disk is tried again all the same
             return
         self.problems.pop("routing", None)
         for name in names:

@@ -19,7 +19,6 @@ from lockgate.monitor.blocks import pair_block
 from lockgate.monitor.fold import Fold
 from lockgate.monitor.watch import ChampionFacts, Watch
 from lockgate.records import Alarm, Block, Move, PairBlock, Rollout, Routing, Verdict, Version
-from lockgate.records.duration import seconds
 from lockgate.records.log_trouble import LogTrouble
 from lockgate.records.prediction import LogEntry
 from lockgate.release.controller import Controller
@@ -77,20 +76,21 @@ class Loop:
     def _tick(self, now_s: float) -> Ticked:
         done = Ticked()
         models = {routing.model for routing in self._wiring.records.all(Routing)} & set(self._wiring.spec.model)
-        watches = {model: self._watch(model) for model in sorted(models)}
+        watches = self._watched(models)
         # All that is there is read before anything is judged: half of the log could close a day that it knows half of.
         while entries := self._read():
             done.read += len(entries)
             for watch in watches.values():
-                watch.feed(entries)
-            self._unrouted.feed(entries, watches)
+                watch.feed(entries, now_s=now_s)
+            self._unrouted.feed(entries, watches, now_s=now_s)
         for model in watches:
             self._turn(model, done, now_s)
         done.problems += self._unrouted.look(now_s, watches)
         if now_s >= self._compact_at_s:
             self._compact_at_s = now_s + COMPACT_EVERY_S
-            done.problems += self._keep_log(watches)
-            self._stuck = self._backlog.look(self._wiring.log.oldest(), next(iter(done.problems), None), now_s)
+            kept = self._keep_log(watches)
+            done.problems += kept
+            self._stuck = self._backlog.look(self._wiring.log.oldest(), next(iter(kept), None), now_s)
         done.alarms += self._watch_log(now_s)
         return done
 
@@ -100,9 +100,9 @@ class Loop:
         try:
             torn = log.compact(may_go_on=self._may_compact).torn
             for model, watch in watches.items():
-                retention = self._wiring.spec.model[model].log.retention
-                if retention is not None and math.isfinite(watch.event_s):
-                    log.forget(model, watch.event_s - seconds(retention))
+                until_s = watch.forgotten_until_s
+                if math.isfinite(until_s):
+                    log.forget(model, until_s)
         except StoreError as error:
             _log.warning("The log was not compacted: %s", error)
             return [str(error)]
@@ -140,13 +140,17 @@ class Loop:
         entries, self._cursor = self._wiring.log.read(self._cursor, limit=READ_AT_ONCE)
         return entries
 
-    def _watch(self, model: str) -> Watch:
-        if model not in self._watches:
-            self._watches[model] = Watch(model, self._wiring.spec.model[model], self._wiring.records)
-            # A new watch reads the log from its start: what is closed already is passed over.
+    def _watched(self, models: set[str]) -> dict[str, Watch]:
+        if models - self._watches.keys():
+            # A new watch reads the log from its start: what is closed already is passed over. The others begin anew with
+            # it, as after a restart, for nothing may be told them twice.
+            spec, records = self._wiring.spec, self._wiring.records
+            self._watches = {model: Watch(model, spec.model[model], records) for model in sorted(models)}
+            self._unrouted = Unrouted(spec, records)
             self._cursor = None
-        self._watches[model].catch_up()
-        return self._watches[model]
+        for watch in self._watches.values():
+            watch.catch_up()
+        return self._watches
 
     def _turn(self, model: str, done: Ticked, now_s: float) -> None:
         watch, controller = self._watches[model], Controller(model, self._wiring.records, self._wiring.board)

@@ -26,7 +26,7 @@ class Unrouted:
         self._health: dict[str, HealthWriter] = {}
         self._strangers: set[str] = set()
 
-    def feed(self, entries: Sequence[LogEntry], routed: Collection[str]) -> None:
+    def feed(self, entries: Sequence[LogEntry], routed: Collection[str], *, now_s: float) -> None:
         """routed: models that are watched already."""
         found: dict[str, list[LogEntry]] = {}
         for entry in entries:
@@ -37,7 +37,7 @@ class Unrouted:
             elif isinstance(entry, Prediction):
                 self._strangers.add(entry.model)
         for model, own in found.items():
-            self._fold(model).feed(own)
+            self._fold(model).feed(own, now_s=now_s)
 
     def look(self, now_s: float, routed: Collection[str]) -> list[str]:
         """Writes each model's health; a sentence for each model that lockgate.toml does not know."""

@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from lockgate.monitor.closed import ClosedCalls
 from lockgate.monitor.fold import DAY_S, PATIENCE_S, Fold, cells
 from lockgate.records import Cell, Outcome, Prediction, Shadow
 from lockgate.records.prediction import LogEntry
@@ -220,3 +221,81 @@ def test_shards_in_any_order_are_handed_out_in_one_order(seed: int) -> None:
     handed = [[(c.key, c.prediction) for c in folded(list(order)).ripe("r1")] for order in (entries, shuffled)]
     assert handed[0] == handed[1]
     assert len(handed[0]) > 50
+
+
+def test_a_call_dated_in_the_future_closes_no_day_until_its_time_has_come() -> None:
+    now_s = 20_000 * DAY_S
+    fold = Fold("m", horizon_s=HORIZON_S)
+    fold.feed([call(f"p{n}", now_s + n) for n in range(9)], now_s=now_s + 9)
+    fold.feed([call("bad", now_s + 400 * DAY_S)], now_s=now_s + 9)
+    assert fold.watermark_s == now_s + 8
+    assert list(fold.closable()) == []
+    # A day of old calls that are fed meanwhile closes as if the other had not been there.
+    fold.feed([call("next", now_s + DAY_S + HORIZON_S)], now_s=now_s + 2 * DAY_S)
+    assert [len(calls) for _, calls in fold.closable()] == [9]
+    fold.close(now_s)
+    fold.feed([], now_s=now_s + 401 * DAY_S)
+    assert fold.watermark_s == now_s + 400 * DAY_S
+
+
+def test_a_call_of_now_is_taken_though_the_loops_clock_is_a_little_behind() -> None:
+    fold = Fold("m", horizon_s=HORIZON_S)
+    fold.feed([call("p", 1_000.0)], now_s=990.0)
+    assert fold.watermark_s == 1_000.0
+
+
+def month() -> list[LogEntry]:
+    """30 days of calls, each with its outcome an hour later."""
+    found: list[LogEntry] = []
+    for number in range(30 * 20):
+        asked = call(f"p{number}", number * DAY_S / 20)
+        found += [asked, outcome(asked.id, at_s=asked.asked_s + HOUR_S)]
+    return found
+
+
+def closing(fold: Fold, entries: list[LogEntry]) -> Fold:
+    for entry in entries:
+        fold.feed([entry])
+        for day, _ in list(fold.closable()):
+            fold.close(day)
+    return fold
+
+
+@pytest.mark.parametrize("order", ["as written", "outcomes first"])
+def test_after_a_restart_the_outcomes_of_closed_days_are_neither_held_nor_unknown(order: str) -> None:
+    entries = month()
+    first = closing(Fold("m", horizon_s=HORIZON_S), entries)
+    assert (first.unknown_outcomes, first.late_outcomes) == (0, 0)
+    if order == "outcomes first":
+        entries = sorted(entries, key=lambda entry: isinstance(entry, Prediction))
+    again = Fold("m", horizon_s=HORIZON_S, closed_until_s=29 * DAY_S)
+    again.feed(entries)
+    assert len(again._early) == 0
+    closing(again, [call("n", 30 * DAY_S + HOUR_S), call("m", 32 * DAY_S)])
+    assert (again.unknown_outcomes, again.late_outcomes) == (0, 0)
+
+
+def test_an_outcome_that_comes_after_its_day_was_closed_is_late_and_one_of_no_call_unknown() -> None:
+    fold = closing(Fold("m", horizon_s=HORIZON_S), month())
+    fold.feed([outcome("p550", at_s=27.6 * DAY_S, received_s=31 * DAY_S)])
+    fold.feed([outcome("nobody", at_s=27.6 * DAY_S, received_s=31 * DAY_S)])
+    closing(fold, [call("n", 30 * DAY_S + HOUR_S), call("m", 32 * DAY_S)])
+    assert (fold.unknown_outcomes, fold.late_outcomes) == (1, 1)
+
+
+def test_what_is_remembered_of_closed_days_is_bounded() -> None:
+    fold = Fold("m", horizon_s=HORIZON_S)
+    for day in range(60):
+        closing(fold, [call(f"{day}-{n}", day * DAY_S + n) for n in range(3)])
+    assert len(fold._closed._days) <= 17
+
+
+def test_thousands_of_ids_of_a_day_are_told_from_others() -> None:
+    closed = ClosedCalls()
+    for number in range(5_000):
+        closed.add(number % 2 * DAY_S, f"p{number}")
+    found = [closed.day_of(f"p{number}", known_s=DAY_S) for number in range(6_000)]
+    assert found == [*(number % 2 * DAY_S for number in range(5_000)), *[None] * 1_000]
+    closed.forget(DAY_S)
+    assert closed.day_of("p2", known_s=0.0) is None
+    assert closed.day_of("p3", known_s=0.0) == DAY_S

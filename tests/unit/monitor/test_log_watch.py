@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lockgate.monitor.log_watch import QUIET_S, STUCK_S, Backlog, Looked, look
-from lockgate.records.log_trouble import LogNotice, LogTrouble
+from lockgate.records.log_trouble import TOGETHER, LogNotice, LogTrouble
 from lockgate.store.ports import Told
 
 START_S = 1_764_158_400.0
@@ -124,3 +124,11 @@ def test_a_compactor_that_stands_still_is_told_after_five_minutes_and_not_before
     story.look(told(), stuck=stuck)
     assert [severity for severity, _ in story.alarms] == ["ticket"]
     assert backlog.look(None, None, START_S + 3 * STUCK_S) is None
+
+
+def test_losses_told_together_for_length_are_not_counted_again() -> None:
+    story = Story()
+    for dropped in ({"tide": 100, "wind": 50}, {TOGETHER: 150}, {TOGETHER: 170}, {"tide": 130, "wind": 50}):
+        story.look(Told(LogNotice(process="a", pid=1, dropped=dropped), False))
+    assert story.held is not None
+    assert sum(story.held.lost.values()) == 180

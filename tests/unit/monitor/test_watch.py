@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from lockgate.decide import ladder
 from lockgate.monitor.champion import merged
@@ -18,6 +20,7 @@ from lockgate.records import (
     ColumnProfile,
     Contract,
     Health,
+    LogSpec,
     ModelSpec,
     Outcome,
     OutcomesSpec,
@@ -92,7 +95,7 @@ def days(count: int, *, gain: float = 0.08, per_day: int = PER_DAY, seed: int = 
 def looked(entries: list[LogEntry], records: MemoryRecords, *, at_a_time: int = PER_DAY * 3) -> Watch:
     watch = Watch("m", SPEC, records)
     for start in range(0, len(entries), at_a_time):
-        watch.feed(entries[start : start + at_a_time])
+        watch.feed(entries[start : start + at_a_time], now_s=1e9)
         watch.look(ROUTING, ROLLOUT, FACTS, now_s=1e9)
     return watch
 
@@ -157,7 +160,7 @@ def test_a_watch_started_again_from_the_log_writes_nothing_twice_and_goes_on_ali
 def test_days_that_another_leader_closed_are_closed_here_too() -> None:
     records, entries = MemoryRecords(), days(6)
     follower = Watch("m", SPEC, records)
-    follower.feed(entries)
+    follower.feed(entries, now_s=1e9)
     looked(entries, records)
     before = records.entries()
     follower.catch_up()
@@ -182,3 +185,60 @@ def test_profiles_of_days_add_up() -> None:
 
     assert merged([]) is None
     assert merged([day(1, 2, 0), day(10, 20, 3)]) == day(11, 22, 3)
+
+
+def test_the_log_keeps_open_days_and_those_of_a_rollout_that_runs_whatever_its_retention() -> None:
+    records = MemoryRecords()
+    brief = msgspec.structs.replace(SPEC, log=LogSpec(retention="3d"))
+    watch = Watch("m", brief, records)
+    assert watch.forgotten_until_s == -math.inf, "nothing was seen"
+    watch.feed(days(9), now_s=1e9)
+    assert watch.forgotten_until_s == 0.0, "the oldest open day"
+    watch.look(ROUTING, None, FACTS, now_s=1e9)
+    assert watch.forgotten_until_s == watch.event_s - 3 * DAY_S
+    records.write(msgspec.structs.replace(ROLLOUT, started_s=2 * DAY_S))
+    assert watch.forgotten_until_s == 2 * DAY_S
+    assert Watch("m", SPEC, records).forgotten_until_s == -math.inf, "kept for good"
+
+
+def failing(at_s: NDArray[np.float64], worker: str, failure: str | None) -> list[Prediction]:
+    return [
+        Prediction(
+            id=f"{worker}{at}",
+            model="m",
+            unit="u",
+            asked_s=at,
+            answered_s=at,
+            arm="champion",
+            version="old",
+            served_by="old",
+            value=0.5,
+            latency_ms=1.0,
+            failure=failure,
+        )
+        for at in at_s.tolist()
+    ]
+
+
+def test_an_old_storm_is_not_told_again_where_the_log_brings_the_workers_calls_in_another_order() -> None:
+    records = MemoryRecords()
+    workers = {
+        name: [
+            *failing(np.arange(0.0, 400.0) + shift, name, None),
+            *failing(np.arange(400.0, 440.0) + shift, name, "late"),
+            *failing(np.arange(440.0, 1_000.0) + shift, name, None),
+        ]
+        for name, shift in (("a", 0.0), ("b", 0.5))
+    }
+    first = Watch("m", SPEC, records)
+    for call in sorted((call for own in workers.values() for call in own), key=lambda call: call.asked_s):
+        first.feed([call], now_s=1e9)
+    told = first.watch_fallbacks(ROUTING, now_s=1e9)
+    assert [alarm.severity for alarm in told] == ["page", "note"]
+    for _ in range(3):
+        again = Watch("m", SPEC, records)
+        again.feed([*workers["a"], *workers["b"]], now_s=1e9)
+        assert again.watch_fallbacks(ROUTING, now_s=1e9) == []
+    again.feed(failing(np.arange(2_000.0, 2_040.0), "a", "gone"), now_s=1e9)
+    (page,) = again.watch_fallbacks(ROUTING, now_s=1e9)
+    assert (page.severity, "gone" in page.sentence) == ("page", True)

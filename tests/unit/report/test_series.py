@@ -147,6 +147,7 @@ def test_outcomes_and_alarms_are_told_where_there_are_any(records):
         outcome_lag_s=600.0,
         waiting=7,
         unknown_outcomes=2,
+        late_outcomes=3,
     )
     alarm = Alarm(
         id="a1",
@@ -163,4 +164,5 @@ def test_outcomes_and_alarms_are_told_where_there_are_any(records):
     assert told(records, "outcome_lag_seconds") == {(): 600}
     assert told(records, "outcomes_waiting") == {(): 7}
     assert told(records, "outcomes_unknown") == {(): 2}
+    assert told(records, "outcomes_late") == {(): 3}
     assert told(records, "alarms_open") == {("page",): 0, ("ticket",): 1}

@@ -23,6 +23,7 @@ COLUMNS = (
 )
 ROW: dict[str, Any] = {"flight": 7, "asked": "2013-04-02T10:00:00Z", "wait": 1.5, "seats": 3, "plane": None}
 ASKED_S = 1364896800.0
+NOW_S = ASKED_S + 5.0
 
 
 def contract(*, unit: str | None = "flight", time: str | None = "asked") -> Contract:
@@ -31,7 +32,7 @@ def contract(*, unit: str | None = "flight", time: str | None = "asked") -> Cont
 
 def request(of: Contract, *rows: dict[str, Any], **more: Any) -> Batch:
     decoded = RequestType(of).decode(json.dumps({"rows": rows, **more}).encode())
-    return from_request(decoded, of, now_s=5.0)
+    return from_request(decoded, of, now_s=NOW_S)
 
 
 def table(of: Contract, *, flights: list[int], wait: float = 1.5, seats: float = 3.0) -> Batch:
@@ -43,7 +44,7 @@ def table(of: Contract, *, flights: list[int], wait: float = 1.5, seats: float =
         "seats": np.full(n, seats),
         "plane": np.full(n, None, dtype=object),
     }
-    return from_columns(columns, of, prefix="t", now_s=5.0)
+    return from_columns(columns, of, prefix="t", now_s=NOW_S)
 
 
 def test_ids_are_the_requests_and_the_rows_place():
@@ -70,7 +71,7 @@ def test_a_number_names_the_same_unit_in_a_request_and_in_a_table():
 
 def test_when_it_was_asked_is_the_columns_else_now():
     assert request(contract(), ROW).asked_s.tolist() == [ASKED_S]
-    assert request(contract(time=None), ROW).asked_s.tolist() == [5.0]
+    assert request(contract(time=None), ROW).asked_s.tolist() == [NOW_S]
 
 
 def test_the_log_keeps_every_asked_value_with_its_type():
@@ -106,3 +107,19 @@ def test_parts_hold_every_row_once_in_order():
     assert [i for part in parts for i in part.ids] == whole.ids
     assert np.concatenate([part.columns["flight"] for part in parts]).tolist() == list(range(7))
     assert all(len(part.flags) == len(part.inputs) == len(part.units) == len(part.asked_s) for part in parts)
+
+
+def test_a_row_dated_more_than_a_day_ahead_is_flagged_and_no_other():
+    of, rows = contract(), [ROW | {"asked": at} for at in ("2999-01-01T00:00:00Z", "2013-04-03T09:00:00Z")]
+    decoded = RequestType(of).decode(json.dumps({"rows": rows}).encode())
+    assert from_request(decoded, of, now_s=NOW_S).flags == [("asked: in the future",), ()]
+    assert from_request(decoded, of, now_s=NOW_S).flags == [("asked: in the future",), ()], "flagged once"
+
+
+def test_a_time_outside_its_range_is_flagged_as_any_number_is():
+    asked = Column(name="asked", type="time", low=ASKED_S, high=ASKED_S + 60)
+    of = Contract(model="late", columns=(asked, COLUMNS[-1]), target="late", time="asked")
+    rows = [{"asked": at} for at in ("2013-04-02T10:00:00Z", "2013-04-02T09:00:00Z", "2013-04-02T11:00:00Z")]
+    body = json.dumps({"rows": rows}).encode()
+    assert RequestType(of).plain(body) is None
+    assert RequestType(of).decode(body).flags == [(), ("asked: below range",), ("asked: above range",)]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from lockgate.errors import NotFound, SpecError
-from lockgate.records import Rule, Severity
+from lockgate.records import LogSpec, ModelSpec, OutcomesSpec, Rule, Severity
 from lockgate.workspace import config
 
 REFUSED = {
@@ -32,6 +33,10 @@ REFUSED = {
     "a ladder that does not climb": (
         '[model.a]\ntarget = "y"\n[model.a.rollout]\nladder = ["shadow", 0.5, 0.2, 1.0]\n',
         ["climb"],
+    ),
+    "a log that forgets what is not closed yet": (
+        '[model.a]\ntarget = "y"\n[model.a.outcomes]\nhorizon = "30d"\n[model.a.log]\nretention = "31d"\n',
+        ["log.retention of 31d", "outcomes.horizon of 30d", "2 days longer"],
     ),
     "a duration without a unit": ('[model.a]\ntarget = "y"\n[model.a.outcomes]\nhorizon = "12"\n', ["12", "12h"]),
     "outcomes that depend on predictions": (
@@ -116,3 +121,10 @@ def test_the_demos_own_file_is_read() -> None:
     from lockgate.cli.demo.story import PROJECT
 
     assert config.read(PROJECT / config.FILE).model["late_arrival"].unit == "flight_id"
+
+
+def test_a_log_is_kept_for_two_days_longer_than_the_horizon():
+    spec = ModelSpec(target="y", outcomes=OutcomesSpec(horizon="30d"), log=LogSpec(retention="32d"))
+    assert spec.log.retention == "32d"
+    with pytest.raises(SpecError, match="forgets days that are not closed"):
+        msgspec.structs.replace(spec, outcomes=OutcomesSpec(horizon="31d"))
