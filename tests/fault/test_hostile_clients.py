@@ -232,6 +232,7 @@ LENGTHS = [
     pytest.param(b"Content-Length: 0x40", 400, id="hexadecimal"),
     pytest.param(b"Content-Length: 99999999999999999999999", 400, id="beyond any number"),
     pytest.param(b"Content-Length: 9000000000000000000", 413, id="huge"),
+    pytest.param(b"Content-Length: " + b"0" * 5000 + b"%d" % len(BODY), 400, id="of five thousand digits"),
     pytest.param(b"Content-Length: 64\r\nContent-Length: 64", 400, id="twice"),
     pytest.param(b"Content-Length: 64\r\nContent-Length: 3", 400, id="two of them"),
     pytest.param(b"Content-Length: 64, 64", 400, id="a list"),

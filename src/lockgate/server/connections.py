@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 LARGEST_HEAD = 32 * 1024
 MOST_HEADERS = 100
+LONGEST_LENGTH = 19  # digits; more of them are turned into no number by Python, which raises beyond 4,300
 MOST_AHEAD = 64  # requests sent before the first is answered
 SLOWEST = 16 * 1024  # bytes a second; a body that comes faster gets the time it needs
 LARGEST_HELD = 256 * 1024 * 1024  # bodies in the making, of a whole worker
@@ -40,6 +41,7 @@ NO_PART, HEAD, BODY = 0, 1, 2
 _log = logging.getLogger("lockgate.server")
 
 MALFORMED = Told("malformed", "This is no HTTP request.")
+TOO_LONG = Told("malformed", f"A Content-Length has {LONGEST_LENGTH} digits at most.")
 LATE = Told("slow", "The request did not arrive in time.")
 HEAD_TOO_LARGE = Told("head_too_large", f"A head may hold {LARGEST_HEAD // 1024} KiB and {MOST_HEADERS} headers.")
 TOO_LARGE = Told("too_large", f"A body may hold {LARGEST_BODY // 2**20} MiB; send fewer rows at once.")
@@ -177,6 +179,10 @@ class Connection(HttpToolsProtocol):
         if len(self.headers) > MOST_HEADERS or (may_be_large and self._head() > LARGEST_HEAD):
             self._wrong = HEAD_TOO_LARGE
             raise ValueError(self._wrong.message)
+        for name, value in self.headers:
+            if name == b"content-length" and len(value) > LONGEST_LENGTH:
+                self._wrong = TOO_LONG
+                raise ValueError(self._wrong.message)
         self._is_offer = self.parser.should_upgrade()
         if self._is_offer:
             if self.parser.get_method() == b"CONNECT":
@@ -216,8 +222,14 @@ class Connection(HttpToolsProtocol):
 
     def _hand_over(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         """To the quick way, or to the app. Not in this turn where the loop is reading still: `takes` answers later."""
-        if cycle.more_body or not self.all.takes(cycle, partial(super()._start_asgi_task, cycle, app)):
-            super()._start_asgi_task(cycle, app)
+        to_app = partial(super()._start_asgi_task, cycle, app)
+        try:
+            is_taken = not cycle.more_body and self.all.takes(cycle, to_app)
+        except Exception:  # noqa: BLE001 - within the parser, where whoever asked would wait for ever
+            _log.exception("The quick way failed.")
+            is_taken = False
+        if not is_taken:
+            to_app()
 
     def _start_waiting(self) -> None:
         if self._waiting is not None:

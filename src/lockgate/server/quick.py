@@ -72,6 +72,21 @@ class QuickWay:
         if predictions is None:
             go_on()
             return
+        try:
+            self._tell(cycle, served, asked, body, began, predictions)
+        except BaseException:
+            cycle.transport.close()  # nothing else would: whoever asked must not wait for ever
+            raise
+
+    def _tell(
+        self,
+        cycle: RequestResponseCycle,
+        served: Served,
+        asked: Plain,
+        body: bytes,
+        began: float,
+        predictions: list[Prediction],
+    ) -> None:
         name = request_id.request_id(cycle.scope["headers"])
         _write(cycle, _encode({"predictions": list(map(read_by_callers, predictions))}), name)
         took_s = time.perf_counter() - began
