@@ -28,7 +28,7 @@ Append = Callable[[Sequence[LogEntry]], None]
 
 
 class Caller:
-    """Answers calls of one model; safe to use from many threads."""
+    """Answers calls of one model under one contract; safe to use from many threads."""
 
     def __init__(
         self, contract: Contract, routing: Routing, predictors: Mapping[str, CanPredict], append: Append
@@ -41,9 +41,18 @@ class Caller:
     def served(self) -> Served:
         return self._served
 
-    def swap(self, contract: Contract, routing: Routing, predictors: Mapping[str, CanPredict]) -> None:
+    def swap(self, routing: Routing, predictors: Mapping[str, CanPredict]) -> None:
         """Answer by another routing from the next call on. Threads stay with the versions that stay."""
-        self._served = _served(contract, routing, predictors, self._served.bounds)
+        self._served = _served(self._served.contract, routing, predictors, self._served.bounds)
+
+    def under(self, contract: Contract, routing: Routing, predictors: Mapping[str, CanPredict]) -> Caller:
+        """The same model's next caller, for rows of another contract: it knows the same request ids and keeps the threads.
+        Rows that were read for this one are answered here still, in the order of columns that they were read in.
+        """
+        other = Caller(contract, routing, {}, self._append)
+        other._requests = self._requests
+        other._served = _served(contract, routing, predictors, self._served.bounds)
+        return other
 
     def answer(self, batch: Batch, *, request: str | None = None, has_deadline: bool = True) -> list[Prediction]:
         """A prediction for every row, in order; logged before it is returned.

@@ -57,6 +57,7 @@ class Lines:
         with self._calls.in_hand():  # the handler has returned by now, and the call is still in hand
             for start in range(0, len(rows), STRETCH):
                 stretch = rows[start : start + STRETCH]
+                served = self._calls.plane.model(served.routing.model)  # a body of many rows outlives a move
                 written, answered, bad = await self._calls.run(partial(_stretch, served, stretch, unit, name))
                 for why in bad:
                     self._calls.refused(why, served.routing.model)
