@@ -2,26 +2,62 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
+import socket
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from test_hostile_clients import BODY, CHUNKED, GOOD, HEAD, Target, statuses
 
+ROW: dict[str, Any] = {"wait": 3.5, "seats": 120, "carrier": "AA", "plane": "N1"}
+BODY = json.dumps({"rows": [ROW]}).encode()
+HEAD = b"POST /predict/late HTTP/1.1\r\nHost: localhost\r\n"
+GOOD = HEAD + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY
 HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 ENDLESS = HEAD + b"Content-Length: " + b"0" * 5000 + b"%d\r\n\r\n" % len(BODY) + BODY
 TOKEN = "a" * 40
+
+
+class Target:
+    """A worker behind its supervisor, and what is asked of it."""
+
+    def __init__(self, server: Any) -> None:
+        self.port = int(server.url.rpartition(":")[2])
+        self.worker = server.state()["workers"][0]
+
+    def connect(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self.port), timeout=5.0)
+
+    def say(self, *parts: bytes, wanted: int = 1, pause_s: float = 0.0) -> bytes:
+        """What comes back, until the server closes; or, once as many answers came as are wanted, says no more."""
+        heard = b""
+        with self.connect() as line, contextlib.suppress(OSError):
+            for part in parts:
+                line.sendall(part)
+                time.sleep(pause_s)
+            while more := line.recv(65536):
+                heard += more
+                line.settimeout(5.0 if len(statuses(heard)) < wanted else 0.2)
+        return heard
+
+    def open_sockets(self) -> int:
+        links = [link.readlink() for link in Path(f"/proc/{self.worker}/fd").iterdir() if link.is_symlink()]
+        return sum(str(link).startswith("socket:") for link in links)
+
+
+def statuses(heard: bytes) -> list[int]:
+    return [int(code) for code in re.findall(rb"HTTP/1\.1 (\d{3}) ", heard)]
 
 
 @pytest.fixture(scope="module")
 def target(new_project: Any) -> Iterator[Target]:
     project = new_project("ahead")
     project.publish(project.add_fitted())
-    with project.serving(options=["--limits", "[40, 2, 3, 3]"], LOCKGATE_TOKEN="") as server:
+    with project.serving(options=["--limits", "[40, 2, 3, 3]"]) as server:
         yield Target(server)
 
 
@@ -54,4 +90,4 @@ def test_lengths_without_end_take_no_place(target, until):
         with target.connect() as line:
             line.sendall(ENDLESS)
     until(lambda: target.open_sockets() <= before, "their places to be free again", within_s=3.0)
-    target.ask(3)
+    assert statuses(target.say(GOOD)) == [200]
