@@ -62,7 +62,8 @@ LIMITS = Limits()
 
 class Connections:
     """All connections of one worker. admits: whether a request may come in; of who may not, no body is kept. closed: how
-    many were closed before their time, by reason. takes: whether a whole request is answered without the app.
+    many were closed before their time, by reason. takes: whether a whole request is answered without the app. is_leaving:
+    whether callers are to be told that their next request goes to another connection.
     """
 
     def __init__(
@@ -70,9 +71,10 @@ class Connections:
         limits: Limits,
         admits: Callable[[Mapping[str, Any]], bool] = lambda _scope: True,
         takes: Callable[[RequestResponseCycle, Callable[[], None]], bool] = lambda _cycle, _go_on: False,
+        is_leaving: Callable[[], bool] = lambda: False,
     ) -> None:
         self.limits = limits._replace(connections=within_open_files(limits.connections))
-        self.admits, self.takes = admits, takes
+        self.admits, self.takes, self.is_leaving = admits, takes, is_leaving
         self.held = 0
         self.closed: Counter[str] = Counter()
         self.newcomers: dict[Connection, None] = {}  # no whole request yet; the oldest first
@@ -191,7 +193,10 @@ class Connection(HttpToolsProtocol):
         if len(self.pipeline) >= MOST_AHEAD:
             self._wrong = FULL
             raise ValueError("Too many requests were sent ahead.")
+        before = self.cycle
         super().on_headers_complete()
+        if self.pipeline and self.all.is_leaving() and not before.response_started:
+            before.keep_alive = True  # the last one sent ahead is told to go, with its answer
         self._part, self._since, self._got = BODY, 0.0, 0
         self.headers = []  # a trailer is not a header: it could carry a token that no proxy has seen
 
@@ -222,6 +227,8 @@ class Connection(HttpToolsProtocol):
 
     def _hand_over(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         """To the quick way, or to the app. Not in this turn where the loop is reading still: `takes` answers later."""
+        if self.all.is_leaving() and not self.pipeline:
+            cycle.keep_alive = False  # so the answer says; a connection that just closes costs its caller a call
         to_app = partial(super()._start_asgi_task, cycle, app)
         try:
             is_taken = not cycle.more_body and self.all.takes(cycle, to_app)
