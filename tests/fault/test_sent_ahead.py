@@ -91,3 +91,30 @@ def test_lengths_without_end_take_no_place(target, until):
             line.sendall(ENDLESS)
     until(lambda: target.open_sockets() <= before, "their places to be free again", within_s=3.0)
     assert statuses(target.say(GOOD)) == [200]
+
+
+def test_no_body_is_held_of_who_may_not_come_in_whatever_came_before_it(guarded):
+    """Behind a probe, which needs no token, and with a head that came in two pieces."""
+    head = HEAD + b"Content-Length: 9000000\r\n\r\n"
+    for first in (HEALTH + head + b" " * 1000, head[:-4]):
+        with guarded.connect() as line:
+            line.sendall(first)
+            time.sleep(0.1)
+            line.sendall(head[-4:] + b" " * 1000 if first == head[:-4] else b" " * 1000)
+            heard = b""
+            with contextlib.suppress(TimeoutError):
+                while 401 not in statuses(heard):
+                    heard += line.recv(65536)
+            assert 401 in statuses(heard), "at once, and not when nine megabytes have come"
+
+
+def test_whoever_expects_to_be_told_to_go_on_is_told_so_behind_another(target):
+    head = HEAD + b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % len(BODY)
+    with target.connect() as line:
+        line.sendall(GOOD + head)
+        heard = b""
+        while statuses(heard) != [200, 100]:
+            heard += line.recv(65536)
+        line.sendall(BODY)
+        while statuses(heard) != [200, 100, 200]:
+            heard += line.recv(65536)

@@ -222,6 +222,8 @@ class Connection(HttpToolsProtocol):
         """The app hears of a request once it is whole."""
         if cycle.more_body:
             self._waiting = (cycle, app)
+            if self._part == BODY:  # behind another until now
+                self._hold(cycle, len(cycle.body))
         else:
             self._hand_over(cycle, app)
 
@@ -269,11 +271,12 @@ class Connection(HttpToolsProtocol):
             if self._got > LARGEST_HEAD:
                 self.refuse(HEAD_TOO_LARGE)
         elif self._waiting is not None:
-            self._hold(self._waiting[0], size, is_first=is_first)
+            self._hold(self._waiting[0], size)
 
-    def _hold(self, cycle: RequestResponseCycle, size: int, *, is_first: bool) -> None:
+    def _hold(self, cycle: RequestResponseCycle, size: int) -> None:
         """A body in the making. Who would be refused in any case is refused at once, in the words of the app."""
         cycle.on_response = self._answered
+        is_first = not self._held  # whatever came before it on this connection
         self._held += size
         self.all.held += size
         is_refused = is_first and (_declared(cycle.scope["headers"]) > LARGEST_BODY or not self.all.admits(cycle.scope))
