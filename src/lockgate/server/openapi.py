@@ -247,8 +247,8 @@ def _operation(
         content = {kind: {"schema": schema} for kind, schema in takes.items()}
         found["requestBody"] = {"required": True, "content": content}
     if query:
-        schema = {"type": "string", "maxLength": LONGEST_NAME}
-        said = f"of {NDJSON} alone; a JSON body says it itself"
+        schema = {"type": "string"}  # with no maxLength: with a JSON body it is passed over, however long
+        said = f"of {NDJSON} alone, {LONGEST_NAME} characters at most; a JSON body says it itself"
         found["parameters"] = [{"name": name, "in": "query", "schema": schema, "description": said} for name in query]
     return found
 

@@ -14,7 +14,7 @@ from lockgate.server.calls import answered_by
 from lockgate.store.folders import Folders
 from lockgate.workspace.dataplane import DataPlane
 
-ROW: dict[str, Any] = {"wait": 9.0, "seats": 2, "carrier": "AA", "plane": None}
+ROW: dict[str, Any] = {"wait": 9.0, "seats": 8, "carrier": "AA", "plane": None}
 BODY = json.dumps({"rows": [ROW]}).encode()
 
 
@@ -62,7 +62,7 @@ def test_a_call_that_was_read_before_a_move_is_answered_as_it_was_read(project: 
     for told in (quick, long):
         assert (told.value, told.version) == (right.value, first)
     logged = {entry.version: entry.inputs for entry in project.log() if isinstance(entry, Prediction)}
-    assert logged == {first: (9.0, 2, "AA", None)}
+    assert logged == {first: (9.0, 8, "AA", None)}
 
 
 def test_a_move_in_the_middle_of_reading_is_not_half_seen(project: Any, versions: tuple[str, str]):
@@ -81,8 +81,8 @@ def test_a_move_in_the_middle_of_reading_is_not_half_seen(project: Any, versions
     (before,) = answered_by(served, read).predictions
     (after,) = answered_by(plane.model("late"), lambda held: held.request.decode(BODY)).predictions
     plane.close()
-    assert (before.version, before.inputs) == (first, (9.0, 2, "AA", None))
-    assert (after.version, after.inputs, after.value) == (second, (2, 9.0, "AA", None), before.value)
+    assert (before.version, before.inputs) == (first, (9.0, 8, "AA", None))
+    assert (after.version, after.inputs, after.value) == (second, (8, 9.0, "AA", None), before.value)
 
 
 def test_an_id_counts_once_over_a_move(project: Any, versions: tuple[str, str]):
