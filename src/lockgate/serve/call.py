@@ -21,7 +21,7 @@ from lockgate.runtime.predictor import Answer
 from lockgate.runtime.quick import quick
 from lockgate.serve import plain
 from lockgate.serve.batch import Batch
-from lockgate.serve.requests import Requests
+from lockgate.serve.requests import Asked, Requests
 from lockgate.serve.served import Served
 
 Append = Callable[[Sequence[LogEntry]], None]
@@ -83,21 +83,24 @@ class Caller:
         new = [one for one, is_one in zip(asked, is_new, strict=True) if is_one]
         answered = iter(plain.answer(self._served, new, now_s=time.time()) if new else ())
         found = [next(answered) if is_one else None for is_one in is_new]
-        kept = [
-            predictions if predictions and self._settled(one.id, predictions) else None
-            for one, predictions in zip(asked, found, strict=True)
-        ]
-        self._append([prediction for predictions in kept if predictions for prediction in predictions])
-        return kept
-
-    def _settled(self, request: str | None, predictions: list[Prediction]) -> bool:
-        """False where another thread began with this id meanwhile: its answer counts."""
-        if not request:
-            return True
-        known, is_first = self._requests.claim(request, len(predictions))
-        if is_first:
+        claimed: list[tuple[str, Asked[list[Prediction]], list[Prediction]]] = []
+        for place, (one, predictions) in enumerate(zip(asked, found, strict=True)):
+            if predictions and one.id:
+                known, is_first = self._requests.claim(one.id, len(predictions))
+                if is_first:
+                    claimed.append((one.id, known, predictions))
+                else:  # another thread began with this id meanwhile: its answer counts
+                    found[place] = None
+        try:
+            self._append([prediction for predictions in found if predictions for prediction in predictions])
+        except BaseException as error:
+            for request, known, _ in claimed:
+                self._requests.forget(request)
+                known.answered.set_exception(error)
+            raise
+        for _, known, predictions in claimed:
             known.answered.set_result(predictions)
-        return is_first
+        return found
 
     def shadow(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ class World:
         self.path, self.version = fitted
         self.contract = contract
         self.log: list[LogEntry] = []
+        self.before_logging: Callable[[], None] = lambda: None
         routing = Routing(
             model="late", revision=1, champion=self.version, baseline=None, constant=0.23, deadline_ms=deadline_ms
         )
@@ -49,6 +50,7 @@ class World:
         self.request = RequestType(contract)
 
     def append(self, entries: Sequence[LogEntry]) -> None:
+        self.before_logging()
         self.log += entries
 
     def slow(self, takes_s: float, refuses: Any = None) -> Slow:
@@ -108,3 +110,34 @@ def test_a_quick_answer_counts_for_the_breaker(world: World):
             breaker.saw("late")
         assert world.caller.answer_plain([world.plain()]) != [None]
     assert not breaker.is_open
+
+
+def test_an_answer_is_published_under_its_id_once_it_is_logged(world: World):
+    """Whoever asks the same meanwhile waits, and hears nothing that the log does not know."""
+    world.slow(0.0)
+    waiting: list[Any] = []
+    pool = ThreadPoolExecutor(1)
+
+    def ask_the_same() -> None:
+        waiting.append(pool.submit(world.long, "q"))
+        time.sleep(0.1)
+        assert not waiting[0].done()
+
+    world.before_logging = ask_the_same
+    ((told,),) = world.caller.answer_plain([world.plain(id="q")])
+    assert waiting[0].result(5) == [told]
+    assert world.log == [told]
+
+
+def test_an_id_whose_answer_could_not_be_logged_may_be_asked_again(world: World):
+    failures = [RuntimeError("once")]
+
+    def fails_once() -> None:
+        if failures:
+            raise failures.pop()
+
+    world.before_logging = fails_once
+    with pytest.raises(RuntimeError, match="once"):
+        world.caller.answer_plain([world.plain(id="q")])
+    assert world.caller.answer_plain([world.plain(id="q")]) == [world.log]
+    assert len(world.log) == 1
