@@ -252,6 +252,12 @@ def in_chunks(*chunks: bytes, after: bytes = b"0\r\n\r\n") -> bytes:
     return CHUNKED + b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks) + after
 
 
+def of_types(*types: bytes) -> bytes:
+    """A good request that says more than once what it holds: the first counts."""
+    told = b"".join(b"Content-Type: %b\r\n" % kind for kind in types)
+    return HEAD + told + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY
+
+
 ODD = [
     pytest.param(in_chunks(BODY), [200], id="chunked"),
     pytest.param(in_chunks(*(BODY[place : place + 1] for place in range(len(BODY)))), [200], id="a byte a chunk"),
@@ -281,6 +287,8 @@ ODD = [
     pytest.param(b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", [404], id="a star"),
     pytest.param(b"FOO /healthz HTTP/1.1\r\nHost: x\r\n\r\n", [400], id="a method of no list"),
     pytest.param(HEAD + b"Content-Type: \xff\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY, [200], id="odd type"),
+    pytest.param(of_types(b"application/json; charset=utf-16", b"application/json"), [415], id="two types, a bad one"),
+    pytest.param(of_types(b"application/json", b"application/json; charset=utf-16"), [200], id="two types, a good one"),
     pytest.param(GOOD + b"\r\n\r\n" + GOOD, [200, 200], id="blank lines between"),
     pytest.param(GOOD * 50, [200] * 50, id="fifty asked ahead"),
     pytest.param(GOOD + b"\x00garbage\r\n\r\n", [200], id="a good one, then garbage"),

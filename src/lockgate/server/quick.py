@@ -116,7 +116,7 @@ def _is_small(scope: Scope) -> bool:
     """A JSON body of few bytes, sent as it is."""
     if scope["method"] != "POST":
         return False
-    headers = dict(scope["headers"])
+    headers = dict(reversed(scope["headers"]))  # the first of a name counts, as on the long way
     size = headers.get(b"content-length", b"")
     return (
         size.isdigit()
