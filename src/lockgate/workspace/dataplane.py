@@ -51,6 +51,12 @@ class Served(NamedTuple):
     def routing(self) -> Routing:
         return self.caller.served.routing
 
+    @property
+    def is_quick(self) -> bool:
+        """Whether the champion has a quick way: without one, nothing of a call is tried there."""
+        now = self.caller.served
+        return now.routing.champion in now.quick
+
 
 class DataPlane:
     """The models of one workspace, kept at their newest routing. home: the workspace's `.lockgate` folder. hangs_s: after how
