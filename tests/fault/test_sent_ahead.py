@@ -93,6 +93,15 @@ def test_lengths_without_end_take_no_place(target, until):
     assert statuses(target.say(GOOD)) == [200]
 
 
+@pytest.mark.parametrize("before", [1, 2, 5])
+@pytest.mark.parametrize("sent", [b"zz\r\n", b"5\r\n{"], ids=["malformed", "never whole"])
+def test_a_body_that_cannot_be_read_costs_those_before_it_nothing(target, sent, before):
+    slow = GOOD.replace(b"Host", b"Content-Type: APPLICATION/JSON\r\nHost")
+    for good in (GOOD, slow):
+        heard = target.say(good * before + HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + sent, wanted=before)
+        assert statuses(heard) == [200] * before
+
+
 def test_no_body_is_held_of_who_may_not_come_in_whatever_came_before_it(guarded):
     """Behind a probe, which needs no token, and with a head that came in two pieces."""
     head = HEAD + b"Content-Length: 9000000\r\n\r\n"

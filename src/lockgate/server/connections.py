@@ -141,6 +141,7 @@ class Connection(HttpToolsProtocol):
         self._chunk = 0
         self._unsent = (0, 0.0)  # bytes that wait to be sent, and since when they are as many
         self._waiting: tuple[RequestResponseCycle, ASGI3Application] | None = None
+        self._in_hand: RequestResponseCycle | None = None  # the newest that was handed over
         self._is_offer = False  # of another protocol
         self._is_over = False  # nothing more is read
         self._wrong = MALFORMED
@@ -229,6 +230,7 @@ class Connection(HttpToolsProtocol):
 
     def _hand_over(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         """To the quick way, or to the app. Not in this turn where the loop is reading still: `takes` answers later."""
+        self._in_hand = cycle
         if self.all.is_leaving() and not self.pipeline:
             cycle.keep_alive = False  # so the answer says; a connection that just closes costs its caller a call
         to_app = partial(super()._start_asgi_task, cycle, app)
@@ -313,6 +315,9 @@ class Connection(HttpToolsProtocol):
         """In words where the line is free for them; else what was asked before is answered, and then it closes."""
         self._is_over = True
         self.all.closed[told.code] += 1
+        if self.pipeline and self.pipeline[0][0] is self.cycle and self._in_hand is not None:
+            self._finish_without_the_last(self._in_hand)
+            return
         if self._part != BODY and not self._is_free:
             self.cycle.keep_alive = False
             return
@@ -356,6 +361,14 @@ class Connection(HttpToolsProtocol):
 
     def _finish_with_this_one(self) -> None:
         self._is_over = True
+        self.cycle.keep_alive = False
+
+    def _finish_without_the_last(self, in_hand: RequestResponseCycle) -> None:
+        """The newest, which waits behind others and was not to be read to its end, is forgotten."""
+        if self._part == BODY:
+            self.pipeline.popleft()
+            self.cycle = self.pipeline[0][0] if self.pipeline else in_hand
+        self._part = NO_PART
         self.cycle.keep_alive = False
 
     def _let_go(self) -> None:
