@@ -12,7 +12,6 @@ from lockgate.errors import ContractError
 from lockgate.records import Outcome
 from lockgate.records.spec import Task
 
-
 LONGEST_ID = 512  # characters: that of a request and the number of a row, or a prefix and a unit
 
 

@@ -56,7 +56,7 @@ def _bounds(served: Served) -> list[Bounds]:
     """Of the versions that calls are routed to."""
     routing = served.routing
     versions = (routing.champion, routing.challenger if routing.share else None)
-    return [served.bounds[version] for version in versions if version in served.bounds]
+    return [served.bounds[version] for version in versions if version is not None and version in served.bounds]
 
 
 def _answered(served: Served, asked: Sequence[Plain], now_s: float) -> list[list[Prediction] | None] | None:
@@ -78,7 +78,7 @@ def _answered(served: Served, asked: Sequence[Plain], now_s: float) -> list[list
     if values is None:
         return None
     if latency_ms > routing.deadline_ms:
-        return [None] * len(asked)
+        return [None for _ in asked]
     answered_s, at = time.time(), served.who.time
     versions = {"champion": routing.champion, "challenger": routing.challenger or routing.champion}
     for arm in set(arms):

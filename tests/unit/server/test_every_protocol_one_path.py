@@ -136,9 +136,7 @@ def test_an_id_or_a_unit_has_a_length_that_each_row_can_bear(project, path, name
     async def story(client: httpx.AsyncClient, _: Inference) -> None:
         for length, status in ((256, 200), (257, 422)):
             address, body = with_name(path, name, "é" * length)
-            answer = await client.post(
-                address, content=json.dumps(body), headers={"Content-Type": BY[path][1]}
-            )
+            answer = await client.post(address, content=json.dumps(body), headers={"Content-Type": BY[path][1]})
             assert answer.status_code == status, answer.text
             if status == 422:
                 assert f"The {name} of a request has more than 256 characters. Send a shorter one" in answer.text

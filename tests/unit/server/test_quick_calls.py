@@ -58,7 +58,9 @@ def test_others_are_heard_between_the_batches_of_one_turn(project: Any):
         for name in "abc":
             found = calls.plain("late", body(MOST_ROWS - 1))
             assert found is not None
-            together.ask(found[0].caller, found[1], lambda answer, name=name: heard.append(f"{name}{len(answer or ())}"))
+            together.ask(
+                found[0].caller, found[1], lambda answer, name=name: heard.append(f"{name}{len(answer or ())}")
+            )
         loop.call_soon(heard.append, "another")
         await asyncio.sleep(0.2)
 
