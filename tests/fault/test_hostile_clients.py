@@ -232,6 +232,7 @@ LENGTHS = [
     pytest.param(b"Content-Length: 0x40", 400, id="hexadecimal"),
     pytest.param(b"Content-Length: 99999999999999999999999", 400, id="beyond any number"),
     pytest.param(b"Content-Length: 9000000000000000000", 413, id="huge"),
+    pytest.param(b"Content-Length: " + b"0" * 5000 + b"%d" % len(BODY), 400, id="of five thousand digits"),
     pytest.param(b"Content-Length: 64\r\nContent-Length: 64", 400, id="twice"),
     pytest.param(b"Content-Length: 64\r\nContent-Length: 3", 400, id="two of them"),
     pytest.param(b"Content-Length: 64, 64", 400, id="a list"),
@@ -249,6 +250,12 @@ def test_a_length_that_cannot_be_is_refused(target, header, status):
 
 def in_chunks(*chunks: bytes, after: bytes = b"0\r\n\r\n") -> bytes:
     return CHUNKED + b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks) + after
+
+
+def of_types(*types: bytes) -> bytes:
+    """A good request that says more than once what it holds: the first counts."""
+    told = b"".join(b"Content-Type: %b\r\n" % kind for kind in types)
+    return HEAD + told + b"Content-Length: %d\r\n\r\n" % len(BODY) + BODY
 
 
 ODD = [
@@ -280,6 +287,8 @@ ODD = [
     pytest.param(b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", [404], id="a star"),
     pytest.param(b"FOO /healthz HTTP/1.1\r\nHost: x\r\n\r\n", [400], id="a method of no list"),
     pytest.param(HEAD + b"Content-Type: \xff\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY, [200], id="odd type"),
+    pytest.param(of_types(b"application/json; charset=utf-16", b"application/json"), [415], id="two types, a bad one"),
+    pytest.param(of_types(b"application/json", b"application/json; charset=utf-16"), [200], id="two types, a good one"),
     pytest.param(GOOD + b"\r\n\r\n" + GOOD, [200, 200], id="blank lines between"),
     pytest.param(GOOD * 50, [200] * 50, id="fifty asked ahead"),
     pytest.param(GOOD + b"\x00garbage\r\n\r\n", [200], id="a good one, then garbage"),

@@ -11,6 +11,7 @@ import time
 from typing import Any
 
 import httpx
+import pytest
 
 ROW: dict[str, Any] = {"wait": 3.5, "seats": 120, "carrier": "AA", "plane": None}
 
@@ -52,6 +53,60 @@ def test_a_server_that_was_killed_leaves_no_worker_on_its_port(project, until):
         with socket.create_server(("127.0.0.1", state["port"])):
             pass
         assert json.loads((project.home / "server.json").read_text()) == state  # stale, and says whose it was
+
+
+class Closed:
+    """What became of a caller that asks, hears, and asks again on one connection."""
+
+    def __init__(self, port: int, sent: bytes, *, ahead: int = 1) -> None:
+        self.answers, self.was_told, self.was_cut = 0, False, False
+        self._sent, self._ahead = sent, ahead
+        self._line = socket.create_connection(("127.0.0.1", port), timeout=10)
+        self.thread = threading.Thread(target=self._ask)
+        self.thread.start()
+
+    def _ask(self) -> None:
+        with self._line as line, line.makefile("rb") as heard:
+            while not self.was_told and not self.was_cut:
+                try:
+                    line.sendall(self._sent * self._ahead)
+                    for _ in range(self._ahead):
+                        self.was_cut = self.was_told or not self._hear(heard)
+                except OSError:
+                    self.was_cut = True
+
+    def _hear(self, heard: Any) -> bool:
+        head = list(iter(lambda: heard.readline().strip().lower(), b""))
+        if not head:
+            return False
+        length = next(int(line[16:]) for line in head if line.startswith(b"content-length:"))
+        self.answers += len(heard.read(length)) == length
+        self.was_told = b"connection: close" in head
+        return True
+
+
+QUICK = json.dumps({"rows": [ROW]}).encode()
+HEAD = b"POST /predict/late HTTP/1.1\r\nHost: x\r\n"
+WAYS = {
+    "quick": HEAD + b"Content-Length: %d\r\n\r\n" % len(QUICK) + QUICK,
+    "long": HEAD + b"Content-Type: APPLICATION/JSON\r\nContent-Length: %d\r\n\r\n" % len(QUICK) + QUICK,
+}
+
+
+@pytest.mark.parametrize("ahead", [1, 3])
+@pytest.mark.parametrize("way", WAYS)
+def test_callers_that_keep_asking_are_told_to_go_and_none_is_cut(project, way, ahead):
+    project.publish(project.add_fitted())
+    with project.serving() as server:
+        port = server.state()["port"]
+        callers = [Closed(port, WAYS[way], ahead=ahead) for _ in range(12)]
+        time.sleep(0.3)
+        server.process.send_signal(signal.SIGTERM)
+        for caller in callers:
+            caller.thread.join(10)
+        assert server.process.wait(10) == 0
+    assert [caller.was_cut for caller in callers] == [False] * 12
+    assert all(caller.was_told and caller.answers > 1 for caller in callers)
 
 
 def ready(server) -> int:

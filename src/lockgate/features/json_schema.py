@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from lockgate.features.check import asked_rules
+from lockgate.features.request import LONGEST_NAME
 from lockgate.records import Column, Contract
 
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
+NAME: dict[str, Any] = {"type": ["string", "null"], "maxLength": LONGEST_NAME}
+"""A request's id, or its unit."""
 _JSON: dict[str, dict[str, Any]] = {
     "int": {"type": "integer"},
     "float": {"type": "number"},
@@ -40,8 +43,8 @@ def json_schema(contract: Contract) -> dict[str, Any]:
                 "minItems": 1,
                 "items": row | ({"description": "; ".join(rules)} if rules else {}),
             },
-            "unit": {"type": ["string", "null"]},
-            "id": {"type": ["string", "null"]},
+            "unit": NAME,
+            "id": NAME,
         },
         "required": ["rows"],
         "additionalProperties": False,

@@ -21,6 +21,7 @@ from lockgate.features.lower import to_function
 from lockgate.records import Column, Contract
 from lockgate.records.prediction import Scalar
 
+LONGEST_NAME = 256  # characters of a request's id and unit: each of its rows is answered and logged with them
 _TYPES: dict[str, Any] = {
     "int": int,
     "float": float,
@@ -28,6 +29,7 @@ _TYPES: dict[str, Any] = {
     "text": str,
     "time": Annotated[datetime, msgspec.Meta(tz=True)],
 }
+_NAME: Any = Annotated[str, msgspec.Meta(max_length=LONGEST_NAME)]
 _LITERAL: Any = Literal  # its values are known when a contract is
 FEW_ROWS = 20
 _EXACT = 2**53
@@ -204,7 +206,18 @@ def _read_wide(wide: Callable[[Any], Any], sent: object) -> Any:
     try:
         return wide(sent)
     except msgspec.ValidationError as error:
+        for name in ("id", "unit"):
+            if str(error).endswith(f"length <= {LONGEST_NAME} - at `$.{name}`"):
+                raise too_long(name) from error
         raise ContractError(str(error), column=_column_in(str(error))) from error
+
+
+def too_long(name: str) -> ContractError:
+    """name: "id" or "unit", of a request."""
+    return ContractError(
+        f"The {name} of a request has more than {LONGEST_NAME} characters.",
+        cure="Send a shorter one, or a digest of it: every row is answered and logged with it.",
+    )
 
 
 def _number(value: float, *, is_whole: bool) -> float | None:
@@ -240,7 +253,7 @@ def _decoder(asked: tuple[Column, ...], types: tuple[Any, ...]) -> msgspec.json.
     row: Any = msgspec.defstruct("Row", fields, rename=names, forbid_unknown_fields=True, kw_only=True)
     envelope = msgspec.defstruct(
         "Request",
-        [("rows", list[row]), ("unit", str | None, None), ("id", str | None, None)],
+        [("rows", list[row]), ("unit", _NAME | None, None), ("id", _NAME | None, None)],
         forbid_unknown_fields=True,
     )
     return msgspec.json.Decoder(envelope)

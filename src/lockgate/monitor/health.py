@@ -19,7 +19,7 @@ AT_MOST = 0.05
 
 
 class HealthWriter:
-    """One model's health, as the records hold it: made anew, or, where that was dear a moment ago, the last one seen again."""
+    """One model's health, as the records hold it: made anew, or, while that is dear, the last one seen again."""
 
     def __init__(self, records: Records) -> None:
         self._records = records

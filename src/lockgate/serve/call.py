@@ -21,14 +21,14 @@ from lockgate.runtime.predictor import Answer
 from lockgate.runtime.quick import quick
 from lockgate.serve import plain
 from lockgate.serve.batch import Batch
-from lockgate.serve.requests import Requests
+from lockgate.serve.requests import Asked, Requests
 from lockgate.serve.served import Served
 
 Append = Callable[[Sequence[LogEntry]], None]
 
 
 class Caller:
-    """Answers calls of one model; safe to use from many threads."""
+    """Answers calls of one model under one contract; safe to use from many threads."""
 
     def __init__(
         self, contract: Contract, routing: Routing, predictors: Mapping[str, CanPredict], append: Append
@@ -41,9 +41,18 @@ class Caller:
     def served(self) -> Served:
         return self._served
 
-    def swap(self, contract: Contract, routing: Routing, predictors: Mapping[str, CanPredict]) -> None:
+    def swap(self, routing: Routing, predictors: Mapping[str, CanPredict]) -> None:
         """Answer by another routing from the next call on. Threads stay with the versions that stay."""
-        self._served = _served(contract, routing, predictors, self._served.bounds)
+        self._served = _served(self._served.contract, routing, predictors, self._served.bounds)
+
+    def under(self, contract: Contract, routing: Routing, predictors: Mapping[str, CanPredict]) -> Caller:
+        """The same model's next caller, for rows of another contract: it knows the same request ids and keeps the threads.
+        Rows that were read for this one are answered here still, in the order of columns that they were read in.
+        """
+        other = Caller(contract, routing, {}, self._append)
+        other._requests = self._requests
+        other._served = _served(contract, routing, predictors, self._served.bounds)
+        return other
 
     def answer(self, batch: Batch, *, request: str | None = None, has_deadline: bool = True) -> list[Prediction]:
         """A prediction for every row, in order; logged before it is returned.
@@ -74,21 +83,24 @@ class Caller:
         new = [one for one, is_one in zip(asked, is_new, strict=True) if is_one]
         answered = iter(plain.answer(self._served, new, now_s=time.time()) if new else ())
         found = [next(answered) if is_one else None for is_one in is_new]
-        kept = [
-            predictions if predictions and self._settled(one.id, predictions) else None
-            for one, predictions in zip(asked, found, strict=True)
-        ]
-        self._append([prediction for predictions in kept if predictions for prediction in predictions])
-        return kept
-
-    def _settled(self, request: str | None, predictions: list[Prediction]) -> bool:
-        """False where another thread began with this id meanwhile: its answer counts."""
-        if not request:
-            return True
-        known, is_first = self._requests.claim(request, len(predictions))
-        if is_first:
+        claimed: list[tuple[str, Asked[list[Prediction]], list[Prediction]]] = []
+        for place, (one, predictions) in enumerate(zip(asked, found, strict=True)):
+            if predictions and one.id:
+                known, is_first = self._requests.claim(one.id, len(predictions))
+                if is_first:
+                    claimed.append((one.id, known, predictions))
+                else:  # another thread began with this id meanwhile: its answer counts
+                    found[place] = None
+        try:
+            self._append([prediction for predictions in found if predictions for prediction in predictions])
+        except BaseException as error:
+            for request, known, _ in claimed:
+                self._requests.forget(request)
+                known.answered.set_exception(error)
+            raise
+        for _, known, predictions in claimed:
             known.answered.set_result(predictions)
-        return is_first
+        return found
 
     def shadow(
         self,

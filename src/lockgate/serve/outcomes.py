@@ -12,9 +12,11 @@ from lockgate.errors import ContractError
 from lockgate.records import Outcome
 from lockgate.records.spec import Task
 
+LONGEST_ID = 512  # characters: that of a request and the number of a row, or a prefix and a unit
+
 
 class _Told(msgspec.Struct, forbid_unknown_fields=True):
-    id: str
+    id: Annotated[str, msgspec.Meta(max_length=LONGEST_ID)]
     value: float
     at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
@@ -35,7 +37,8 @@ def decode(body: bytes, *, model: str, task: Task, now_s: float) -> list[Outcome
     try:
         told = _decoder.decode(body).outcomes
     except msgspec.ValidationError as error:
-        raise ContractError(str(error), column=_field_in(str(error))) from error
+        cure = f"An id has {LONGEST_ID} characters at most." if "length <=" in str(error) else ""
+        raise ContractError(str(error), column=_field_in(str(error)), cure=cure) from error
     return [
         outcome(t.id, t.value, t.at.timestamp() if t.at else now_s, model=model, task=task, now_s=now_s) for t in told
     ]

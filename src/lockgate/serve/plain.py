@@ -12,6 +12,7 @@ from lockgate.decide.assign import assign
 from lockgate.features.request import Plain
 from lockgate.records import Prediction, Routing
 from lockgate.records.prediction import Arm, Scalar
+from lockgate.runtime.fallback import Bounds
 from lockgate.serve.batch import FUTURE_S
 from lockgate.serve.served import Served
 
@@ -37,15 +38,32 @@ _ids = Ids()
 
 def answer(served: Served, asked: Sequence[Plain], *, now_s: float) -> list[list[Prediction] | None]:
     """For each request a prediction for every row, as the long way gives it; None for those that it has to answer."""
+    if any(bounds.breaker.is_open for bounds in _bounds(served)):
+        return [None] * len(asked)
+    until = time.perf_counter() + served.routing.deadline_ms / 1000
     found = _answered(served, asked, now_s)
     if found is not None:
-        return list(found)
+        return found
     if len(asked) == 1:
         return [None]
-    return [answer(served, [one], now_s=now_s)[0] for one in asked]  # whoever spoils the batch goes alone
+    alone: list[list[Prediction] | None] = []
+    for one in asked:  # whoever spoils the batch goes alone, as long as the loop may be held
+        answered = _answered(served, [one], now_s) if time.perf_counter() < until else None
+        alone += answered or [None]
+    return alone
 
 
-def _answered(served: Served, asked: Sequence[Plain], now_s: float) -> list[list[Prediction]] | None:
+def _bounds(served: Served) -> list[Bounds]:
+    """Of the versions that calls are routed to."""
+    routing = served.routing
+    versions = (routing.champion, routing.challenger if routing.share else None)
+    return [served.bounds[version] for version in versions if version is not None and version in served.bounds]
+
+
+def _answered(served: Served, asked: Sequence[Plain], now_s: float) -> list[list[Prediction] | None] | None:
+    """None where a row has no value this way; None for each request where the values came too late, for a second run would
+    come no sooner.
+    """
     routing = served.routing
     rows = [row for one in asked for row in one.rows]
     at = served.who.time
@@ -61,10 +79,15 @@ def _answered(served: Served, asked: Sequence[Plain], now_s: float) -> list[list
     began = time.perf_counter()
     values = _values(served, rows, arms)
     latency_ms = (time.perf_counter() - began) * 1000
-    if values is None or latency_ms > routing.deadline_ms:
+    if values is None:
         return None
+    if latency_ms > routing.deadline_ms:
+        return [None for _ in asked]
     answered_s = time.time()
     versions = {"champion": routing.champion, "challenger": routing.challenger or routing.champion}
+    for arm in set(arms):
+        if (bounds := served.bounds.get(versions[arm])) is not None:
+            bounds.breaker.saw(None)
     every = zip((own for of_one in ids for own in of_one), units, arms, values, rows, strict=True)
     found = [
         Prediction(

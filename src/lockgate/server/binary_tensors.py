@@ -18,6 +18,7 @@ from lockgate.server.statuses import Refused
 from lockgate.server.tensors import Tensor, Values
 
 HEADER = "Inference-Header-Content-Length"
+LONGEST_LENGTH = 20  # digits
 Dimension = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
 _NOTHING = msgspec.Raw()
 
@@ -114,7 +115,8 @@ def _decoded(data: msgspec.Raw, kind: Any) -> Any:
 def _header_size(header: str | None, body: bytes) -> int:
     if header is None:
         return len(body)
-    if not (header.isascii() and header.isdigit()) or int(header[:20]) > len(body):
+    is_number = header.isascii() and header.isdigit() and len(header) <= LONGEST_LENGTH
+    if not is_number or int(header) > len(body):
         raise Refused(
             "malformed", f"Inference-Header-Content-Length is {header[:40]!r}; the body has {len(body)} bytes."
         )

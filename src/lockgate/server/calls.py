@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 import msgspec
+import numpy as np
 from starlette.background import BackgroundTask
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -24,6 +25,7 @@ from lockgate.records import Prediction
 from lockgate.serve.batch import Batch, from_request
 from lockgate.server import tracing
 from lockgate.server.statuses import Refused, Shape, Told, answer, native, told_of
+from lockgate.server.together import MOST_ROWS
 from lockgate.workspace.dataplane import DataPlane, Served
 
 THREADS = 64  # most wait for a child: those that compute take turns anyway
@@ -88,10 +90,11 @@ class Calls:
     def plain(self, name: str, body: bytes) -> tuple[Served, Plain] | None:
         """A `/predict` body that may be answered the quick way, with what answers it; None where `answer` has to look."""
         served = self.plane.models.get(name)
-        if served is None or self.plane.is_durable(name):
+        if served is None or not served.is_quick or self.plane.is_durable(name):
             return None
         asked = served.request.plain(body)
-        return None if asked is None else (served, asked)
+        # Bytes do not bound rows: a narrow contract has thousands in what is small, and they would hold up the loop.
+        return None if asked is None or len(asked.rows) > MOST_ROWS else (served, asked)
 
     def shadow_plain(self, served: Served, body: bytes, asked: Plain, predictions: list[Prediction]) -> None:
         """The other arm scores rows that were answered the quick way."""
@@ -169,7 +172,9 @@ def answered_by(served: Served, read: ReadRows, *, part: str = "", places: Seque
 def again(served: Served, body: bytes, request: str | None, predictions: list[Prediction]) -> Answered:
     """The rows of a plain body as a batch, once they were answered: for the other arm, off the caller's path."""
     batch = from_request(served.request.decode(body), served.contract, now_s=predictions[0].asked_s)
-    return Answered(replace(batch, ids=[prediction.id for prediction in predictions]), request, predictions)
+    ids = [prediction.id for prediction in predictions]
+    asked_s = np.array([prediction.asked_s for prediction in predictions])
+    return Answered(replace(batch, ids=ids, asked_s=asked_s), request, predictions)
 
 
 def read_by_callers(prediction: Prediction) -> dict[str, object]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 LARGEST_HEAD = 32 * 1024
 MOST_HEADERS = 100
+LONGEST_LENGTH = 19  # digits; more of them are turned into no number by Python, which raises beyond 4,300
 MOST_AHEAD = 64  # requests sent before the first is answered
 SLOWEST = 16 * 1024  # bytes a second; a body that comes faster gets the time it needs
 LARGEST_HELD = 256 * 1024 * 1024  # bodies in the making, of a whole worker
@@ -40,6 +41,7 @@ NO_PART, HEAD, BODY = 0, 1, 2
 _log = logging.getLogger("lockgate.server")
 
 MALFORMED = Told("malformed", "This is no HTTP request.")
+TOO_LONG = Told("malformed", f"A Content-Length has {LONGEST_LENGTH} digits at most.")
 LATE = Told("slow", "The request did not arrive in time.")
 HEAD_TOO_LARGE = Told("head_too_large", f"A head may hold {LARGEST_HEAD // 1024} KiB and {MOST_HEADERS} headers.")
 TOO_LARGE = Told("too_large", f"A body may hold {LARGEST_BODY // 2**20} MiB; send fewer rows at once.")
@@ -60,7 +62,8 @@ LIMITS = Limits()
 
 class Connections:
     """All connections of one worker. admits: whether a request may come in; of who may not, no body is kept. closed: how
-    many were closed before their time, by reason. takes: whether a whole request is answered without the app.
+    many were closed before their time, by reason. takes: whether a whole request is answered without the app. is_leaving:
+    whether callers are to be told that their next request goes to another connection.
     """
 
     def __init__(
@@ -68,9 +71,10 @@ class Connections:
         limits: Limits,
         admits: Callable[[Mapping[str, Any]], bool] = lambda _scope: True,
         takes: Callable[[RequestResponseCycle, Callable[[], None]], bool] = lambda _cycle, _go_on: False,
+        is_leaving: Callable[[], bool] = lambda: False,
     ) -> None:
         self.limits = limits._replace(connections=within_open_files(limits.connections))
-        self.admits, self.takes = admits, takes
+        self.admits, self.takes, self.is_leaving = admits, takes, is_leaving
         self.held = 0
         self.closed: Counter[str] = Counter()
         self.newcomers: dict[Connection, None] = {}  # no whole request yet; the oldest first
@@ -137,6 +141,7 @@ class Connection(HttpToolsProtocol):
         self._chunk = 0
         self._unsent = (0, 0.0)  # bytes that wait to be sent, and since when they are as many
         self._waiting: tuple[RequestResponseCycle, ASGI3Application] | None = None
+        self._in_hand: RequestResponseCycle | None = None  # the newest that was handed over
         self._is_offer = False  # of another protocol
         self._is_over = False  # nothing more is read
         self._wrong = MALFORMED
@@ -177,6 +182,10 @@ class Connection(HttpToolsProtocol):
         if len(self.headers) > MOST_HEADERS or (may_be_large and self._head() > LARGEST_HEAD):
             self._wrong = HEAD_TOO_LARGE
             raise ValueError(self._wrong.message)
+        for name, value in self.headers:
+            if name == b"content-length" and len(value) > LONGEST_LENGTH:
+                self._wrong = TOO_LONG
+                raise ValueError(self._wrong.message)
         self._is_offer = self.parser.should_upgrade()
         if self._is_offer:
             if self.parser.get_method() == b"CONNECT":
@@ -185,7 +194,10 @@ class Connection(HttpToolsProtocol):
         if len(self.pipeline) >= MOST_AHEAD:
             self._wrong = FULL
             raise ValueError("Too many requests were sent ahead.")
+        before = self.cycle
         super().on_headers_complete()
+        if self.pipeline and self.all.is_leaving() and not before.response_started:
+            before.keep_alive = True  # the last one sent ahead is told to go, with its answer
         self._part, self._since, self._got = BODY, 0.0, 0
         self.headers = []  # a trailer is not a header: it could carry a token that no proxy has seen
 
@@ -211,13 +223,24 @@ class Connection(HttpToolsProtocol):
         """The app hears of a request once it is whole."""
         if cycle.more_body:
             self._waiting = (cycle, app)
+            if self._part == BODY:  # behind another until now
+                self._hold(cycle, len(cycle.body))
         else:
             self._hand_over(cycle, app)
 
     def _hand_over(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         """To the quick way, or to the app. Not in this turn where the loop is reading still: `takes` answers later."""
-        if cycle.more_body or not self.all.takes(cycle, partial(super()._start_asgi_task, cycle, app)):
-            super()._start_asgi_task(cycle, app)
+        self._in_hand = cycle
+        if self.all.is_leaving() and not self.pipeline:
+            cycle.keep_alive = False  # so the answer says; a connection that just closes costs its caller a call
+        to_app = partial(super()._start_asgi_task, cycle, app)
+        try:
+            is_taken = not cycle.more_body and self.all.takes(cycle, to_app)
+        except Exception:  # noqa: BLE001 - within the parser, where whoever asked would wait for ever
+            _log.exception("The quick way failed.")
+            is_taken = False
+        if not is_taken:
+            to_app()
 
     def _start_waiting(self) -> None:
         if self._waiting is not None:
@@ -250,11 +273,12 @@ class Connection(HttpToolsProtocol):
             if self._got > LARGEST_HEAD:
                 self.refuse(HEAD_TOO_LARGE)
         elif self._waiting is not None:
-            self._hold(self._waiting[0], size, is_first=is_first)
+            self._hold(self._waiting[0], size)
 
-    def _hold(self, cycle: RequestResponseCycle, size: int, *, is_first: bool) -> None:
+    def _hold(self, cycle: RequestResponseCycle, size: int) -> None:
         """A body in the making. Who would be refused in any case is refused at once, in the words of the app."""
         cycle.on_response = self._answered
+        is_first = not self._held  # whatever came before it on this connection
         self._held += size
         self.all.held += size
         is_refused = is_first and (_declared(cycle.scope["headers"]) > LARGEST_BODY or not self.all.admits(cycle.scope))
@@ -291,6 +315,9 @@ class Connection(HttpToolsProtocol):
         """In words where the line is free for them; else what was asked before is answered, and then it closes."""
         self._is_over = True
         self.all.closed[told.code] += 1
+        if self.pipeline and self.pipeline[0][0] is self.cycle and self._in_hand is not None:
+            self._finish_without_the_last(self._in_hand)
+            return
         if self._part != BODY and not self._is_free:
             self.cycle.keep_alive = False
             return
@@ -334,6 +361,14 @@ class Connection(HttpToolsProtocol):
 
     def _finish_with_this_one(self) -> None:
         self._is_over = True
+        self.cycle.keep_alive = False
+
+    def _finish_without_the_last(self, in_hand: RequestResponseCycle) -> None:
+        """The newest, which waits behind others and was not to be read to its end, is forgotten."""
+        if self._part == BODY:
+            self.pipeline.popleft()
+            self.cycle = self.pipeline[0][0] if self.pipeline else in_hand
+        self._part = NO_PART
         self.cycle.keep_alive = False
 
     def _let_go(self) -> None:

@@ -58,7 +58,8 @@ class Inference:
 
     def connections(self, limits: Limits, admits: Admits) -> Connections:
         """The connections of a worker, at which the quick way answers. admits: whether a request may come in."""
-        held = Connections(limits, admits, QuickWay(self.calls, self._spans, admits).takes)
+        quick = QuickWay(self.calls, self._spans, admits)
+        held = Connections(limits, admits, quick.takes, lambda: self.calls.is_draining)
         self._exposed.connections = held
         return held
 

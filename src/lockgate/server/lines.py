@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from lockgate.errors import ContractError
-from lockgate.features.request import Rows
+from lockgate.features.request import LONGEST_NAME, Rows, too_long
 from lockgate.records import Prediction
 from lockgate.server import body, tracing
 from lockgate.server.calls import Answered, Calls, answered_by, read_by_callers, told
@@ -57,6 +57,7 @@ class Lines:
         with self._calls.in_hand():  # the handler has returned by now, and the call is still in hand
             for start in range(0, len(rows), STRETCH):
                 stretch = rows[start : start + STRETCH]
+                served = self._calls.plane.model(served.routing.model)  # a body of many rows outlives a move
                 written, answered, bad = await self._calls.run(partial(_stretch, served, stretch, unit, name))
                 for why in bad:
                     self._calls.refused(why, served.routing.model)
@@ -143,4 +144,8 @@ def _asked(request: Request) -> tuple[str | None, str | None]:
     unknown = sorted(set(request.query_params) - {"unit", "id"})
     if unknown:
         raise Refused("malformed", f"The query takes unit and id, not {unknown[0]}.")
-    return request.query_params.get("unit") or None, request.query_params.get("id") or None
+    unit, name = request.query_params.get("unit") or None, request.query_params.get("id") or None
+    for field, value in (("unit", unit), ("id", name)):
+        if value is not None and len(value) > LONGEST_NAME:
+            raise too_long(field)
+    return unit, name

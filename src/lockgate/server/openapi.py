@@ -9,7 +9,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from lockgate.features.json_schema import DRAFT, json_schema
+from lockgate.features.json_schema import DRAFT, NAME, json_schema
+from lockgate.features.request import LONGEST_NAME
+from lockgate.serve.outcomes import LONGEST_ID
 from lockgate.server import binary_tensors, open_protocol, tensors
 from lockgate.server.calls import Calls
 from lockgate.server.door import OPEN
@@ -169,13 +171,13 @@ def _v2_request(served: Served) -> Schema:
             },
         },
     }
-    parameters = {"binary_data_output": {"type": "boolean"}, "unit": {"type": ["string", "null"]}}
+    parameters = {"binary_data_output": {"type": "boolean"}, "unit": NAME}
     return {
         "type": "object",
         "required": ["inputs"],
         "additionalProperties": False,
         "properties": {
-            "id": {"type": ["string", "null"]},
+            "id": NAME,
             "parameters": {"type": "object", "properties": parameters, "additionalProperties": False},
             "inputs": {"type": "array", "items": tensor, "minItems": len(names), "maxItems": len(names)},
             "outputs": {"type": ["array", "null"], "items": output},
@@ -201,7 +203,7 @@ def _invocations(served: Served) -> Schema:
     forms = dict(zip(FORMS, (split, rows, {"anyOf": [rows, lists]}, {"anyOf": [columns, rows, lists]}), strict=True))
     params = {
         "type": ["object", "null"],
-        "properties": {"unit": {"type": ["string", "null"]}, "id": {"type": ["string", "null"]}},
+        "properties": {"unit": NAME, "id": NAME},
         "additionalProperties": False,
     }
     one_of = [
@@ -245,8 +247,8 @@ def _operation(
         content = {kind: {"schema": schema} for kind, schema in takes.items()}
         found["requestBody"] = {"required": True, "content": content}
     if query:
-        schema = {"type": "string"}
-        said = f"of {NDJSON} alone; a JSON body says it itself"
+        schema = {"type": "string"}  # with no maxLength: with a JSON body it is passed over, however long
+        said = f"of {NDJSON} alone, {LONGEST_NAME} characters at most; a JSON body says it itself"
         found["parameters"] = [{"name": name, "in": "query", "schema": schema, "description": said} for name in query]
     return found
 
@@ -306,7 +308,7 @@ _SCHEMAS: Schema = {
                     "required": ["id", "value"],
                     "additionalProperties": False,
                     "properties": {
-                        "id": _TEXT,
+                        "id": _TEXT | {"maxLength": LONGEST_ID},
                         "value": {"type": "number"},
                         "at": {"type": ["string", "null"], "format": "date-time"},
                     },

@@ -72,6 +72,21 @@ class QuickWay:
         if predictions is None:
             go_on()
             return
+        try:
+            self._tell(cycle, served, asked, body, began, predictions)
+        except BaseException:
+            cycle.transport.close()  # nothing else would: whoever asked must not wait for ever
+            raise
+
+    def _tell(
+        self,
+        cycle: RequestResponseCycle,
+        served: Served,
+        asked: Plain,
+        body: bytes,
+        began: float,
+        predictions: list[Prediction],
+    ) -> None:
         name = request_id.request_id(cycle.scope["headers"])
         _write(cycle, _encode({"predictions": list(map(read_by_callers, predictions))}), name)
         took_s = time.perf_counter() - began
@@ -101,7 +116,7 @@ def _is_small(scope: Scope) -> bool:
     """A JSON body of few bytes, sent as it is."""
     if scope["method"] != "POST":
         return False
-    headers = dict(scope["headers"])
+    headers = dict(reversed(scope["headers"]))  # the first of a name counts, as on the long way
     size = headers.get(b"content-length", b"")
     return (
         size.isdigit()

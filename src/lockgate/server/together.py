@@ -33,7 +33,7 @@ class Together:
         self._waiting: dict[Caller, list[_Waiting]] = {}
 
     def ask(self, caller: Caller, asked: Plain, done: Done) -> None:
-        """done: gets the predictions before the loop waits again; None where the long way has to find out."""
+        """done: gets the predictions, in this turn of the loop or soon after; None where the long way has to find out."""
         waiting = self._waiting.get(caller)
         if waiting is None:
             waiting = self._waiting[caller] = []
@@ -42,15 +42,17 @@ class Together:
         waiting.append(_Waiting(asked, done))
 
     def _answer(self, caller: Caller) -> None:
-        batch: list[_Waiting] = []
-        rows = 0
-        for waiting in self._waiting.pop(caller):
-            if batch and rows + len(waiting.asked.rows) > MOST_ROWS:
-                _answered(caller, batch)
-                batch, rows = [], 0
-            batch.append(waiting)
-            rows += len(waiting.asked.rows)
-        _answered(caller, batch)
+        waiting = self._waiting.pop(caller)
+        most, rows = 0, 0
+        for one in waiting:
+            rows += len(one.asked.rows)
+            if most and rows > MOST_ROWS:
+                break
+            most += 1
+        if most < len(waiting):  # in the next turn, so that others are heard in between
+            self._waiting[caller] = waiting[most:]
+            asyncio.get_running_loop().call_soon(self._answer, caller)
+        _answered(caller, waiting[:most])
 
 
 def _answered(caller: Caller, batch: list[_Waiting]) -> None:

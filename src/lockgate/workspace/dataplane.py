@@ -39,7 +39,9 @@ RETRY_S = 5.0
 
 
 class Served(NamedTuple):
-    """One model as a process serves it; replaced whole where the contract changes."""
+    """One model as a process serves it; replaced whole where the contract changes, so that what read a call's rows is of
+    the contract of what answers them.
+    """
 
     caller: Caller
     contract: Contract
@@ -48,6 +50,12 @@ class Served(NamedTuple):
     @property
     def routing(self) -> Routing:
         return self.caller.served.routing
+
+    @property
+    def is_quick(self) -> bool:
+        """Whether the champion has a quick way: without one, nothing of a call is tried there."""
+        now = self.caller.served
+        return now.routing.champion in now.quick
 
 
 class DataPlane:
@@ -157,10 +165,14 @@ class DataPlane:
         contract = folder.read_contract(self._folders.path(routing.champion))
         predictors = self._load(routing, contract)
         held = self.models.get(routing.model)
-        if held is not None:
-            held.caller.swap(contract, routing, predictors)
-        if held is None or held.contract != contract:
-            caller = held.caller if held else Caller(contract, routing, predictors, self.append)
+        if held is not None and held.contract == contract:
+            held.caller.swap(routing, predictors)
+        else:
+            caller = (
+                held.caller.under(contract, routing, predictors)
+                if held is not None
+                else Caller(contract, routing, predictors, self.append)
+            )
             with self._lock:  # a new dict, for calls look into the old one meanwhile
                 self.models = {**self.models, routing.model: Served(caller, contract, RequestType(contract))}
         if len(predictors) < len(routing.versions) + len(routing.rules):

@@ -217,7 +217,7 @@ def test_calls_of_another_rollout_are_not_shadowed_by_this_one(log: Log, pair: M
     caller = Caller(CONTRACT, routing(), pair, log.append)
     asked = batch(2)
     told = caller.answer(asked)
-    caller.swap(CONTRACT, canary(0.5, shadow=True), pair)
+    caller.swap(canary(0.5, shadow=True), pair)
     assert caller.shadow(asked, told) == []
 
 
@@ -248,7 +248,7 @@ def test_a_swap_never_shows_a_call_half_of_a_move(log: Log, predictor: Make):
         asker.start()
     for turn in range(200):
         name = "abcd"[turn % 4]
-        caller.swap(CONTRACT, routing(champion=name, revision=turn + 2), {name: made[name]})
+        caller.swap(routing(champion=name, revision=turn + 2), {name: made[name]})
         time.sleep(0.001)
     stop.set()
     for asker in askers:

@@ -66,6 +66,7 @@ def test_what_is_not_finite_is_no_outcome_of_any_task(task, value):
         ({"value": 1}, "id"),
         ({"id": "r-0"}, "value"),
         ({"id": 7, "value": 1}, "id"),
+        ({"id": "r" * 513, "value": 1}, "id"),
         ({"id": "r-0", "value": "1"}, "value"),
         ({"id": "r-0", "value": None}, "value"),
         ({"id": "r-0", "value": True}, "value"),

@@ -112,3 +112,36 @@ def test_while_it_drains_every_protocol_says_not_ready_and_alive(project):
         assert (await client.get("/v2/health/live")).status_code == 200
 
     ask(project, story)
+
+
+def with_name(path: str, name: str, value: str) -> tuple[str, Any]:
+    """The body and address of a call that has an id or a unit."""
+    body: Any = BY[path][0]
+    match path:
+        case "/predict/late":
+            return path, body | {name: value}
+        case "/invocations":
+            return path, body | {"params": {name: value}}
+        case "/predict/late?":
+            return f"{path}{name}={value}", body
+        case _:
+            return path, body | ({"id": value} if name == "id" else {"parameters": {name: value}})
+
+
+@pytest.mark.parametrize("name", ["id", "unit"])
+@pytest.mark.parametrize("path", BY)
+def test_an_id_or_a_unit_has_a_length_that_each_row_can_bear(project, path, name):
+    project.publish(project.add_constant("only", 0.1))
+
+    async def story(client: httpx.AsyncClient, _: Inference) -> None:
+        for length, status in ((256, 200), (257, 422)):
+            address, body = with_name(path, name, "é" * length)
+            answer = await client.post(address, content=json.dumps(body), headers={"Content-Type": BY[path][1]})
+            assert answer.status_code == status, answer.text
+            if status == 422:
+                assert f"The {name} of a request has more than 256 characters. Send a shorter one" in answer.text
+        document = (await client.get("/openapi.json")).json()
+        assert document["components"]["schemas"]["late.rows"]["properties"][name]["maxLength"] == 256
+
+    ask(project, story)
+    assert len(project.log()) == 1

@@ -20,7 +20,7 @@ INFER = "/inference.GRPCInferenceService/ModelInfer"
 READY = "/inference.GRPCInferenceService/ServerReady"
 
 
-def row() -> bytes:
+def row(**more: Any) -> bytes:
     from lockgate.server.grpc_messages import inference
 
     contents = (
@@ -34,7 +34,7 @@ def row() -> bytes:
         {"name": name, "datatype": kind, "shape": [1], "contents": held}
         for (name, kind), held in zip(names, contents, strict=True)
     ]
-    return inference["ModelInferRequest"](model_name="late", inputs=inputs).SerializeToString()
+    return inference["ModelInferRequest"](model_name="late", inputs=inputs, **more).SerializeToString()
 
 
 def ask(project: Any, story: Callable[[Any, Inference], Awaitable[None]], *, bounds: Any = None, **how: Any) -> None:
@@ -125,3 +125,17 @@ def test_every_code_that_http_knows_has_one_of_grpc_unless_no_message_can_cause_
     of_http_alone = {"method", "media_type", "foreign", "slow", "head_too_large"}
     assert statuses.STATUS.keys() - of_http_alone <= CODES.keys()
     assert errors.ContractError.code in CODES
+
+
+def test_an_id_or_a_unit_that_each_row_could_not_bear_is_refused(project):
+    project.publish(project.add_constant("only", 0.1))
+
+    async def story(channel: Any, _: Inference) -> None:
+        call = channel.unary_unary(INFER)
+        assert await call(row(id="i" * 256), timeout=5)
+        for name, more in (("id", {"id": "i" * 257}), ("unit", {"parameters": {"unit": {"string_param": "u" * 257}}})):
+            why = await refused(call, row(**more))
+            assert why.code() is grpc.StatusCode.INVALID_ARGUMENT
+            assert f"The {name} of a request has more than 256 characters" in why.details()
+
+    ask(project, story)
