@@ -75,7 +75,8 @@ class QuickWay:
         try:
             self._tell(cycle, served, asked, body, began, predictions)
         except BaseException:
-            cycle.transport.close()  # nothing else would: whoever asked must not wait for ever
+            if not cycle.response_complete:
+                cycle.transport.close()  # nothing else would: whoever asked must not wait for ever
             raise
 
     def _tell(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 from typing import Any
@@ -10,7 +11,8 @@ import pytest
 
 from lockgate.records import Contract, Prediction, digest
 from lockgate.runtime.folder import CONTRACT, MANIFEST, put, seal, verify
-from lockgate.server.calls import answered_by
+from lockgate.server.calls import Calls, answered_by
+from lockgate.server.lines import STRETCH, Line, Lines
 from lockgate.store.folders import Folders
 from lockgate.workspace.dataplane import DataPlane
 
@@ -100,3 +102,26 @@ def test_an_id_counts_once_over_a_move(project: Any, versions: tuple[str, str]):
     assert plain is not None
     assert moved.caller.answer_plain([plain]) == [None], "seen before, so the long way looks"
     plane.close()
+
+
+def test_a_body_of_many_rows_goes_on_under_the_contract_in_force(project: Any, versions: tuple[str, str]):
+    first, second = versions
+    project.publish(first)
+    plane = DataPlane(project.home)
+    plane.refresh()
+    calls = Calls(plane)
+    rows = [Line(number, json.dumps(ROW).encode()) for number in range(STRETCH + 1)]
+
+    async def told() -> list[dict[str, Any]]:
+        found = b""
+        async for written in Lines(calls)._answers(plane.model("late"), rows, None, "many"):
+            found += written
+            project.publish(second, revision=2)
+            await asyncio.to_thread(plane.refresh)
+        return [json.loads(line) for line in found.splitlines()]
+
+    answers = asyncio.run(told())
+    calls.close()
+    assert [one["version"] for one in answers] == [first] * STRETCH + [second]
+    assert len({round(one["value"], 6) for one in answers}) == 1
+    assert {entry.inputs for entry in project.log() if entry.version == second} == {(8, 9.0, "AA", None)}
