@@ -112,8 +112,11 @@ class Pool:
     def _do(self, job: Job[object]) -> None:
         try:
             job.result = job.work()
-        except BaseException as error:  # noqa: BLE001 - also a step that calls sys.exit: it ends the call, not the thread
+        except Exception as error:  # noqa: BLE001 - raised again where somebody waits
             job.error = error
+        except BaseException as error:  # noqa: BLE001 - also a step that calls sys.exit: it ends the call, not the caller
+            job.error = PredictError(f"It raised {error!r}.", reason="raised")
+            job.error.__cause__ = error
         with self._lock:
             job.state = "done"
             self._taken -= 1

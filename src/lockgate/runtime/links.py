@@ -17,7 +17,7 @@ from functools import partial
 from types import CoroutineType
 from typing import Any, NamedTuple, cast
 
-from lockgate.errors import PredictError
+from lockgate.errors import INTERRUPTIONS, PredictError
 from lockgate.runtime.answers import Check
 from lockgate.runtime.bounded import Pool
 from lockgate.runtime.breaker import Breaker
@@ -136,7 +136,9 @@ class Link:
     def _here(self, asked: Arguments) -> Given:
         try:
             return self._checked(self.function(*asked[0], **asked[1]))
-        except (Exception, SystemExit, asyncio.CancelledError) as error:
+        except INTERRUPTIONS:
+            raise
+        except BaseException as error:
             raise self._told(error, asked) from error
 
     def _in_thread(self, asked: Arguments) -> Given:
@@ -162,7 +164,9 @@ class Link:
         """Never SystemExit out of a task: it would end the loop."""
         try:
             return self._checked(await self.function(*asked[0], **asked[1]))
-        except (Exception, SystemExit) as error:
+        except (asyncio.CancelledError, *INTERRUPTIONS):
+            raise
+        except BaseException as error:
             raise self._told(error, asked) from error
 
     def _checked(self, answer: Any) -> Given:

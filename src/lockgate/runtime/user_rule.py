@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lockgate.errors import PredictError
+from lockgate.errors import INTERRUPTIONS, PredictError
 from lockgate.features.columns import Columns, length
 from lockgate.features.pipeline import resolve
 from lockgate.records.spec import Task
@@ -27,6 +27,8 @@ class UserRule:
         rows = length(columns)
         try:
             values = np.asarray(self._function(dict(columns)), dtype=np.float64)
-        except (Exception, SystemExit) as error:
+        except INTERRUPTIONS:
+            raise
+        except BaseException as error:
             raise PredictError(f"{self.version} raised {error!r}.", reason="raised") from error
         return Answer(valid(values, rows, self._task, self.version), [()] * rows)

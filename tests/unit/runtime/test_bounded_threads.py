@@ -67,8 +67,7 @@ def test_work_given_up_while_it_waited_is_never_begun():
 
 def test_a_step_that_calls_exit_ends_its_call_and_not_the_thread():
     pool = Pool(1)
-    with pytest.raises(SystemExit):
-        pool.run(lambda: sys.exit(3), 5.0)
+    assert reason_of(pool, lambda: sys.exit(3)) == "raised"
     assert pool.run(threading.current_thread, 5.0).is_alive()
 
 
