@@ -95,20 +95,22 @@ class Link:
 
     def call(self, asked: Arguments) -> Given:
         """The answer, for a caller that may wait. Raises PredictError, or the caller's own error."""
-        if not self._breaker.admits():
+        admitted = self._breaker.admits()
+        if not admitted:
             raise self._left_alone()
         try:
             given = self._waited(asked)
         except BaseException as error:  # noqa: BLE001 - raised again below, for what it is
-            found = self._seen(error)
+            found = self._seen(error, admitted)
         else:
-            self._breaker.saw(None)
+            self._breaker.saw(None, admitted)
             return given
         raise found  # out here, so that it comes with the context it had
 
     async def call_async(self, asked: Arguments) -> Given:
         """The same for a caller in an event loop, which goes on meanwhile."""
-        if not self._breaker.admits():
+        admitted = self._breaker.admits()
+        if not admitted:
             raise self._left_alone()
         try:
             if self.is_async:
@@ -116,9 +118,9 @@ class Link:
             else:
                 given = await in_thread(self._pool, self._carried(asked), self._deadline_s)
         except BaseException as error:  # noqa: BLE001 - raised again below, for what it is
-            found = self._seen(error)
+            found = self._seen(error, admitted)
         else:
-            self._breaker.saw(None)
+            self._breaker.saw(None, admitted)
             return given
         raise found
 
@@ -195,18 +197,18 @@ class Link:
             return True
         return True
 
-    def _seen(self, error: BaseException) -> BaseException:
+    def _seen(self, error: BaseException, admitted: int) -> BaseException:
         """What the breaker learns of it, and what is raised on."""
         if isinstance(error, _CallersOwn):
-            self._breaker.saw(None)
+            self._breaker.saw(None, admitted)
             return error.error
         if isinstance(error, PredictError):
             # Awaited calls that stand at their bound are many, and not late: that is no reason to leave the rest unasked.
             if error.reason != "busy" or not self.is_async:
-                self._breaker.saw(error.reason)
+                self._breaker.saw(error.reason, admitted)
             return error
         if isinstance(error, Exception):  # no thread to be had, say
-            self._breaker.saw("busy")
+            self._breaker.saw("busy", admitted)
             return PredictError(f"{self.name} could not be called: {error}.", reason="busy")
         return error  # the caller was cancelled or interrupted
 
