@@ -37,8 +37,8 @@ class Breaker:
         return self._until is not None
 
     def admits(self) -> int:
-        """Whether a call may be tried: 0 where not, else what `saw` asks for. Open, the first to ask after the pause is the one
-        that tries.
+        """Whether a call may be tried: 0 where not, else what `saw` asks for. Open, the first to ask after the pause is the
+        one that tries.
         """
         if not self.is_open:
             return self._turn

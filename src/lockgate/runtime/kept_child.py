@@ -115,13 +115,14 @@ class KeptChild:
             raise PredictError(f"{self._name} is closed.", reason="gone")
         if self._child is None:
             self._restart()
-        if self._child is None:
-            raise PredictError(f"{self._name} could not be started again.", reason="gone")
-        if not self._is_ready:
+        if self._child is not None and not self._is_ready:
             self._await(deadline)
-        if self._child is None or not self._child.is_alive:
+        child = self._child  # another thread may close it
+        if child is None:
+            raise PredictError(f"{self._name} could not be started again.", reason="gone")
+        if not child.is_alive:
             raise Ended("gone", "had ended")
-        return self._child
+        return child
 
     def _await(self, deadline: float) -> None:
         """The new child's first word. Still loading by the deadline: it goes on, and this call is not answered."""
