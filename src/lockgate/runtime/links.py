@@ -17,6 +17,8 @@ from functools import partial
 from types import CoroutineType
 from typing import Any, NamedTuple, cast
 
+import numpy as np
+
 from lockgate.errors import INTERRUPTIONS, PredictError
 from lockgate.runtime.answers import Check
 from lockgate.runtime.bounded import Pool
@@ -25,7 +27,8 @@ from lockgate.runtime.fallback import CONSTANT
 from lockgate.runtime.tasks import Tasks, in_thread
 
 CHANGEABLE = frozenset({dict, list, set})
-"""What is copied before it is given to one who might change it."""
+"""What is copied before it is given to one who might change it; arrays are beside them."""
+_UNCHANGING = frozenset({float, int, str, bool, bytes, type(None)})
 Arguments = tuple[tuple[Any, ...], Mapping[str, Any]]
 Given = tuple[Any, float]
 """An answer, and the number that the log keeps of it."""
@@ -246,11 +249,12 @@ class Constant:
 
 
 def answer(links: Sequence[AnyLink], constant: Constant, asked: Arguments) -> Found:
-    """The first valid answer; the reason stays the first link's."""
+    """The first valid answer; the reason stays the first link's. Each but the last gets arguments of its own to change."""
     first: PredictError | None = None
+    last = links[-1] if links else None
     for link in links:
         try:
-            given, number = link.call(asked)
+            given, number = link.call(asked if link is last else copied(asked))
         except PredictError as error:
             first = first or error
         else:
@@ -261,14 +265,36 @@ def answer(links: Sequence[AnyLink], constant: Constant, asked: Arguments) -> Fo
 async def answer_async(links: Sequence[AnyLink], constant: Constant, asked: Arguments) -> Found:
     """The same in the caller's event loop."""
     first: PredictError | None = None
+    last = links[-1] if links else None
     for link in links:
         try:
-            given, number = await link.call_async(asked)
+            given, number = await link.call_async(asked if link is last else copied(asked))
         except PredictError as error:
             first = first or error
         else:
             return _found(given, number, link.name, first)
     return constant.found(first.reason if first else None, _cause(first))
+
+
+def copied(asked: Arguments) -> Arguments:
+    """For one that runs beside others, or before them. What cannot be copied is shared."""
+    args, kwargs = asked
+    return tuple([own(value) for value in args]), {name: own(value) for name, value in kwargs.items()}
+
+
+def own(value: Any) -> Any:
+    """A copy of what its holder may change: a dict, a list, a set, an array."""
+    kind = type(value)
+    if kind is np.ndarray:
+        return value.copy()
+    if kind not in CHANGEABLE:
+        return value
+    if kind is dict and _UNCHANGING.issuperset(map(type, value.values())):
+        return value.copy()
+    try:
+        return copy.deepcopy(value)
+    except Exception:  # noqa: BLE001 - a lock in it, say
+        return copy.copy(value)
 
 
 def _found(given: Any, number: float, name: str, first: PredictError | None) -> Found:

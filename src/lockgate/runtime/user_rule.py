@@ -26,7 +26,8 @@ class UserRule:
         """One number for each row, or PredictError: raised, shape, non_finite, out_of_range."""
         rows = length(columns)
         try:
-            values = np.asarray(self._function(dict(columns)), dtype=np.float64)
+            own = {name: column.copy() for name, column in columns.items()}  # those behind it get what it got
+            values = np.asarray(self._function(own), dtype=np.float64)
         except INTERRUPTIONS:
             raise
         except BaseException as error:
