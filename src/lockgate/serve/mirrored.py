@@ -14,6 +14,7 @@ from lockgate.records import Prediction, Shadow
 from lockgate.records.prediction import LogEntry
 from lockgate.runtime.background import Background
 from lockgate.runtime.links import AnyLink, Arguments, Given, Link, Missing
+from lockgate.runtime.tasks import stranded
 
 THREADS = 8
 BOUND = 64
@@ -53,6 +54,8 @@ class Mirrored:
         """In a task of the caller's loop."""
         if version is None:
             return
+        if len(self._tasks) >= BOUND:
+            self._tasks -= stranded(self._tasks)
         if len(self._tasks) >= BOUND:
             self._full += 1
             return
