@@ -160,12 +160,18 @@ def test_a_version_that_was_changed_is_not_hosted(place: Any, tmp_path: Any) -> 
         Hosted(copy, version, project.root, Limits())
 
 
+def waits(body: bytes) -> Any:
+    found = unpacked(body)
+    assert isinstance(found, dict)
+    return found["wait"]
+
+
 def test_calls_whose_callers_gave_up_are_not_asked_again(child: Hosted, monkeypatch: Any) -> None:
     asked: list[list[float]] = []
     ask = child._child.ask
 
     def counted(body: bytes, **more: Any) -> Any:
-        asked.append(unpacked(body)["wait"].tolist())
+        asked.append(waits(body).tolist())
         return ask(body, **more)
 
     monkeypatch.setattr(child._child, "ask", counted)
@@ -182,7 +188,7 @@ def test_one_bad_call_among_many_is_found_by_halves(child: Hosted, monkeypatch: 
     ask = child._child.ask
 
     def counted(body: bytes, **more: Any) -> Any:
-        asked.append(len(unpacked(body)["wait"]))
+        asked.append(len(waits(body)))
         return ask(body, **more)
 
     monkeypatch.setattr(child._child, "ask", counted)
