@@ -284,7 +284,7 @@ def copied(asked: Arguments) -> Arguments:
 
 def own(value: Any) -> Any:
     """A copy of what its holder may change: a dict, a list, a set, an array."""
-    kind = type(value)
+    kind = cast("type[object]", type(value))
     if kind is np.ndarray:
         return value.copy()
     if kind not in CHANGEABLE:
