@@ -23,6 +23,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+INTERRUPTIONS = (KeyboardInterrupt, GeneratorExit)
+"""What ends the caller, and no call: let through by what catches all that somebody's model may raise in the caller's own
+thread. All else is the model's failure, also what derives from BaseException alone, as panics of Rust libraries do; in a
+thread of ours these two are as well, and in a task the caller's cancellation passes beside them.
+"""
+
 
 class LockgateError(Exception):
     """A sentence that names the place, and the cure."""

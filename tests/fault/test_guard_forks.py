@@ -68,3 +68,39 @@ def test_forks_under_load_lose_nothing(tmp_path: Path) -> None:
     # One process, one writer; the parent's last shadows may come when its log has been closed, and open another.
     writers = {segment.name.split("-")[1] for segment in (tmp_path / ".lockgate" / "log").glob("*.seg")}
     assert len(writers) == FORKS + 1
+
+
+FORKERS = """
+import faulthandler, os, threading
+import lockgate as lg
+
+faulthandler.dump_traceback_later(40, exit=True)
+
+@lg.guard("late", fallback=[0.23], task="binary", deadline_ms=None)
+def predict(row):
+    return 0.7
+
+predict({})
+
+def forks():
+    for _ in range(150):
+        child = os.fork()
+        if child == 0:
+            os._exit(0)
+        os.waitpid(child, 0)
+        predict({})
+
+threads = [threading.Thread(target=forks) for _ in range(3)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(predict({}))
+"""
+
+
+def test_threads_that_fork_at_once_do_not_wait_for_each_other(tmp_path: Path) -> None:
+    (tmp_path / ".lockgate").mkdir()
+    argv = [sys.executable, "-W", "ignore", "-c", FORKERS]
+    ran = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stdout.strip()) == (0, "0.7"), ran.stderr

@@ -16,6 +16,7 @@ from lockgate.features.columns import Columns
 from lockgate.runtime import folder, hosted
 from lockgate.runtime.bounded_child import Limits
 from lockgate.runtime.hosted import Hosted
+from lockgate.runtime.packed import unpacked
 from lockgate.store.folders import Folders
 
 
@@ -157,3 +158,42 @@ def test_a_version_that_was_changed_is_not_hosted(place: Any, tmp_path: Any) -> 
     (copy / "contract.json").write_text("{}")
     with pytest.raises(StoreError, match="has changed since it was sealed"):
         Hosted(copy, version, project.root, Limits())
+
+
+def waits(body: bytes) -> Any:
+    found = unpacked(body)
+    assert isinstance(found, dict)
+    return found["wait"]
+
+
+def test_calls_whose_callers_gave_up_are_not_asked_again(child: Hosted, monkeypatch: Any) -> None:
+    asked: list[list[float]] = []
+    ask = child._child.ask
+
+    def counted(body: bytes, **more: Any) -> Any:
+        asked.append(waits(body).tolist())
+        return ask(body, **more)
+
+    monkeypatch.setattr(child._child, "ask", counted)
+    waiting = [hosted._Waiting(columns(wait)) for wait in (6.0, *[1.0] * 20, 2.0)]
+    for given_up in waiting[:-1]:
+        given_up.is_given_up = True
+    child._answer(waiting)
+    assert waiting[-1].answer.result(0).values.shape == (1,)
+    assert asked == [[6.0, *[1.0] * 20, 2.0], [2.0]]
+
+
+def test_one_bad_call_among_many_is_found_by_halves(child: Hosted, monkeypatch: Any) -> None:
+    asked: list[int] = []
+    ask = child._child.ask
+
+    def counted(body: bytes, **more: Any) -> Any:
+        asked.append(len(waits(body)))
+        return ask(body, **more)
+
+    monkeypatch.setattr(child._child, "ask", counted)
+    waiting = [hosted._Waiting(columns(wait)) for wait in (*[1.0] * 40, 6.0, *[1.0] * 23)]
+    child._answer(waiting)
+    failed = [one.answer.exception(0) for one in waiting]
+    assert [isinstance(error, PredictError) for error in failed] == [False] * 40 + [True] + [False] * 23
+    assert len(asked) <= 2 * 6 + 1

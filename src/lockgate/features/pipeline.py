@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lockgate.errors import PredictError, SpecError
+from lockgate.errors import INTERRUPTIONS, PredictError, SpecError
 from lockgate.features.columns import Columns, length
 from lockgate.records import Column, Record, digest
 
@@ -197,7 +197,9 @@ def _run_custom(step: CustomStep, columns: Columns, rows: int) -> dict[str, NDAr
     call = resolve(step.function)
     try:
         given = call({name: columns[name] for name in step.needs}, **step.parameters)
-    except Exception as error:
+    except INTERRUPTIONS:
+        raise
+    except BaseException as error:
         raise PredictError(f"The feature step {step.function} raised {error!r}.", reason="raised") from error
     for name in step.gives:
         if name not in given or len(given[name]) != rows:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from lockgate.errors import PredictError
+from lockgate.errors import INTERRUPTIONS, PredictError
 
 AnyTask = Literal["binary", "regression", "any"]
 TASKS: tuple[AnyTask, ...] = ("binary", "regression", "any")
@@ -45,7 +45,9 @@ def _asked(function: Callable[[Any], Any], answer: Any) -> Any:
     """An answer that the user's own look at it stumbles over is not what was to be answered."""
     try:
         return function(answer)
-    except (Exception, SystemExit) as error:
+    except INTERRUPTIONS:
+        raise
+    except BaseException as error:
         raise PredictError(f"{_short(answer)} cannot be read: {error!r}.", reason="shape") from error
 
 

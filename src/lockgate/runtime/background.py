@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from queue import Empty, Full, Queue
 
 IDLE_S = 10.0
+_log = logging.getLogger("lockgate")
 
 
 class Background:
     """At most `threads` daemon threads, started when needed, gone when idle. The work itself must not hang for good.
 
-    left_out: works that found the queue full, since the start.
+    left_out: works that found the queue full, or no thread at all, since the start.
     """
 
     def __init__(self, threads: int, bound: int) -> None:
@@ -32,10 +34,21 @@ class Background:
                 self.left_out += 1
                 return False
             self._taken += 1
-            if self._taken > self._alive and self._alive < self._threads:
-                self._alive += 1
-                threading.Thread(target=self._turn, daemon=True, name="lockgate-shadow").start()
-            return True
+            return self._taken <= self._alive or self._alive >= self._threads or self._grown()
+
+    def _grown(self) -> bool:
+        """One thread more. Where there is none to be had, those alive do the work; where none is, it is left out."""
+        self._alive += 1
+        try:
+            threading.Thread(target=self._turn, daemon=True, name="lockgate-shadow").start()
+        except (RuntimeError, MemoryError):
+            self._alive -= 1
+            if not self._alive:
+                self._queue.get_nowait()
+                self._taken -= 1
+                self.left_out += 1
+                return False
+        return True
 
     def _turn(self) -> None:
         while True:
@@ -49,6 +62,7 @@ class Background:
                 continue
             try:
                 work()
-            finally:
-                with self._lock:
-                    self._taken -= 1
+            except BaseException:  # noqa: BLE001 - one work that fails must not take a thread from the others
+                _log.warning("Work in the background failed.", exc_info=True)
+            with self._lock:
+                self._taken -= 1

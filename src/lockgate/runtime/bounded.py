@@ -49,7 +49,9 @@ class Pool:
         return job.result  # type: ignore[return-value] # done without an error: the result is set
 
     def begin(self, work: Callable[[], T]) -> Job[T]:
-        """The work under way, for a caller that waits in its own way; PredictError "busy" as above."""
+        """The work under way, for a caller that waits in its own way; PredictError "busy" as above, and where the system
+        gives no thread.
+        """
         job = Job(work)
         with self._lock:
             if self._hanging >= self._threads:
@@ -57,9 +59,25 @@ class Pool:
             self._taken += 1
             self._jobs.put(job)  # type: ignore[arg-type] # the queue does not look at results
             if self._taken > self._alive and self._alive < self._threads:
-                self._alive += 1
-                threading.Thread(target=self._turn, daemon=True, name="lockgate-link").start()
+                self._grow(job)  # type: ignore[arg-type]
         return job
+
+    def _grow(self, job: Job[object]) -> None:
+        """One thread more. Where there is none to be had, the job is given up: those alive may be busy for long. They leave
+        it out then; with none alive it is the only one in the queue.
+        """
+        self._alive += 1
+        try:
+            threading.Thread(target=self._turn, daemon=True, name="lockgate-link").start()
+        except BaseException as error:
+            self._alive -= 1
+            job.is_given_up = True
+            if not self._alive:
+                self._jobs.get_nowait()
+                self._taken -= 1
+            if not isinstance(error, RuntimeError | MemoryError):
+                raise
+            raise PredictError(f"No thread could be started: {error}.", reason="busy") from error
 
     def give_up(self, job: Job[T]) -> bool:
         """True where the job was not finished after all."""
@@ -94,8 +112,11 @@ class Pool:
     def _do(self, job: Job[object]) -> None:
         try:
             job.result = job.work()
-        except BaseException as error:  # noqa: BLE001 - also a step that calls sys.exit: it ends the call, not the thread
+        except Exception as error:  # noqa: BLE001 - raised again where somebody waits
             job.error = error
+        except BaseException as error:  # noqa: BLE001 - also a step that calls sys.exit: it ends the call, not the caller
+            job.error = PredictError(f"It raised {error!r}.", reason="raised")
+            job.error.__cause__ = error
         with self._lock:
             job.state = "done"
             self._taken -= 1

@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Literal
 
@@ -87,32 +87,35 @@ class Child:
         self._limits = limits
         self._progress = progress
         self._tail: deque[str] = deque(maxlen=50)
+        self._allowed_s = limits.seconds
+        self._parent = os.getpid()
         self._start(entry, mode)
 
     def _start(self, entry: str, mode: Mode) -> None:
-        theirs_in, self._give = os.pipe()
-        self._take, theirs_out = os.pipe()
-        self._said, said = os.pipe()
-        cpu_s = int(self._limits.seconds * (os.cpu_count() or 1)) + 1
-        command = [sys.executable, "-c", "from lockgate.runtime.child import main; main()"]
-        words = [str(word) for word in (theirs_in, theirs_out, self._limits.memory_mb, cpu_s, mode, entry)]
-        try:
-            self._process = subprocess.Popen(
-                command + words,
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=said,
-                pass_fds=(theirs_in, theirs_out),
-                start_new_session=True,
-                env=_environment(),
-            )
-        finally:
-            for end in (theirs_in, theirs_out, said):
-                os.close(end)
-        os.set_blocking(self._give, False)
-        os.set_blocking(self._take, False)
-        self._listener = threading.Thread(target=self._listen, daemon=True, name="lockgate-child")
-        self._listener.start()
+        """All of it or nothing: no pipe and no process is left where one part cannot be had."""
+        with ExitStack() as ours:
+            with ExitStack() as theirs:
+                theirs_in, self._give = _pipe(theirs, ours)
+                theirs_out, self._take = _pipe(theirs, ours, is_read=True)
+                said, listened = _pipe(theirs, ours, is_read=True)
+                cpu_s = int(self._limits.seconds * (os.cpu_count() or 1)) + 1
+                command = [sys.executable, "-c", "from lockgate.runtime.child import main; main()"]
+                words = [str(word) for word in (theirs_in, theirs_out, self._limits.memory_mb, cpu_s, mode, entry)]
+                self._process = subprocess.Popen(
+                    command + words,
+                    stdin=subprocess.DEVNULL,
+                    stdout=said,
+                    stderr=said,
+                    pass_fds=(theirs_in, theirs_out),
+                    start_new_session=True,
+                    env=_environment(),
+                )
+                ours.callback(self._kill)
+            os.set_blocking(self._give, False)
+            os.set_blocking(self._take, False)
+            self._listener = threading.Thread(target=self._listen, args=(listened,), daemon=True, name="lockgate-child")
+            self._listener.start()
+            ours.pop_all()
 
     @property
     def pid(self) -> int:
@@ -124,6 +127,7 @@ class Child:
 
     def send(self, body: bytes, deadline: float) -> None:
         """One message. deadline: by time.monotonic(). Raises Ended."""
+        self._allowed_s = round(deadline - time.monotonic(), 2)
         for part in (HEAD.pack(DONE, len(body)), body):
             rest = memoryview(part)
             while rest:
@@ -167,7 +171,7 @@ class Child:
             if poll.poll(max(0.0, min(left, WATCH_S)) * 1000):
                 return
             if left <= 0:
-                raise Ended("late", f"was not done within {self._limits.seconds:g} s, and was ended")
+                raise Ended("late", f"was not done within {self._allowed_s:g} s, and was ended")
             if memory_mb(self.pid) > self._limits.memory_mb:
                 raise Ended("memory", self._outgrown())
             if not self.is_alive:
@@ -192,8 +196,8 @@ class Child:
     def _outgrown(self) -> str:
         return f"asked for more than the {self._limits.memory_mb} MB of memory it may have, and was ended"
 
-    def _listen(self) -> None:
-        with os.fdopen(self._said, errors="replace") as lines:
+    def _listen(self, said: int) -> None:
+        with os.fdopen(said, errors="replace") as lines:
             for line in lines:
                 if not line.startswith(_TOLD):
                     self._tail.append(line.rstrip("\n"))
@@ -204,16 +208,30 @@ class Child:
                     self._progress(line[len(_TOLD) :].rstrip("\n"))
 
     def end(self) -> None:
-        """Kills it with all it started, and waits for it. Safe to call twice."""
-        with suppress(ProcessLookupError, PermissionError):
-            if self._process.returncode is None:  # unreaped, so that its number is still its own
-                os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
-        self._listener.join(1.0)
+        """Kills it with all it started, and waits for it. Safe to call twice. A process that was forked since lets go of its
+        pipes alone: the child is its parent's.
+        """
+        if os.getpid() == self._parent:
+            self._kill()
+            self._listener.join(1.0)
         for pipe in (self._give, self._take):
             if pipe >= 0:
                 os.close(pipe)
         self._give = self._take = -1
+
+    def _kill(self) -> None:
+        with suppress(ProcessLookupError, PermissionError):
+            if self._process.returncode is None:  # unreaped, so that its number is still its own
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+def _pipe(theirs: ExitStack, ours: ExitStack, *, is_read: bool = False) -> tuple[int, int]:
+    """The child's end of a new pipe, and ours, which is the one to read from where `is_read`."""
+    read, write = os.pipe()
+    theirs.callback(os.close, write if is_read else read)
+    ours.callback(os.close, read if is_read else write)
+    return (write, read) if is_read else (read, write)
 
 
 def memory_mb(pid: int) -> float:

@@ -139,14 +139,15 @@ class WithFallback:
         if self._deadline_s is None:
             return self._score(columns, self._link.predict)
         breaker = self._bounds.breaker
-        if not breaker.admits():
+        admitted = breaker.admits()
+        if not admitted:
             raise PredictError(f"Version {self._link.version[:6]} is left alone for a while.", reason="open")
         try:
             found = self._in_time(columns, self._deadline_s)
         except PredictError as error:
-            breaker.saw(error.reason)
+            breaker.saw(error.reason, admitted)
             raise
-        breaker.saw(None)
+        breaker.saw(None, admitted)
         return found
 
     def _in_time(self, columns: Columns, deadline_s: float) -> list[_Part]:

@@ -2,7 +2,7 @@
 
 Calls that queued up while the last batch was answered go in the next one, together. Callers who were just answered tend to
 ask again at once: the next batch waits for them, a tenth of what a batch takes at most, where else two halves would take
-turns. A lone caller waits for nobody. A batch that fails is asked again call by call, so that nobody's rows fail a
+turns. A lone caller waits for nobody. A batch that fails is asked again in halves, so that nobody's rows fail a
 neighbour's.
 """
 
@@ -174,13 +174,17 @@ class Hosted:
             start += waiting.rows
 
     def _failed(self, batch: list[_Waiting], error: PredictError) -> None:
-        """What raised is asked again call by call. What hung or died is not: one of them did it, and would do it again."""
+        """What raised is asked again in halves, as far as somebody still waits for it, until the call that raises is alone.
+        What hung or died is not: one of them did it, and would do it again.
+        """
         if len(batch) == 1 or error.reason in ("late", "gone"):
             for waiting in batch:
                 waiting.answer.set_exception(error)
             return
-        for waiting in batch:
-            self._answer([waiting])
+        half = len(batch) // 2
+        for part in (batch[:half], batch[half:]):
+            if wanted := [waiting for waiting in part if not waiting.is_given_up]:
+                self._answer(wanted)
 
 
 def host(body: bytes) -> Any:

@@ -52,16 +52,25 @@ class KeptChild:
     def ask(self, body: bytes, *, read: Callable[[bytes], T]) -> T:
         """The answer to one message, as `read` reads it. Raises PredictError: raised (the work did), late, or gone (the child
         died, outgrew its memory, answered what cannot be read, or is still opening).
+
+        The caller waits for others' calls as long as a call may take; then the child has as long for this one.
         """
-        deadline = time.monotonic() + self._limits.seconds
+        patience = time.monotonic() + self._limits.seconds
         if not self._lock.acquire(timeout=self._limits.seconds):
-            raise PredictError(f"{self._name} was still busy after {self._limits.seconds:g} s.", reason="late")
+            raise self._still_busy()
         try:
-            return self._asked(body, read, deadline)
+            return self._asked(body, read, patience)
         except Ended as end:
             self._replace()
             why = "late" if end.why == "late" else "gone"
             raise PredictError(f"{self._name} {end.sentence}.", reason=why) from end
+        except PredictError:
+            raise
+        except (
+            BaseException
+        ):  # interrupted, say: the answer is still on its way, and the next call would take it for its own
+            self._drop()
+            raise
         finally:
             self._lock.release()
 
@@ -82,8 +91,11 @@ class KeptChild:
         """The child's, None where there is none."""
         return self._child.pid if self._child is not None else None
 
-    def _asked(self, body: bytes, read: Callable[[bytes], T], deadline: float) -> T:
-        child = self._ready_child(deadline)
+    def _asked(self, body: bytes, read: Callable[[bytes], T], patience: float) -> T:
+        if time.monotonic() >= patience:
+            raise self._still_busy()
+        child = self._ready_child(patience)
+        deadline = time.monotonic() + self._limits.seconds
         child.send(body, deadline)
         try:
             return read(child.receive(deadline))
@@ -103,11 +115,14 @@ class KeptChild:
             raise PredictError(f"{self._name} is closed.", reason="gone")
         if self._child is None:
             self._restart()
-        if not self._is_ready:
+        if self._child is not None and not self._is_ready:
             self._await(deadline)
-        if self._child is None or not self._child.is_alive:
+        child = self._child  # another thread may close it
+        if child is None:
+            raise PredictError(f"{self._name} could not be started again.", reason="gone")
+        if not child.is_alive:
             raise Ended("gone", "had ended")
-        return self._child
+        return child
 
     def _await(self, deadline: float) -> None:
         """The new child's first word. Still loading by the deadline: it goes on, and this call is not answered."""
@@ -130,7 +145,11 @@ class KeptChild:
         self._started_s = time.monotonic()
         self._is_ready = False
         self._child = Child(self._entry, "serve", self._child_limits())
-        self._child.send(self._opening, self._started_s + self._load_s)
+        try:
+            self._child.send(self._opening, self._started_s + self._load_s)
+        except BaseException:  # it would wait for the rest of its opening, and take the next message for it
+            self._drop()
+            raise
 
     def _child_limits(self) -> Limits:
         return Limits(seconds=max(self._load_s, self._limits.seconds), memory_mb=self._limits.memory_mb)
@@ -148,8 +167,11 @@ class KeptChild:
             return
         try:
             self._start()
-        except (Ended, OSError):
+        except (Ended, OSError, RuntimeError):  # the last: no thread to be had
             self._drop()
+
+    def _still_busy(self) -> PredictError:
+        return PredictError(f"{self._name} was still busy after {self._limits.seconds:g} s.", reason="late")
 
     def _wait_out(self) -> NoReturn:
         raise PredictError(f"{self._name} ended a moment ago, and is not started again yet.", reason="gone")

@@ -17,7 +17,9 @@ from functools import partial
 from types import CoroutineType
 from typing import Any, NamedTuple, cast
 
-from lockgate.errors import PredictError
+import numpy as np
+
+from lockgate.errors import INTERRUPTIONS, PredictError
 from lockgate.runtime.answers import Check
 from lockgate.runtime.bounded import Pool
 from lockgate.runtime.breaker import Breaker
@@ -25,7 +27,8 @@ from lockgate.runtime.fallback import CONSTANT
 from lockgate.runtime.tasks import Tasks, in_thread
 
 CHANGEABLE = frozenset({dict, list, set})
-"""What is copied before it is given to one who might change it."""
+"""What is copied before it is given to one who might change it; arrays are beside them."""
+_UNCHANGING = frozenset({float, int, str, bool, bytes, type(None)})
 Arguments = tuple[tuple[Any, ...], Mapping[str, Any]]
 Given = tuple[Any, float]
 """An answer, and the number that the log keeps of it."""
@@ -95,20 +98,22 @@ class Link:
 
     def call(self, asked: Arguments) -> Given:
         """The answer, for a caller that may wait. Raises PredictError, or the caller's own error."""
-        if not self._breaker.admits():
+        admitted = self._breaker.admits()
+        if not admitted:
             raise self._left_alone()
         try:
             given = self._waited(asked)
         except BaseException as error:  # noqa: BLE001 - raised again below, for what it is
-            found = self._seen(error)
+            found = self._seen(error, admitted)
         else:
-            self._breaker.saw(None)
+            self._breaker.saw(None, admitted)
             return given
         raise found  # out here, so that it comes with the context it had
 
     async def call_async(self, asked: Arguments) -> Given:
         """The same for a caller in an event loop, which goes on meanwhile."""
-        if not self._breaker.admits():
+        admitted = self._breaker.admits()
+        if not admitted:
             raise self._left_alone()
         try:
             if self.is_async:
@@ -116,9 +121,9 @@ class Link:
             else:
                 given = await in_thread(self._pool, self._carried(asked), self._deadline_s)
         except BaseException as error:  # noqa: BLE001 - raised again below, for what it is
-            found = self._seen(error)
+            found = self._seen(error, admitted)
         else:
-            self._breaker.saw(None)
+            self._breaker.saw(None, admitted)
             return given
         raise found
 
@@ -136,7 +141,9 @@ class Link:
     def _here(self, asked: Arguments) -> Given:
         try:
             return self._checked(self.function(*asked[0], **asked[1]))
-        except (Exception, SystemExit, asyncio.CancelledError) as error:
+        except INTERRUPTIONS:
+            raise
+        except BaseException as error:
             raise self._told(error, asked) from error
 
     def _in_thread(self, asked: Arguments) -> Given:
@@ -162,7 +169,9 @@ class Link:
         """Never SystemExit out of a task: it would end the loop."""
         try:
             return self._checked(await self.function(*asked[0], **asked[1]))
-        except (Exception, SystemExit) as error:
+        except (asyncio.CancelledError, *INTERRUPTIONS):
+            raise
+        except BaseException as error:
             raise self._told(error, asked) from error
 
     def _checked(self, answer: Any) -> Given:
@@ -191,18 +200,18 @@ class Link:
             return True
         return True
 
-    def _seen(self, error: BaseException) -> BaseException:
+    def _seen(self, error: BaseException, admitted: int) -> BaseException:
         """What the breaker learns of it, and what is raised on."""
         if isinstance(error, _CallersOwn):
-            self._breaker.saw(None)
+            self._breaker.saw(None, admitted)
             return error.error
         if isinstance(error, PredictError):
             # Awaited calls that stand at their bound are many, and not late: that is no reason to leave the rest unasked.
             if error.reason != "busy" or not self.is_async:
-                self._breaker.saw(error.reason)
+                self._breaker.saw(error.reason, admitted)
             return error
         if isinstance(error, Exception):  # no thread to be had, say
-            self._breaker.saw("busy")
+            self._breaker.saw("busy", admitted)
             return PredictError(f"{self.name} could not be called: {error}.", reason="busy")
         return error  # the caller was cancelled or interrupted
 
@@ -240,11 +249,12 @@ class Constant:
 
 
 def answer(links: Sequence[AnyLink], constant: Constant, asked: Arguments) -> Found:
-    """The first valid answer; the reason stays the first link's."""
+    """The first valid answer; the reason stays the first link's. Each but the last gets arguments of its own to change."""
     first: PredictError | None = None
+    last = links[-1] if links else None
     for link in links:
         try:
-            given, number = link.call(asked)
+            given, number = link.call(asked if link is last else copied(asked))
         except PredictError as error:
             first = first or error
         else:
@@ -255,14 +265,36 @@ def answer(links: Sequence[AnyLink], constant: Constant, asked: Arguments) -> Fo
 async def answer_async(links: Sequence[AnyLink], constant: Constant, asked: Arguments) -> Found:
     """The same in the caller's event loop."""
     first: PredictError | None = None
+    last = links[-1] if links else None
     for link in links:
         try:
-            given, number = await link.call_async(asked)
+            given, number = await link.call_async(asked if link is last else copied(asked))
         except PredictError as error:
             first = first or error
         else:
             return _found(given, number, link.name, first)
     return constant.found(first.reason if first else None, _cause(first))
+
+
+def copied(asked: Arguments) -> Arguments:
+    """For one that runs beside others, or before them. What cannot be copied is shared."""
+    args, kwargs = asked
+    return tuple([own(value) for value in args]), {name: own(value) for name, value in kwargs.items()}
+
+
+def own(value: Any) -> Any:
+    """A copy of what its holder may change: a dict, a list, a set, an array."""
+    kind = cast("type[object]", type(value))
+    if kind is np.ndarray:
+        return value.copy()
+    if kind not in CHANGEABLE:
+        return value
+    if kind is dict and _UNCHANGING.issuperset(map(type, value.values())):
+        return value.copy()
+    try:
+        return copy.deepcopy(value)
+    except Exception:  # noqa: BLE001 - a lock in it, say
+        return copy.copy(value)
 
 
 def _found(given: Any, number: float, name: str, first: PredictError | None) -> Found:

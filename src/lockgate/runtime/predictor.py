@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
-from lockgate.errors import PredictError
+from lockgate.errors import INTERRUPTIONS, PredictError
 from lockgate.features.check import breaks, flags_by_row
 from lockgate.features.columns import Columns, length
 from lockgate.features.pipeline import Floats, Matrix, Pipeline
@@ -53,9 +53,9 @@ class Predictor:
         try:
             inputs = self.pipeline.transform(columns)
             values = np.asarray(self.engine(inputs), dtype=np.float64)
-        except PredictError:
+        except (PredictError, *INTERRUPTIONS):
             raise
-        except (Exception, SystemExit) as error:  # a user's step that calls sys.exit ends its call, not the worker
+        except BaseException as error:  # a user's step that calls sys.exit ends its call, not the worker
             raise PredictError(f"{self._name} raised {error!r}.", reason="raised") from error
         wide = len(self.manifest.classes) if self.manifest.task == "multiclass" else None
         return Answer(valid(values, rows, self.manifest.task, self._name, wide=wide), self._flags(inputs, rows))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any, TypeVar
 
 from lockgate.errors import PredictError
@@ -17,12 +17,15 @@ T = TypeVar("T")
 
 
 class Tasks:
-    """At most `at_once` at work. One that will not be cancelled counts until it ends, as a thread does that hangs."""
+    """At most `at_once` at work. One that will not be cancelled counts until it ends, as a thread does that hangs, or until
+    its loop is closed, where nothing ends any more.
+    """
 
     def __init__(self, at_once: int) -> None:
         self._at_once = at_once
         self._lock = threading.Lock()  # loops of several threads may share one guard
         self._at_work = 0
+        self._own: set[asyncio.Task[Any]] = set()
 
     @property
     def at_work(self) -> int:
@@ -36,11 +39,15 @@ class Tasks:
         """
         with self._lock:
             if self._at_work >= self._at_once:
+                self._let_go()
+            if self._at_work >= self._at_once:
                 raise PredictError(f"{self._at_once} calls are at work already.", reason="busy")
             self._at_work += 1
         if deadline_s is None:
             return await self._here(work)
         task = asyncio.get_running_loop().create_task(work())
+        with self._lock:
+            self._own.add(task)
         task.add_done_callback(self._ended)
         try:
             await _patience(task, deadline_s)
@@ -69,9 +76,21 @@ class Tasks:
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         with self._lock:
-            self._at_work -= 1
+            self._at_work -= task in self._own
+            self._own.discard(task)
         if not task.cancelled():
             task.exception()  # looked at: nobody may be waiting for it any longer
+
+    def _let_go(self) -> None:
+        """Of those whose loop was closed before they ended: a loop for each request, say."""
+        lost = stranded(self._own)
+        self._own -= lost
+        self._at_work -= len(lost)
+
+
+def stranded(tasks: Collection[asyncio.Task[Any]]) -> set[asyncio.Task[Any]]:
+    """Those that never end, for their loop is closed."""
+    return {task for task in list(tasks) if task.get_loop().is_closed()}
 
 
 async def _patience(task: asyncio.Task[Any], deadline_s: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from lockgate.errors import PredictError
+from lockgate.errors import INTERRUPTIONS, PredictError
 from lockgate.features.columns import Columns, length
 from lockgate.features.pipeline import resolve
 from lockgate.records.spec import Task
@@ -26,7 +26,10 @@ class UserRule:
         """One number for each row, or PredictError: raised, shape, non_finite, out_of_range."""
         rows = length(columns)
         try:
-            values = np.asarray(self._function(dict(columns)), dtype=np.float64)
-        except (Exception, SystemExit) as error:
+            own = {name: column.copy() for name, column in columns.items()}  # those behind it get what it got
+            values = np.asarray(self._function(own), dtype=np.float64)
+        except INTERRUPTIONS:
+            raise
+        except BaseException as error:
             raise PredictError(f"{self.version} raised {error!r}.", reason="raised") from error
         return Answer(valid(values, rows, self._task, self.version), [()] * rows)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +14,7 @@ from lockgate.errors import PredictError
 from lockgate.records import Prediction
 from lockgate.records.prediction import Arm, Scalar
 from lockgate.runtime import links as chain
-from lockgate.runtime.links import CHANGEABLE, AnyLink, Arguments, Constant, Found, Link, Missing
+from lockgate.runtime.links import AnyLink, Arguments, Constant, Found, Link, Missing
 from lockgate.serve.mirrored import Entries, Mirrored
 from lockgate.serve.pick import Pick
 from lockgate.serve.plain import Ids
@@ -139,7 +138,7 @@ class Guarded:
                 with _Claim(self._requests, request, known) as claim:
                     return claim.settled(self._answer(asked, request))
             try:
-                return known.answered.result()
+                return _again(known.answered.result())
             except CancelledError:  # whoever was first got no answer
                 continue
 
@@ -156,7 +155,7 @@ class Guarded:
             waiting = asyncio.wrap_future(known.answered)
             await asyncio.wait({waiting})
             if not waiting.cancelled():
-                return waiting.result()
+                return _again(waiting.result())
 
     def _answer(self, asked: Arguments, name: str) -> Reply[Any]:
         routed = self._routed(asked, name)
@@ -193,7 +192,7 @@ class Guarded:
             began=time.perf_counter(),
             inputs=self._inputs(asked),
             shadow=shadow,
-            mirrored=None if shadow is None else _copied(asked),
+            mirrored=None if shadow is None else chain.copied(asked),
         )
 
     def _chain(self, routed: _Routed) -> Sequence[AnyLink]:
@@ -277,7 +276,8 @@ class _Claim:
 
     def settled(self, reply: Reply[Any]) -> Reply[Any]:
         # Without the error: its frames would keep alive all that the call has held.
-        self._asked.answered.set_result(replace(reply, error=None))
+        # A copy: the first caller may change what it was given.
+        self._asked.answered.set_result(replace(reply, value=chain.own(reply.value), error=None))
         return reply
 
     def __exit__(self, *_: object) -> None:
@@ -286,16 +286,7 @@ class _Claim:
             self._asked.answered.cancel()
 
 
-def _copied(asked: Arguments) -> Arguments:
-    """For the shadow, which runs while the caller goes on with its own. What cannot be copied is shared."""
-    args, kwargs = asked
-    return tuple(_copy(value) for value in args), {name: _copy(value) for name, value in kwargs.items()}
-
-
-def _copy(value: Any) -> Any:
-    if type(value) not in CHANGEABLE:
-        return value
-    try:
-        return copy.deepcopy(value)
-    except Exception:  # noqa: BLE001 - a lock in it, say
-        return copy.copy(value)
+def _again(reply: Reply[Any]) -> Reply[Any]:
+    """For a retry: an answer that its caller may change as it likes."""
+    value = chain.own(reply.value)
+    return reply if value is reply.value else replace(reply, value=value)

@@ -14,6 +14,7 @@ from lockgate.records import Prediction, Shadow
 from lockgate.records.prediction import LogEntry
 from lockgate.runtime.background import Background
 from lockgate.runtime.links import AnyLink, Arguments, Given, Link, Missing
+from lockgate.runtime.tasks import stranded
 
 THREADS = 8
 BOUND = 64
@@ -54,6 +55,8 @@ class Mirrored:
         if version is None:
             return
         if len(self._tasks) >= BOUND:
+            self._tasks -= stranded(self._tasks)
+        if len(self._tasks) >= BOUND:
             self._full += 1
             return
         task = asyncio.get_running_loop().create_task(self._shadow_async(prediction, version, asked))
@@ -63,8 +66,8 @@ class Mirrored:
     def _shadow(self, prediction: Prediction, version: str, asked: Arguments) -> None:
         began = time.perf_counter()
         try:
-            given: Given | Exception = self._link(version).call(asked)
-        except Exception as error:  # noqa: BLE001 - a shadow's failure is recorded, and hurts nobody
+            given: Given | BaseException = self._link(version).call(asked)
+        except BaseException as error:  # noqa: BLE001 - in a thread of ours nobody is interrupted: a shadow's failure is recorded, and hurts nobody
             given = error
         if self._log is not None:
             self._log.append([self._told(prediction, version, given, began)])
@@ -81,8 +84,8 @@ class Mirrored:
     def _link(self, version: str) -> AnyLink:
         return self._links.get(version) or Missing(version)
 
-    def _told(self, prediction: Prediction, version: str, given: Given | Exception, began: float) -> Shadow:
-        if isinstance(given, Exception):
+    def _told(self, prediction: Prediction, version: str, given: Given | BaseException, began: float) -> Shadow:
+        if isinstance(given, BaseException):
             value, failure = None, given.reason if isinstance(given, PredictError) else "raised"
         else:
             value, failure = (None if math.isnan(given[1]) else given[1]), None

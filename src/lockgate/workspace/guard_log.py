@@ -68,12 +68,15 @@ class GuardLog:
 
     async def append_async(self, entries: Sequence[LogEntry]) -> None:
         """The same; a model whose log is durable waits for the disk in a thread."""
-        if self._book is None:
-            self._opened()
-        if self._durable and any(entry.model in self._durable for entry in entries):
-            await asyncio.to_thread(self.append, entries)
-        else:
-            self.append(entries)
+        try:
+            if self._book is None:
+                self._opened()
+            if self._durable and any(entry.model in self._durable for entry in entries):
+                await asyncio.to_thread(self.append, entries)
+                return
+        except Exception:  # noqa: BLE001 - no segment or no thread to be had: it is tried here, and counted where it fails
+            self._tell("The prediction log could not be opened, or no thread for it.", is_error=True)
+        self.append(entries)
 
     def close(self) -> None:
         """One last try for what waits; the segment is sealed. An entry that comes later opens another."""
@@ -137,6 +140,7 @@ def _look(book: Logbook, stop: threading.Event) -> None:
 
 _logs: dict[Path, GuardLog] = {}
 _held: list[GuardLog] = []  # while a fork is under way
+_forking = threading.Lock()  # one thread at a time: two would hold half of the logs each
 
 
 def log_of(home: Path) -> GuardLog:
@@ -145,7 +149,8 @@ def log_of(home: Path) -> GuardLog:
 
 
 def _before_fork() -> None:
-    _held.extend(_logs.values())
+    _forking.acquire()
+    _held[:] = _logs.values()
     for log in _held:
         log.before_fork()
 
@@ -154,12 +159,15 @@ def _after_fork_in_parent() -> None:
     for log in _held:
         log.after_fork_in_parent()
     _held.clear()
+    _forking.release()
 
 
 def _after_fork_in_child() -> None:
+    global _forking  # noqa: PLW0603 - a lock that was taken by a thread of the parent's is of no use here
     for log in _held:
         log.after_fork_in_child()
     _held.clear()
+    _forking = threading.Lock()
 
 
 def _close() -> None:

@@ -21,7 +21,7 @@ from lockgate.runtime.answers import NO_NUMBER, TASKS, AnyTask, Check, check_of
 from lockgate.runtime.links import Constant, Link, is_async
 from lockgate.serve.guarded import Guarded, Reply, Terms
 from lockgate.serve.outcomes import outcome
-from lockgate.serve.pick import Where, inputs_of, pick
+from lockgate.serve.pick import Where, clean, inputs_of, pick
 from lockgate.serve.split import Split, Splits
 from lockgate.store.routing_file import RoutingFiles
 from lockgate.workspace.finding import home
@@ -129,7 +129,10 @@ class guard:  # noqa: N801 - it is used as a decorator
         self._at_once = at_once
         if at_once is not None and at_once < 1:
             raise SpecError(f"at_once is {at_once}.", cure="Let at least one call run.")
-        self._version, self._challenger_version = version, challenger_version
+        self._version, self._challenger_version = (
+            _name("version", version),
+            _name("challenger_version", challenger_version),
+        )
         self._challenger = challenger
         if challenger is None and (share or shadow):
             raise SpecError(f"{model} shares its traffic with no challenger.", cure="Give challenger=, a callable.")
@@ -258,6 +261,7 @@ def _tell_outcome(
             cure='Guard it as "binary" or "regression", with value= where the answer is no number.',
         )
     now_s = time.time()
+    id = clean(str(id))  # noqa: A001 - a number, say, by which a database knows it
     if isinstance(at, datetime) and at.tzinfo is None:
         raise ContractError(f"The outcome of {id!r} came true at {at}, of no time zone.", column="at")
     at_s = now_s if at is None else at.timestamp() if isinstance(at, datetime) else float(at)
@@ -279,6 +283,13 @@ def _known_task(task: AnyTask) -> AnyTask:
     if task not in TASKS:
         raise SpecError(unknown("task", task, TASKS))
     return task
+
+
+def _name(setting: str, version: object) -> str | None:
+    """What the log calls a version: a number there would make it unreadable."""
+    if version is not None and not isinstance(version, str):
+        raise SpecError(f"{setting} is {version!r}, which is no text.", cure=f'Write {setting}="{version}".')
+    return version
 
 
 def _deadline(deadline_ms: float | None) -> float | None:

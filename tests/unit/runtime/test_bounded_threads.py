@@ -67,8 +67,7 @@ def test_work_given_up_while_it_waited_is_never_begun():
 
 def test_a_step_that_calls_exit_ends_its_call_and_not_the_thread():
     pool = Pool(1)
-    with pytest.raises(SystemExit):
-        pool.run(lambda: sys.exit(3), 5.0)
+    assert reason_of(pool, lambda: sys.exit(3)) == "raised"
     assert pool.run(threading.current_thread, 5.0).is_alive()
 
 
@@ -103,3 +102,18 @@ def test_many_callers_are_all_answered_by_at_most_that_many_threads():
         caller.join(20)
     assert sorted(answers) == list(range(60))
     assert len(seen) <= 3
+
+
+def test_a_system_without_threads_to_give_is_busy_and_the_pool_is_well_again_when_it_has_some(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pool = Pool(2)
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", no_thread)
+        assert [reason_of(pool, lambda: 1) for _ in range(5)] == ["busy"] * 5
+    assert [pool.run(lambda: 3, 5.0) for _ in range(5)] == [3] * 5
+    assert pool.hanging == 0
+
+
+def no_thread(thread: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")

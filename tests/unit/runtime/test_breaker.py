@@ -52,7 +52,7 @@ def test_after_the_pause_one_call_tries_and_its_answer_closes_it() -> None:
     clock = Clock()
     breaker = opened(clock)
     clock.now += FIRST_S
-    assert [breaker.admits() for _ in range(5)] == [True, False, False, False, False]
+    assert [bool(breaker.admits()) for _ in range(5)] == [True, False, False, False, False]
     breaker.saw(None)
     assert all(breaker.admits() for _ in range(5))
 
@@ -77,4 +77,33 @@ def test_a_call_that_never_comes_back_does_not_keep_it_open_for_good() -> None:
     clock.now += FIRST_S
     assert breaker.admits()  # and nothing is ever heard of that one
     clock.now += LONGEST_S
+    assert breaker.admits()
+
+
+def test_one_hiccup_with_many_calls_in_hand_opens_it_for_the_first_pause_alone() -> None:
+    clock = Clock()
+    breaker = Breaker(clock)
+    in_hand = [breaker.admits() for _ in range(50)]
+    for admitted in in_hand:
+        breaker.saw("late", admitted)
+    clock.now += FIRST_S
+    tried = breaker.admits()
+    assert tried
+    breaker.saw(None, tried)
+    assert not breaker.is_open
+
+
+def test_while_it_is_open_only_the_call_that_tries_counts() -> None:
+    clock = Clock()
+    breaker = Breaker(clock)
+    in_hand = [breaker.admits() for _ in range(OPENS_AFTER + 2)]
+    for admitted in in_hand[:OPENS_AFTER]:
+        breaker.saw("late", admitted)
+    breaker.saw(None, in_hand[OPENS_AFTER])
+    assert breaker.is_open
+    clock.now += FIRST_S
+    tried = breaker.admits()
+    breaker.saw("late", in_hand[OPENS_AFTER + 1])
+    breaker.saw("late", tried)
+    clock.now += 2 * FIRST_S
     assert breaker.admits()

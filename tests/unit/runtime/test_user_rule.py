@@ -32,6 +32,7 @@ def text(columns):
     return ["high" for _ in columns["wait"]]
 
 def changes_what_it_is_given(columns):
+    columns["wait"] -= 100
     columns.clear()
     return [0.5, 0.5]
 """
@@ -69,7 +70,7 @@ def test_what_is_no_answer_is_named(name: str, reason: str) -> None:
 
 def test_it_cannot_take_the_columns_from_those_behind_it() -> None:
     assert UserRule("house_rules:changes_what_it_is_given", "binary").predict(COLUMNS).values.tolist() == [0.5, 0.5]
-    assert list(COLUMNS) == ["wait"]
+    assert {name: values.tolist() for name, values in COLUMNS.items()} == {"wait": [1.0, 9.0]}
 
 
 def test_a_rule_that_is_not_there_is_refused_when_it_is_made() -> None:

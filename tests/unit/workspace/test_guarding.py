@@ -224,6 +224,35 @@ class TestTheLog:
 
         assert asyncio.run(scene()).value == 0.5
 
+    def test_an_id_that_is_a_number_is_written_as_its_text(self, home):
+        predict = guarded(workspace=home)
+        assert predict.outcome(7, 1.0)
+        assert predict.outcome("half a pair \ud800", 1.0)
+        predict.log.close()
+        assert [outcome.id for outcome in entries(home, Outcome)] == ["7", "half a pair \\ud800"]
+
+    @pytest.mark.parametrize("setting", ["version", "challenger_version"])
+    def test_a_version_that_is_no_text_is_refused(self, home, setting):
+        with pytest.raises(SpecError, match=rf"^{setting} is 3"):
+            guarded(workspace=home, **{"challenger": lambda _: 0.5, setting: 3})
+
+    def test_a_log_that_finds_no_thread_hurts_no_async_call(self, home, monkeypatch):
+        async def predict(_):
+            return 0.7
+
+        start = threading.Thread.start
+
+        def no_thread(thread):
+            if thread.name == "log-look":
+                raise RuntimeError("can't start new thread")
+            start(thread)
+
+        monkeypatch.setattr(threading.Thread, "start", no_thread)
+        called = guarded(predict, workspace=home)
+        assert asyncio.run(called(1)) == 0.7
+        called.log.close()
+        assert len(entries(home, Prediction)) == 1
+
     def test_text_is_kept_as_a_digest_and_task_any_has_no_outcomes(self, home):
         chat = guarded(lambda text: text.upper(), task="any", fallback=["Sorry."], workspace=home)
         assert [chat("hello"), chat("hello"), chat("bye")] == ["HELLO", "HELLO", "BYE"]
