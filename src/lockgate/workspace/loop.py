@@ -98,7 +98,7 @@ class Loop:
         """Compact what is sealed and forget what is too old. A disk that refuses holds up no judgement."""
         log = self._wiring.log
         try:
-            torn = log.compact(may_go_on=self._may_compact).torn
+            kept = log.compact(may_go_on=self._may_compact)
             for model, watch in watches.items():
                 retention = self._wiring.spec.model[model].log.retention
                 if retention is not None and math.isfinite(watch.event_s):
@@ -109,7 +109,13 @@ class Loop:
         finally:
             self._wiring.lease.release(COMPACTOR, self._holder)
         problems = [
-            f"The segment {name} of the prediction log ends in bytes that are no frame; kept aside." for name in torn
+            f"The segment {name} of the prediction log ends in bytes that are no frame; kept aside."
+            for name in kept.torn
+        ]
+        problems += [
+            f"The segment {name} of the prediction log holds {count:,} entries that this Lockgate cannot read; they are "
+            "missing from every verdict. Kept aside as .unread."
+            for name, count in kept.unread
         ]
         for problem in problems:
             _log.warning("%s", problem)
