@@ -40,7 +40,17 @@ def load(shape: Shape, url: str, path: str, file: Path, seconds: float) -> dict[
     wrk = shutil.which("wrk")
     if wrk is None:
         raise SystemExit("wrk is missing: apt-get install -y wrk")
-    argv = [wrk, "-t1", f"-c{shape.connections}", f"-d{max(1, round(seconds))}s", "--timeout", "10s", "--latency", "-s", str(SCRIPT)]
+    argv = [
+        wrk,
+        "-t1",
+        f"-c{shape.connections}",
+        f"-d{max(1, round(seconds))}s",
+        "--timeout",
+        "10s",
+        "--latency",
+        "-s",
+        str(SCRIPT),
+    ]
     ran = subprocess.run([*argv, url, "--", str(file), path], capture_output=True, text=True, check=False)
     if ran.returncode:
         raise OSError(f"wrk failed: {ran.stderr.strip() or ran.stdout.strip()}")
