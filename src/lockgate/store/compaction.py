@@ -89,6 +89,8 @@ class Compactor:
         table = self._tables.create(name)
         known = {item.worker: table.transaction_version(item.worker) for item, _ in parts}
         fresh = [(item, rows) for item, rows in parts if item.number > _number(known[item.worker])]
+        if len(fresh) < len(parts):  # an earlier compactor's commit, who may not have lived to sync it
+            self._tables.outlive(name)
         if fresh:
             upto = {item.worker: item.number for item, _ in sorted(fresh)}
             self._tables.append(name, [row for _, rows in fresh for row in rows], upto)
@@ -97,9 +99,11 @@ class Compactor:
         """What an earlier compactor listed, and was killed before it removed."""
         _, listed = self._tables.catalogue()
         last = {item.worker: item.number for item in listed}
-        for segment in segments_in(self._segments):
-            if segment.number <= last.get(segment.worker, -1):
-                _remove(segment.path, _read(segment))
+        done = [item for item in segments_in(self._segments) if item.number <= last.get(item.worker, -1)]
+        if done:
+            self._tables.outlive(CATALOGUE)
+        for segment in done:
+            _remove(segment.path, _read(segment))
 
 
 def sealed(directory: Path) -> list[Segment]:
