@@ -54,6 +54,12 @@ def segment_name(worker: str, number: int) -> str:
     return f"{worker}-{number:08d}"
 
 
+def began_at_s(name: str) -> float | None:
+    """When a segment's writer began, which its name starts with; None for a name of another form."""
+    began = name.partition("-")[0]
+    return int(began) / 1e9 if len(began) == 20 and began.isdigit() else None
+
+
 def segment_at(path: Path) -> Segment:
     """A name of another form is a worker's only segment."""
     found = _NAME.fullmatch(path.stem)

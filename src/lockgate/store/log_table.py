@@ -43,6 +43,7 @@ KEPT_H = 7 * 24
 PARTITIONS = ["date", "model"]
 _inputs_decoder = msgspec.json.Decoder(tuple[float | int | str | bool | dict[str, str] | None, ...])
 T = TypeVar("T")
+_LAST_SEGMENT = "~"  # behind every name that begins with a time
 _EPOCH = dt.date(1970, 1, 1)
 _FIRST, _LAST = (dt.date(1, 1, 1) - _EPOCH).days, (dt.date(9999, 12, 31) - _EPOCH).days
 
@@ -195,16 +196,20 @@ class LogTables:
         log = self.path(name) / "_delta_log"
         return log.stat().st_mtime_ns if log.is_dir() else 0
 
-    def of_model(self, kind: str, model: str, fresh: Sequence[LogEntry] = ()) -> pl.LazyFrame:
-        """The model's compacted rows of a kind, and those of entries that are not compacted yet, without their places."""
+    def of_model(
+        self, kind: str, model: str, fresh: Sequence[LogEntry] = (), *, is_placed: bool = False
+    ) -> pl.LazyFrame:
+        """The model's compacted rows of a kind, and those of entries that are not compacted yet, which stand last."""
         import polars as pl
 
-        own = [Placed("", 0, e) for e in fresh if isinstance(e, KINDS[kind]) and e.model == model]
+        own = [Placed(_LAST_SEGMENT, row, e) for row, e in enumerate(fresh) if isinstance(e, KINDS[kind])]
+        own = [placed for placed in own if placed.entry.model == model]
         parts = [_frame(kind, own).lazy()]
         table = self.open(kind)
         if table is not None:
             parts.append(pl.scan_delta(table).filter(pl.col("model") == model))
-        return pl.concat([part.select("date", *_fields(kind)) for part in parts])
+        places = ("segment", "row") if is_placed else ()
+        return pl.concat([part.select("date", *_fields(kind), *places) for part in parts])
 
     def calls(
         self, model: str, rollout: str | None, since_s: float, until_s: float, *, but: Sequence[str]

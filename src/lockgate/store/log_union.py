@@ -104,7 +104,10 @@ class UnionLog:
     def _both(self, model: str) -> tuple[pl.LazyFrame, pl.LazyFrame]:
         """Files before tables: what is moved meanwhile is found there, and what is found twice has one id."""
         fresh = [entry for entry in self._segments.read()[0] if entry.model == model]
-        return self._tables.of_model("predictions", model, fresh), self._tables.of_model("outcomes", model, fresh)
+        return (
+            self._tables.of_model("predictions", model, fresh),
+            self._tables.of_model("outcomes", model, fresh, is_placed=True),
+        )
 
     def _catalogue(self) -> dict[str, list[Listed]]:
         """By worker; read again only where there was a commit since."""
