@@ -9,6 +9,7 @@ import logging
 import math
 import os
 import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -24,6 +25,7 @@ from lockgate.records.log_trouble import LogTrouble
 from lockgate.records.prediction import LogEntry
 from lockgate.release.controller import Controller
 from lockgate.release.replay import replay
+from lockgate.store.frames import began_at_s
 from lockgate.store.ports import Cursor
 from lockgate.workspace.unrouted import Unrouted
 from lockgate.workspace.wire import Wiring
@@ -57,7 +59,8 @@ class Loop:
         self._wiring = wiring
         self._holder = f"{os.getpid()}-{secrets.token_hex(4)}"
         self._cursor: Cursor | None = None
-        self._compact_at_s = wiring.clock() + COMPACT_EVERY_S
+        is_late = _has_waited(wiring.log.oldest())  # a loop that makes one turn, by cron, compacts too
+        self._compact_at_s = wiring.clock() + (0.0 if is_late else COMPACT_EVERY_S)
         self._backlog = log_watch.Backlog()
         self._stuck: str | None = None
         self._watches: dict[str, Watch] = {}
@@ -87,7 +90,7 @@ class Loop:
         for model in watches:
             self._turn(model, done, now_s)
         done.problems += self._unrouted.look(now_s, watches)
-        if now_s >= self._compact_at_s:
+        if not 0.0 < self._compact_at_s - now_s <= COMPACT_EVERY_S:  # a clock set back puts nothing off
             self._compact_at_s = now_s + COMPACT_EVERY_S
             done.problems += self._keep_log(watches)
             self._stuck = self._backlog.look(self._wiring.log.oldest(), next(iter(done.problems), None), now_s)
@@ -209,3 +212,9 @@ class Loop:
                     pair_block(day.day, calls, rollout=rollout, loss=measure, is_replayed=True, closed_s=wiring.clock())
                 )
         controller.mark_replayed(rollout)
+
+
+def _has_waited(segment: str | None) -> bool:
+    """Whether a sealed segment was begun long enough ago to be compacted at once."""
+    began_s = None if segment is None else began_at_s(segment)
+    return began_s is not None and time.time() - began_s >= COMPACT_EVERY_S
