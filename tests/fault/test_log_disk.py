@@ -134,6 +134,25 @@ def test_a_worker_answers_while_its_disk_is_full_and_logs_every_call_afterwards(
     assert ids(small_disk) == [*(f"full{n}-0" for n in range(30)), "room-0"]
 
 
+def test_an_outcome_that_the_log_drops_is_not_accepted(workshop, small_disk):
+    """Beyond what may wait in memory; the caller is told to come again."""
+    shutil.rmtree(workshop.home / "log", ignore_errors=True)
+    (workshop.home / "log").symlink_to(small_disk)
+    fill(small_disk)
+
+    def tell(server, first: int, count: int):
+        facts = [{"id": f"o{n}-{'x' * 100}", "value": 1} for n in range(first, first + count)]
+        return server.client.post(f"{server.url}/outcomes/tide", json={"outcomes": facts})
+
+    with workshop.serving() as server:
+        assert tell(server, 0, 9_900).status_code == 200
+        refused = tell(server, 9_900, 200)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        assert "100 of 200 outcomes were not kept" in refused.json()["error"]["message"]
+        assert "Send them again" in refused.json()["error"]["message"]
+        (small_disk / "ballast").unlink()
+
+
 def test_a_full_disk_is_one_alarm_in_the_ledger_and_on_every_page(workshop, small_disk):
     shutil.rmtree(workshop.home / "log", ignore_errors=True)
     (workshop.home / "log").symlink_to(small_disk)

@@ -265,3 +265,125 @@ def test_what_waits_is_written_though_the_routing_cannot_be_read(tmp_path: Path)
     assert "routing" in plane.problems
     plane.close()
     assert ids(tmp_path / "log") == ["a"]
+
+
+def test_a_sync_that_fails_for_a_while_leaves_few_segments_and_loses_nothing(
+    writer: SegmentWriter, disk: Disk, tmp_path: Path
+) -> None:
+    writer.append(told("first"), durable=True)
+    disk.fails = 10**9
+    names = [f"{number}-{'x' * 200}" for number in range(200)]
+    for name in names:
+        writer.append(told(name))
+        time.sleep(0.005)
+    assert len(list(tmp_path.glob("*.seg"))) <= 6
+    assert writer.problem is not None
+    disk.fails = 0
+    until(lambda: writer.problem is None)
+    writer.close()
+    assert ids(tmp_path) == ["first", *names]
+    assert writer.unsafe == {}
+
+
+def test_beyond_what_may_wait_for_the_disk_appends_are_refused(writer: SegmentWriter, disk: Disk) -> None:
+    disk.fails = 10**9
+    writer.append(told("a"))
+    until(lambda: writer.poisoned == 1)
+
+    def on_and_on() -> None:
+        for number in range(40):
+            writer.append(told(f"{number}-{'x' * 2**20}"))
+
+    with pytest.raises(StoreError, match="cannot be written: Input/output error"):
+        on_and_on()
+    book = Logbook(writer)
+    book.append(told("b"))
+    assert book.spilled == 1
+    writer.close()
+
+
+def test_syncs_that_fail_for_an_old_and_a_new_segment_take_nothing_that_was_safe(tmp_path: Path) -> None:
+    plan: list[bool] = []
+
+    def sync(file: int) -> None:
+        if plan and plan.pop(0):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        fdatasync(file)
+
+    writer = SegmentWriter(tmp_path, sync=sync, seal_bytes=100)
+    writer.append(told("zero"), durable=True)
+    with writer._turn:  # one round meets both segments
+        writer.append(told(f"A-{'x' * 100}"))
+        writer.append(told("B"))
+        plan[:] = [True, False, True]
+    writer.append(told("D"), durable=True)
+    writer.close()
+    assert [name[:4] for name in sorted(ids(tmp_path))] == sorted(["zero", "A-xx", "B", "D"])
+
+
+def test_a_durable_answer_after_a_failed_sync_has_its_name_on_the_disk(
+    writer: SegmentWriter, disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder is synced for the segment that took over, and the folder above for the folder."""
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def watched(file: int) -> None:
+        synced.append(str(Path(f"/proc/self/fd/{file}").readlink()))
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", watched)
+    writer.append(told("one"), durable=True)
+    assert synced == [str(tmp_path)]
+    disk.fails = 1
+    writer.append(told("two"), durable=True)
+    assert synced == [str(tmp_path)] * 2
+    writer.close()
+    deep = SegmentWriter(tmp_path / "home" / "log")
+    deep.append(told("a"), durable=True)
+    deep.close()
+    assert synced[2:] == [str(tmp_path / "home" / "log"), str(tmp_path), str(tmp_path / "home")]
+
+
+def test_what_could_not_be_made_safe_is_counted_when_the_process_ends(tmp_path: Path, disk: Disk) -> None:
+    book = Logbook(SegmentWriter(tmp_path, sync=disk.sync))
+    disk.fails = 10**9
+    book.append(told("a", "b"))
+    book.close()
+    assert book.dropped == 2
+
+
+def test_a_full_disk_leaves_no_empty_segments(tmp_path: Path) -> None:
+    code = """
+import resource, sys
+from pathlib import Path
+from lockgate.errors import StoreError
+from lockgate.records import Outcome
+from lockgate.store.segments import SegmentLog
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (50, 50))
+writer = SegmentLog(Path(sys.argv[1])).writer()
+for number in range(50):
+    try:
+        writer.append([Outcome(id="x" * 90, model="m", value=1.0, at_s=1.0, received_s=2.0)])
+    except StoreError:
+        pass
+writer.close()
+"""
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_entry_that_cannot_be_written_takes_none_that_wait_with_it(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("in the way")
+    book = Logbook(SegmentWriter(log), retry_s=0.0)
+    book.append(told("a", "b"))
+    log.unlink()
+    assert book.append(told("x\ud800", "c")) == 1
+    assert (book.spilled, book.dropped) == (3, 1)
+    book.look()
+    assert book.append(told("y\ud800")) == 1
+    book.close()
+    assert ids(log) == ["a", "b", "c"]
+    assert (book.spilled, book.dropped) == (0, 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 from lockgate.records import Block, Health, LogSpec, Prediction, Routing
 from lockgate.records.prediction import LogEntry
+from lockgate.store.segment_writer import SegmentWriter
 from lockgate.store.segments import SegmentLog
 from lockgate.store.serving_file import ServingFile
 from lockgate.workspace.loop import COMPACT_EVERY_S, Loop
@@ -156,3 +158,28 @@ def test_a_model_that_begins_tells_the_other_models_nothing_twice(shop: Any) -> 
     assert msgspec.structs.replace(health, seen_s=before.seen_s) == before
     assert health.late_outcomes == 0
     assert wiring.records.all(Block, "tide") == blocks
+
+
+def test_a_loop_that_makes_one_turn_compacts_what_has_waited(shop: Any) -> None:
+    workspace = shop.open()
+    tell(workspace, shop, 41, 1)
+    (segment,) = segments(workspace)
+    Loop(workspace.wiring).tick()
+    assert segments(workspace) == [segment], "what is fresh is left to the next turn"
+    waited = f"{time.time_ns() - 61 * 10**9:020d}-1-abcdef"
+    writer = SegmentWriter(segment.parent)
+    writer._worker = waited
+    writer.append(workspace.wiring.log.read()[0][:3])
+    writer.close()
+    assert Loop(workspace.wiring).tick().problems == []
+    assert not segments(workspace)
+
+
+def test_a_clock_set_back_puts_no_compaction_off(shop: Any) -> None:
+    workspace = shop.open()
+    clock = Clock(workspace.wiring.clock())
+    loop = Loop(dataclasses.replace(workspace.wiring, clock=clock))
+    tell(workspace, shop, 41, 1)
+    clock.at_s -= 3_600
+    loop.tick()
+    assert not segments(workspace)

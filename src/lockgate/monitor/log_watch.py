@@ -155,7 +155,10 @@ def _lasts(trouble: LogTrouble, place: str) -> str:
         parts.append(CALLS_GO_ON)
     elif trouble.poisoned:
         many = "1 segment was" if trouble.poisoned == 1 else f"{trouble.poisoned} segments were"
-        parts.append(f"{many} left and written again elsewhere; nothing is lost. Look after the disk.")
+        if trouble.problems:
+            parts.append(f"{many} left; what was not safe is written again as soon as the disk takes it.")
+        else:
+            parts.append(f"{many} left and written again elsewhere; nothing is lost. Look after the disk.")
     return " ".join(parts)
 
 

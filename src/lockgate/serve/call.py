@@ -24,7 +24,7 @@ from lockgate.serve.batch import Batch
 from lockgate.serve.requests import Asked, Requests
 from lockgate.serve.served import Served
 
-Append = Callable[[Sequence[LogEntry]], None]
+Append = Callable[[Sequence[LogEntry]], object]
 
 
 class Caller:

@@ -12,10 +12,9 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from lockgate.decide import assign
-from lockgate.errors import StoreError
 from lockgate.records import LogSpec, Prediction
 from lockgate.records.log_trouble import LogNotice
-from lockgate.records.prediction import LogEntry
+from lockgate.records.prediction import LogEntry, entry_encoder
 from lockgate.store.ports import LogTeller, LogWriter
 
 BOUND = 10_000
@@ -25,7 +24,7 @@ _BUFFERED = LogSpec()
 
 
 class Logbook:
-    """Appends, and on StoreError keeps the entries for the next try.
+    """Appends, and where that is refused keeps the entries for the next try.
 
     spilled: waiting now; dropped: lost beyond the bound, counted since the start. retry_s: how long a disk that refused
     is left alone, for every try encodes all that waits. modes: by model, how its calls are logged; buffered where it says
@@ -76,19 +75,18 @@ class Logbook:
         """Why the disk last refused; None while it takes what it is given."""
         return self._writer.problem
 
-    def append(self, entries: Sequence[LogEntry]) -> None:
-        """Never raises for the disk's sake; what waits goes first, so that order is kept."""
+    def append(self, entries: Sequence[LogEntry]) -> int:
+        """How many were dropped. Never raises; what waits goes first, so that order is kept."""
         if self._is_plain and self._is_well:  # every served call comes this way
             try:
                 self._writer.append(entries)
-            except StoreError:
-                self._refused(entries)
-            return
+            except Exception:  # noqa: BLE001 - whatever it is, an answer does not wait for its record
+                return self._refused(entries)
+            return 0
         entries = self._thinned(entries)
         if not self._is_well and time.monotonic() - self._refused_at < self._retry_s:
-            self._keep(entries)
-        else:
-            self._write(entries)
+            return self._keep(entries)
+        return self._write(entries)
 
     def look(self) -> None:
         """Try again what waits, and tell how the log is where that has changed; to be called a few times a second."""
@@ -100,26 +98,29 @@ class Logbook:
         """One last try for what waits."""
         self._write(())
         self._writer.close()
+        with self._lock:
+            self._dropped.update(self._writer.unsafe)
         self._tell()
         if self._teller is not None:
             self._teller.close()
 
-    def _write(self, entries: Sequence[LogEntry]) -> None:
+    def _write(self, entries: Sequence[LogEntry]) -> int:
         with self._lock:
             waiting, self._waiting = self._waiting, []
         pending = [*waiting, *entries]
         try:
             self._writer.append(pending, durable=any(self._mode(entry).mode == "durable" for entry in entries))
-        except StoreError:
-            self._refused(pending)
-        else:
-            with self._lock:
-                self._is_well = not self._waiting
+        except Exception:  # noqa: BLE001 - as above
+            return self._refused(pending)
+        with self._lock:
+            self._is_well = not self._waiting
+        return 0
 
-    def _refused(self, entries: Sequence[LogEntry]) -> None:
+    def _refused(self, entries: Sequence[LogEntry]) -> int:
         self._refused_at = time.monotonic()
-        self._keep(entries)
+        dropped = self._keep(entries)
         self._tell()
+        return dropped
 
     def _mode(self, entry: LogEntry) -> LogSpec:
         return self._modes.get(entry.model, _BUFFERED)
@@ -129,12 +130,17 @@ class Logbook:
             return entries
         return [thinned(entry, self._mode(entry)) for entry in entries]
 
-    def _keep(self, entries: Sequence[LogEntry]) -> None:
+    def _keep(self, entries: Sequence[LogEntry]) -> int:
+        """How many there was no room for, or no way to write: one of those would hold up all that wait."""
+        sound = [entry for entry in entries if _is_writable(entry)]
         with self._lock:
             self._is_well = False
-            room = self._bound - len(self._waiting)
-            self._waiting += entries[:room]
-            self._dropped.update(entry.model for entry in entries[room:])
+            room = max(0, self._bound - len(self._waiting))
+            self._waiting += sound[:room]
+            lost = Counter(entry.model for entry in entries)
+            lost.subtract(entry.model for entry in sound[:room])
+            self._dropped += lost
+        return lost.total()
 
     def _tell(self) -> None:
         if self._teller is None:
@@ -159,6 +165,15 @@ class Logbook:
         else:
             self._since_s = None
         return msgspec.structs.replace(found, since_s=self._since_s)
+
+
+def _is_writable(entry: LogEntry) -> bool:
+    """Half a surrogate in an id, say, has no place in a file."""
+    try:
+        entry_encoder.encode(entry)
+    except Exception:  # noqa: BLE001 - UnicodeEncodeError, TypeError, OverflowError
+        return False
+    return True
 
 
 def thinned(entry: LogEntry, spec: LogSpec) -> LogEntry:

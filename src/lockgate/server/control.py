@@ -105,7 +105,9 @@ def _turn(workspace: Workspace, stop: threading.Event, watched: Watched) -> None
         except LockgateError as error:
             watched.failed()
             _log.error("The loop could not turn: %s", error)
-        except Exception:  # noqa: BLE001 - logged, and the process goes on
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:  # noqa: BLE001 - logged, and the process goes on; a panic in Rust is no Exception
             watched.failed()
             _log.exception("The loop failed.")
 

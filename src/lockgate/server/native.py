@@ -14,6 +14,7 @@ from lockgate.records import Outcome
 from lockgate.serve import outcomes
 from lockgate.server import body, lines
 from lockgate.server.calls import Calls, read_by_callers
+from lockgate.server.statuses import refusal
 
 _encode = msgspec.json.Encoder().encode
 
@@ -46,7 +47,10 @@ class Native:
         name = request.path_params["model"]
         task = self._calls.plane.model(name).routing.task
         told: list[Outcome] = outcomes.decode(await body.read(request), model=name, task=task, now_s=time.time())
-        await self._calls.run(lambda: self._calls.plane.append(told))
+        dropped = await self._calls.run(lambda: self._calls.plane.append(told))
+        if dropped:
+            lost = f"{dropped:,} of {len(told):,} outcomes were not kept: the prediction log cannot be written."
+            return refusal("store", f"{lost} Send them again; one that comes twice counts once.")
         return JSONResponse({"accepted": len(told)})
 
     async def _metadata(self, request: Request) -> Response:

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from lockgate.records.prediction import LogEntry
 from lockgate.store.frames import Segment, frames, is_sealed, segments_in, torn_bytes
@@ -21,7 +22,15 @@ from lockgate.store.ports import Compacted
 
 BATCH_BYTES = 64 * 2**20
 LOCK = "log.lock"
-TORN = ".torn"
+TORN, UNREAD = ".torn", ".unread"
+
+
+class _Read(NamedTuple):
+    """unread: entries of the segment that are none this Lockgate knows."""
+
+    listed: Listed
+    entries: list[LogEntry]
+    unread: int
 
 
 class Compactor:
@@ -45,7 +54,7 @@ class Compactor:
                 if not may_go_on():
                     break
                 done = self._commit(batch)
-                found = Compacted(found.segments + done.segments, found.rows + done.rows, (*found.torn, *done.torn))
+                found = found.also(done)
             if found.segments:
                 self._tables.tidy()
                 self._tables.shorten()
@@ -65,20 +74,23 @@ class Compactor:
 
     def _commit(self, batch: Sequence[Segment]) -> Compacted:
         read = [_read(segment) for segment in batch]
-        listed = [listed for listed, _ in read]
+        listed = [part.listed for part in read]
         for kind, record in KINDS.items():
-            self._append(kind, [(item, _of(record, item, entries)) for item, entries in read])
+            self._append(kind, [(part.listed, _of(record, part.listed, part.entries)) for part in read])
         self._append(CATALOGUE, [(item, [item]) for item in listed])
-        for segment, item in zip(batch, listed, strict=True):
-            _remove(segment.path, item)
+        for segment, part in zip(batch, read, strict=True):
+            _remove(segment.path, part)
         torn = tuple(item.name for item in listed if item.torn)
-        return Compacted(len(batch), sum(item.rows for item in listed), torn)
+        unread = tuple((part.listed.name, part.unread) for part in read if part.unread)
+        return Compacted(len(batch), sum(item.rows for item in listed), torn, unread)
 
     def _append(self, name: str, parts: Sequence[tuple[Listed, Sequence[Placed] | Sequence[Listed]]]) -> None:
         """The parts of a batch that the table does not have yet, in one commit."""
         table = self._tables.create(name)
         known = {item.worker: table.transaction_version(item.worker) for item, _ in parts}
         fresh = [(item, rows) for item, rows in parts if item.number > _number(known[item.worker])]
+        if len(fresh) < len(parts):  # an earlier compactor's commit, who may not have lived to sync it
+            self._tables.outlive(name)
         if fresh:
             upto = {item.worker: item.number for item, _ in sorted(fresh)}
             self._tables.append(name, [row for _, rows in fresh for row in rows], upto)
@@ -87,9 +99,11 @@ class Compactor:
         """What an earlier compactor listed, and was killed before it removed."""
         _, listed = self._tables.catalogue()
         last = {item.worker: item.number for item in listed}
-        for segment in segments_in(self._segments):
-            if segment.number <= last.get(segment.worker, -1):
-                _remove(segment.path, _read(segment)[0])
+        done = [item for item in segments_in(self._segments) if item.number <= last.get(item.worker, -1)]
+        if done:
+            self._tables.outlive(CATALOGUE)
+        for segment in done:
+            _remove(segment.path, _read(segment))
 
 
 def sealed(directory: Path) -> list[Segment]:
@@ -100,8 +114,11 @@ def sealed(directory: Path) -> list[Segment]:
     found: list[Segment] = []
     for segments in by_worker.values():
         for segment in segments:
-            if not is_sealed(segment.path):
-                break
+            try:
+                if not is_sealed(segment.path):
+                    break
+            except FileNotFoundError:  # another compactor took it, or its writer, for nothing was in it
+                continue
             found.append(segment)
     return found
 
@@ -119,14 +136,15 @@ def _batches(segments: Sequence[Segment]) -> Iterator[list[Segment]]:
         yield batch
 
 
-def _read(segment: Segment) -> tuple[Listed, list[LogEntry]]:
+def _read(segment: Segment) -> _Read:
     entries: list[LogEntry] = []
-    end = 0
+    end = unread = 0
     for frame in frames(segment.path):
         entries += frame.entries
         end = frame.end
+        unread += frame.unread
     torn = torn_bytes(segment.path, end)
-    return Listed(segment.worker, segment.number, segment.name, len(entries), torn), entries
+    return _Read(Listed(segment.worker, segment.number, segment.name, len(entries), torn), entries, unread)
 
 
 def _of(record: type, item: Listed, entries: Sequence[LogEntry]) -> list[Placed]:
@@ -137,9 +155,13 @@ def _number(version: int | None) -> int:
     return -1 if version is None else version
 
 
-def _remove(path: Path, item: Listed) -> None:
-    """Torn bytes are kept for a person to look at: behind a damaged frame there may be whole ones."""
-    if item.torn:
+def _remove(path: Path, read: _Read) -> None:
+    """What was not understood is kept for a person to look at: behind a damaged frame there may be whole ones, and a
+    newer Lockgate may know entries that this one does not.
+    """
+    if read.unread:
+        path.rename(path.with_suffix(UNREAD))
+    elif read.listed.torn:
         path.rename(path.with_suffix(TORN))
     else:
         path.unlink()

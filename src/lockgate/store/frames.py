@@ -2,11 +2,13 @@
 
 A frame is magic, length, crc32 seeded by the segment's name and the frame's number, and its entries in msgpack. A writer
 holds an advisory lock on the segment it writes, which the kernel drops with the process: unlocked is sealed. Room that a
-writer had reserved and not used reads as zeros behind the last frame.
+writer had reserved and not used reads as zeros behind the last frame. An undamaged entry that this Lockgate cannot read,
+a newer one's say, is passed over and counted: it stops nobody.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import re
 import struct
@@ -15,12 +17,17 @@ from pathlib import Path
 from typing import NamedTuple
 from zlib import crc32
 
+import msgspec
+
 from lockgate.records.prediction import LogEntry, entries_decoder
 
 MAGIC = b"LGF1"
 HEADER = struct.Struct("<4sII")
 SUFFIX = ".seg"
 _NAME = re.compile(r"(.+)-(\d{8})")
+_parts_decoder = msgspec.msgpack.Decoder(list[msgspec.Raw])
+_entry_decoder: msgspec.msgpack.Decoder[LogEntry] = msgspec.msgpack.Decoder(LogEntry)
+_UNREADABLE = (msgspec.DecodeError, RecursionError)
 
 
 class Segment(NamedTuple):
@@ -36,14 +43,21 @@ class Segment(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """end: the byte behind it."""
+    """end: the byte behind it; unread: how many entries it holds besides that are none this Lockgate knows."""
 
     entries: list[LogEntry]
     end: int
+    unread: int = 0
 
 
 def segment_name(worker: str, number: int) -> str:
     return f"{worker}-{number:08d}"
+
+
+def began_at_s(name: str) -> float | None:
+    """When a segment's writer began, which its name starts with; None for a name of another form."""
+    began = name.partition("-")[0]
+    return int(began) / 1e9 if len(began) == 20 and began.isdigit() else None
 
 
 def segment_at(path: Path) -> Segment:
@@ -89,7 +103,22 @@ def frames(path: Path, at: int = 0, number: int = 0) -> Iterator[Frame]:
                 return
             at += HEADER.size + size
             number += 1
-            yield Frame(entries_decoder.decode(payload), at)
+            entries, unread = _entries(payload)
+            yield Frame(entries, at, unread)
+
+
+def _entries(payload: bytes) -> tuple[list[LogEntry], int]:
+    """What can be read, and how many cannot; a payload that is no list at all counts as one."""
+    with contextlib.suppress(*_UNREADABLE):
+        return entries_decoder.decode(payload), 0
+    found: list[LogEntry] = []
+    parts: list[msgspec.Raw] = []
+    with contextlib.suppress(*_UNREADABLE):
+        parts = _parts_decoder.decode(payload)
+    for part in parts:
+        with contextlib.suppress(*_UNREADABLE):
+            found.append(_entry_decoder.decode(part))
+    return found, max(len(parts) - len(found), 1)
 
 
 def torn_bytes(path: Path, end: int) -> int:

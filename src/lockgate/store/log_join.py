@@ -22,7 +22,8 @@ FIRST, SECOND = 1, 2  # the digests' seeds
 def joined(calls: pl.LazyFrame, told: pl.LazyFrame) -> pl.DataFrame:
     """Each prediction once, in no order, with `outcome`: of several the one received last, null where there is none.
 
-    calls: has `id`; told: `id`, `value` and `received_s`, in any order.
+    calls: has `id`; told: `id`, `value` and `received_s`, in any order, and `segment` and `row`: of those received at one
+    time the one logged last counts.
     """
     held = _once(calls.with_columns(**_digests()).collect(engine="streaming"))
     if held is None:
@@ -30,7 +31,9 @@ def joined(calls: pl.LazyFrame, told: pl.LazyFrame) -> pl.DataFrame:
     pairs = _pairs(held, told)
     if not pairs["is_same"].all():
         return _by_text(calls, told)
-    return held.drop("first", "second").with_columns(outcome=_latest(pairs, held.height))
+    found = held.drop("first", "second").with_columns(outcome=_latest(pairs, held.height))
+    tied = _tied(pairs)
+    return found if tied.is_empty() else _by_place(found, told, tied)
 
 
 def unknown(calls: pl.LazyFrame, told: pl.LazyFrame) -> int:
@@ -82,8 +85,31 @@ def _latest(pairs: pl.DataFrame, count: int) -> pl.Series:
     return pl.select(pl.when(known).then(pl.Series("outcome", found))).to_series().alias("outcome")
 
 
-def _by_text(calls: pl.LazyFrame, told: pl.LazyFrame) -> pl.DataFrame:
+def _last() -> pl.Expr:
     import polars as pl
 
-    latest = told.group_by("id").agg(outcome=pl.col("value").max_by("received_s"))
+    return pl.col("value").sort_by("received_s", "segment", "row").last()
+
+
+def _tied(pairs: pl.DataFrame) -> pl.Series:
+    """The places of predictions of which two values were received at the same time."""
+    again = pairs.filter(pairs["at"].is_duplicated())
+    if again.is_empty():
+        return again["at"]
+    values = again.unique(["at", "received_s", "value"])
+    return values.filter(values.select("at", "received_s").is_duplicated())["at"].unique()
+
+
+def _by_place(found: pl.DataFrame, told: pl.LazyFrame, tied: pl.Series) -> pl.DataFrame:
+    """With the outcomes of those few in the order of the log."""
+    import polars as pl
+
+    ids = found["id"].gather(tied)
+    latest = told.filter(pl.col("id").is_in(ids.implode())).group_by("id").agg(last=_last())
+    joined = found.lazy().join(latest, on="id", how="left")
+    return joined.with_columns(outcome=pl.coalesce("last", "outcome")).drop("last").collect(engine="streaming")
+
+
+def _by_text(calls: pl.LazyFrame, told: pl.LazyFrame) -> pl.DataFrame:
+    latest = told.group_by("id").agg(outcome=_last())
     return calls.unique("id", keep="any").join(latest, on="id", how="left").collect(engine="streaming")

@@ -8,16 +8,14 @@ the log a row stood. `segments` lists the segments whose rows are all in: it is 
 from __future__ import annotations
 
 import datetime as dt
-import json
 import math
-import os
+import time
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import groupby, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
-from urllib.parse import unquote
 
 import msgspec
 
@@ -26,6 +24,7 @@ from lockgate.records import Outcome, Prediction, Shadow
 from lockgate.records.prediction import LogEntry, Scalar
 from lockgate.store.frames import segment_at
 from lockgate.store.log_catalogue import Listed, Seen, Stood, stretches
+from lockgate.store.table_syncs import TableSyncs
 
 if TYPE_CHECKING:
     import polars as pl
@@ -44,6 +43,7 @@ KEPT_H = 7 * 24
 PARTITIONS = ["date", "model"]
 _inputs_decoder = msgspec.json.Decoder(tuple[float | int | str | bool | dict[str, str] | None, ...])
 T = TypeVar("T")
+_LAST_SEGMENT = "~"  # behind every name that begins with a time
 _EPOCH = dt.date(1970, 1, 1)
 _FIRST, _LAST = (dt.date(1, 1, 1) - _EPOCH).days, (dt.date(9999, 12, 31) - _EPOCH).days
 
@@ -61,6 +61,8 @@ class LogTables:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self._syncs = TableSyncs()
+        self._vacuum_at_s: dict[str, float] = {}
 
     def path(self, name: str) -> Path:
         """The dot keeps these apart from the tables of data sets, which are named after models."""
@@ -99,11 +101,26 @@ class LogTables:
         """
         from deltalake import CommitProperties, Transaction, write_deltalake
 
-        table = self.create(name)
-        notes = CommitProperties(app_transactions=[Transaction(worker, number) for worker, number in upto.items()])
-        path = self.path(name)
+        table, path = self.create(name), self.path(name)
+        numbers = dict(upto)
+        if name == CATALOGUE:
+            safe = {own: self._syncs.safe(self.path(own)) for own in (*KINDS, CATALOGUE)}
+            numbers |= {_noted(own): version for own, version in safe.items() if version >= 0}
+        notes = CommitProperties(app_transactions=[Transaction(*number) for number in numbers.items()])
         _refused(path, lambda: write_deltalake(table, _frame(name, rows), mode="append", commit_properties=notes))
-        _outlive(path, self.version(name))
+        self.outlive(name)
+
+    def outlive(self, name: str) -> None:
+        """Return once all commits of a table would outlive a power cut, those of a compactor that was killed too.
+
+        Raises StoreError where the disk refuses, and from then on. The catalogue notes how far the tables were safe.
+        """
+        path = self.path(name)
+        if self._syncs.safe(path) < 0:
+            catalogue = self.open(CATALOGUE)
+            noted = None if catalogue is None else catalogue.transaction_version(_noted(name))
+            self._syncs.known(path, -1 if noted is None else noted)
+        self._syncs.outlive(path, self.version(name))
 
     def drop(self, kind: str, model: str, before_s: float) -> None:
         """A model's partitions of the whole days before a time; rows with no date stay."""
@@ -115,14 +132,24 @@ class LogTables:
             named = model.replace("'", "''")
             where = f"date < '{day.isoformat()}' AND model = '{named}'"
             _refused(self.path(kind), lambda: table.delete(where))
+            self.outlive(kind)
 
     def tidy(self) -> None:
-        """Where small files have piled up, make large ones of them, and remove those nobody can be reading any more."""
+        """Where small files have piled up, make large ones of them; then, and once a day, remove those that nobody can be
+        reading any more.
+        """
         for name in (*KINDS, CATALOGUE):
             table = self.open(name)
-            if table is not None and len(table.file_uris()) - len(_partitions(table)) >= MOST_SMALL_FILES:
+            if table is None:
+                continue
+            is_due = time.monotonic() >= self._vacuum_at_s.setdefault(name, time.monotonic())
+            if len(table.file_uris()) - len(_partitions(table)) >= MOST_SMALL_FILES:
                 _refused(self.path(name), table.optimize.compact)
+                self.outlive(name)
+                is_due = True
+            if is_due:
                 _refused(self.path(name), partial(table.vacuum, retention_hours=KEPT_H, dry_run=False))
+                self._vacuum_at_s[name] = time.monotonic() + DAY_S
 
     def entries(self, listed: Sequence[Listed]) -> dict[Listed, list[Stood]]:
         """All entries of what is listed, with their places, in order."""
@@ -147,7 +174,7 @@ class LogTables:
         path = self.path(CATALOGUE)
         table = self.create(CATALOGUE)
         _refused(path, lambda: write_deltalake(table, _frame(CATALOGUE, short), mode="overwrite"))
-        _outlive(path, self.version(CATALOGUE))
+        self.outlive(CATALOGUE)
 
     def catalogue(self) -> tuple[Seen, list[Listed]]:
         """What the catalogue lists, in order, and how to ask whether it has grown since."""
@@ -169,16 +196,20 @@ class LogTables:
         log = self.path(name) / "_delta_log"
         return log.stat().st_mtime_ns if log.is_dir() else 0
 
-    def of_model(self, kind: str, model: str, fresh: Sequence[LogEntry] = ()) -> pl.LazyFrame:
-        """The model's compacted rows of a kind, and those of entries that are not compacted yet, without their places."""
+    def of_model(
+        self, kind: str, model: str, fresh: Sequence[LogEntry] = (), *, is_placed: bool = False
+    ) -> pl.LazyFrame:
+        """The model's compacted rows of a kind, and those of entries that are not compacted yet, which stand last."""
         import polars as pl
 
-        own = [Placed("", 0, e) for e in fresh if isinstance(e, KINDS[kind]) and e.model == model]
+        own = [Placed(_LAST_SEGMENT, row, e) for row, e in enumerate(fresh) if isinstance(e, KINDS[kind])]
+        own = [placed for placed in own if placed.entry.model == model]
         parts = [_frame(kind, own).lazy()]
         table = self.open(kind)
         if table is not None:
             parts.append(pl.scan_delta(table).filter(pl.col("model") == model))
-        return pl.concat([part.select("date", *_fields(kind)) for part in parts])
+        places = ("segment", "row") if is_placed else ()
+        return pl.concat([part.select("date", *_fields(kind), *places) for part in parts])
 
     def calls(
         self, model: str, rollout: str | None, since_s: float, until_s: float, *, but: Sequence[str]
@@ -338,22 +369,13 @@ def _plain(value: Scalar | dict[str, str]) -> Scalar:
     return float(value["float"]) if isinstance(value, dict) else value
 
 
+def _noted(name: str) -> str:
+    """The application transaction by which the catalogue notes up to which version a table is safe."""
+    return f"safe version of log.{name}"
+
+
 def _refused(path: Path, write: Callable[[], T]) -> T:
     try:
         return write()
     except Exception as error:
         raise StoreError(f"The table {path} cannot be written: {error}.", cure="Free some room there.") from error
-
-
-def _outlive(path: Path, version: int) -> None:
-    """Sync a commit and the files it added: the segments they came from are about to go."""
-    commit = path / "_delta_log" / f"{version:020d}.json"
-    actions = [json.loads(line) for line in commit.read_text("utf-8").splitlines()]
-    files = [path / unquote(action["add"]["path"]) for action in actions if "add" in action]
-    folders = {parent for file in (*files, commit) for parent in (file.parent, file.parent.parent)}
-    for place in (*files, commit, *sorted(folders), path):
-        handle = os.open(place, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

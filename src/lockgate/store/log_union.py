@@ -11,8 +11,9 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+from lockgate.errors import StoreError
 from lockgate.records.prediction import LogEntry, Prediction
 from lockgate.store import log_join
 from lockgate.store.compaction import Compactor
@@ -25,6 +26,8 @@ from lockgate.store.segments import Places, SegmentLog
 
 if TYPE_CHECKING:
     import polars as pl
+
+T = TypeVar("T")
 
 
 class UnionLog:
@@ -43,17 +46,16 @@ class UnionLog:
 
     def read(self, cursor: Cursor | None = None, limit: int | None = None) -> tuple[list[LogEntry], Cursor]:
         """Worker by worker as far as compacted, then the rest; each worker's in the order written."""
-        while True:
-            places = Places(cursor)
-            files = segments_in(self._segments.directory)
-            listed = self._catalogue()
-            try:
-                found = self._from_tables(listed, places, limit)
-                if limit is None or len(found) < limit:
-                    found += places.read(_left(files, listed), None if limit is None else limit - len(found))
-            except FileNotFoundError:
-                continue
-            return found, places.cursor
+        return _settled(lambda: self._read(cursor, limit))
+
+    def _read(self, cursor: Cursor | None, limit: int | None) -> tuple[list[LogEntry], Cursor]:
+        places = Places(cursor)
+        files = segments_in(self._segments.directory)
+        listed = self._catalogue()
+        found = self._from_tables(listed, places, limit)
+        if limit is None or len(found) < limit:
+            found += places.read(_left(files, listed), None if limit is None else limit - len(found))
+        return found, places.cursor
 
     def compact(self, *, may_go_on: Callable[[], bool]) -> Compacted:
         return self._compactor.run(may_go_on=may_go_on)
@@ -68,18 +70,17 @@ class UnionLog:
         self, model: str, *, rollout: str | None = None, since_s: float = -math.inf, until_s: float = math.inf
     ) -> list[LogEntry]:
         """Of the tables the days and columns that are asked for; files are read whole, for they hold minutes."""
-        while True:
-            files = segments_in(self._segments.directory)
-            try:
-                fresh = [entry for entry in Places(None).read(files, None) if entry.model == model]
-            except FileNotFoundError:
-                continue
-            asked = [e for e in fresh if _is_asked(e, rollout, since_s, until_s)]
-            found = self._tables.calls(model, rollout, since_s, until_s, but=[file.name for file in files])
-            ids = {e.id for e in asked} | {e.id for e in found}
-            facts = self._tables.facts(model, ids, but=[file.name for file in files])
-            later = [e for e in fresh if not isinstance(e, Prediction) and e.id in ids]
-            return [*found, *facts, *asked, *later]
+        return _settled(lambda: self._calls(model, rollout, since_s, until_s))
+
+    def _calls(self, model: str, rollout: str | None, since_s: float, until_s: float) -> list[LogEntry]:
+        files = segments_in(self._segments.directory)
+        fresh = [entry for entry in Places(None).read(files, None) if entry.model == model]
+        asked = [e for e in fresh if _is_asked(e, rollout, since_s, until_s)]
+        found = self._tables.calls(model, rollout, since_s, until_s, but=[file.name for file in files])
+        ids = {e.id for e in asked} | {e.id for e in found}
+        facts = self._tables.facts(model, ids, but=[file.name for file in files])
+        later = [e for e in fresh if not isinstance(e, Prediction) and e.id in ids]
+        return [*found, *facts, *asked, *later]
 
     def joined(self, model: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """The model's predictions, each id once, with `outcome`, null where none has come.
@@ -87,19 +88,26 @@ class UnionLog:
         columns: those of a prediction that are wanted beside its id, all where left out. Of several outcomes of an id the
         one received last counts, whatever the order in which they were logged.
         """
-        calls, told = self._both(model)
-        if columns is not None:
-            calls = calls.select("id", *(name for name in columns if name != "id"))
-        return log_join.joined(calls, told)
+
+        def join() -> pl.DataFrame:
+            calls, told = self._both(model)
+            if columns is not None:
+                calls = calls.select("id", *(name for name in columns if name != "id"))
+            return log_join.joined(calls, told)
+
+        return _settled(join)
 
     def unknown_outcomes(self, model: str) -> int:
         """How many ids have an outcome and no prediction. They are kept: the prediction may still come."""
-        return log_join.unknown(*self._both(model))
+        return _settled(lambda: log_join.unknown(*self._both(model)))
 
     def _both(self, model: str) -> tuple[pl.LazyFrame, pl.LazyFrame]:
         """Files before tables: what is moved meanwhile is found there, and what is found twice has one id."""
         fresh = [entry for entry in self._segments.read()[0] if entry.model == model]
-        return self._tables.of_model("predictions", model, fresh), self._tables.of_model("outcomes", model, fresh)
+        return (
+            self._tables.of_model("predictions", model, fresh),
+            self._tables.of_model("outcomes", model, fresh, is_placed=True),
+        )
 
     def _catalogue(self) -> dict[str, list[Listed]]:
         """By worker; read again only where there was a commit since."""
@@ -128,6 +136,21 @@ class UnionLog:
         if not unread:
             self._held = {}
         return found
+
+
+def _settled(read: Callable[[], T]) -> T:
+    """A reading, made again where a file was compacted away under it. Raises StoreError where one is missing for good."""
+    missing: set[str] = set()
+    while True:
+        try:
+            return read()
+        except FileNotFoundError as error:
+            if str(error) in missing:
+                raise StoreError(
+                    f"A file of the prediction log is missing: {error}.",
+                    cure="Bring it back from a backup; what was in it is missing from the log's tables.",
+                ) from error
+            missing.add(str(error))
 
 
 def _is_asked(entry: LogEntry, rollout: str | None, since_s: float, until_s: float) -> bool:

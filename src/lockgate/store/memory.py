@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from lockgate.decide import budget
 from lockgate.errors import Conflict
@@ -33,6 +33,10 @@ class MemoryLog:
     @property
     def poisoned(self) -> int:
         return 0
+
+    @property
+    def unsafe(self) -> Mapping[str, int]:
+        return {}
 
     def compact(self, *, may_go_on: Callable[[], bool]) -> Compacted:  # noqa: ARG002 - nothing to move
         return Compacted()

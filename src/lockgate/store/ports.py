@@ -75,6 +75,11 @@ class LogWriter(Protocol):
         """How many times it had to begin somewhere else because the outside refused; what was safe stays."""
         ...
 
+    @property
+    def unsafe(self) -> Mapping[str, int]:
+        """By model, what was appended and had no safe place when the writer was closed."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -115,11 +120,22 @@ class LogNotices(Protocol):
 
 
 class Compacted(NamedTuple):
-    """What one compaction did. torn: segments with bytes behind their last whole frame; those bytes are kept aside."""
+    """What one compaction did. torn: segments with bytes behind their last whole frame; unread: segments with entries
+    that this Lockgate does not know, and how many. Both are kept aside.
+    """
 
     segments: int = 0
     rows: int = 0
     torn: tuple[str, ...] = ()
+    unread: tuple[tuple[str, int], ...] = ()
+
+    def also(self, other: Compacted) -> Compacted:
+        return Compacted(
+            self.segments + other.segments,
+            self.rows + other.rows,
+            self.torn + other.torn,
+            self.unread + other.unread,
+        )
 
 
 class PredictionLog(Protocol):

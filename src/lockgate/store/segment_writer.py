@@ -3,89 +3,36 @@
 A buffered append returns after write(), with an fdatasync at most 50 ms behind: a `kill -9` loses nothing, a power cut at
 most that. A durable one returns after fdatasync: what queued up while the last one ran goes into one frame. A segment is
 sealed at 64 MiB or 60 s; one whose write or sync failed is left for good, and what was not synced is written again in
-the next, so that nothing is ever written after a torn frame.
+another, so that nothing is ever written after a torn frame. Where that fails too, the disk is left alone for a while.
 """
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 import secrets
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from zlib import crc32
 
 from lockgate.errors import StoreError
-from lockgate.records.prediction import LogEntry, entry_encoder
-from lockgate.store.frames import HEADER, MAGIC, SUFFIX, seed, segment_name
+from lockgate.records.prediction import LogEntry, entries_decoder, entry_encoder
+from lockgate.store.frames import HEADER, segment_name
+from lockgate.store.open_segment import OpenSegment, begin, sync_folder
 
 SYNC_EVERY_S = 0.05
 SEAL_BYTES = 64 * 2**20
 SEAL_S = 60.0
-# Room that durable frames are written into: a sync that need not note a new length is several times as quick.
-RESERVED_BYTES = 16 * 2**20
+# How long a disk is left alone that refused twice running; doubled each time, up to the second.
+PAUSE_S, LONGEST_PAUSE_S = 0.25, 30.0
+# The bytes and the segments that may wait for such a disk to come back; beyond them appends are refused.
+MOST_DOUBTFUL, MOST_LEFT = 16 * 2**20, 200
 # The timer aims before the 50 ms, for a thread is woken late on a busy machine.
 _AIM_S = 0.6 * SYNC_EVERY_S
-fdatasync: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)  # macOS has neither of these two
-_fallocate: Callable[[int, int, int], None] | None = getattr(os, "posix_fallocate", None)
-# Every served call goes through these: looked up once.
-_encode, _pack, _pwrite = entry_encoder.encode, HEADER.pack, os.pwrite
-
-
-@dataclass(slots=True)
-class _Open:
-    """A segment being written. synced: its bytes that are on the disk for certain; unsynced: the payloads behind them;
-    reserved: up to where the disk has promised room.
-    """
-
-    file: int
-    name: str
-    born_s: float
-    seed: int
-    frames: int = 0
-    size: int = 0
-    synced: int = 0
-    reserved: int = 0
-    unsynced: list[bytes] = field(default_factory=list[bytes])
-
-    def write(self, payload: bytes) -> None:
-        """Raises OSError; a frame that was begun is cut off again where the disk lets us."""
-        size = len(payload)
-        frame = _pack(MAGIC, size, crc32(payload, crc32(b"%d" % self.frames, self.seed))) + payload
-        try:
-            written = _pwrite(self.file, frame, self.size)
-            while written < len(frame):
-                written += _pwrite(self.file, frame[written:], self.size + written)
-        except OSError:
-            self.cut()
-            raise
-        self.frames += 1
-        self.size += len(frame)
-        self.unsynced.append(payload)
-
-    def reserve(self, count: int) -> None:
-        """Room for that many bytes more, where the disk has it; it is written all the same where it has not."""
-        if _fallocate is not None and self.size + count > self.reserved:
-            with contextlib.suppress(OSError):
-                _fallocate(self.file, self.size, count + RESERVED_BYTES)
-            self.reserved = self.size + count + RESERVED_BYTES
-
-    def cut(self) -> None:
-        """Behind the last frame: what was begun, and what was reserved."""
-        with contextlib.suppress(OSError):
-            os.ftruncate(self.file, self.size)
-        self.reserved = 0
-
-    def taken(self) -> _Open:
-        """As it is now, under a handle of its own, to be synced while appends go on."""
-        file = os.dup(self.file)
-        found = _Open(file, self.name, self.born_s, self.seed, self.frames, self.size, self.synced, 0, self.unsynced)
-        self.unsynced, self.synced = [], self.size
-        return found
+fdatasync: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)  # macOS has it not
+# Every served call goes through it: looked up once.
+_encode = entry_encoder.encode
 
 
 class _Waiting:
@@ -102,7 +49,8 @@ class _Waiting:
 
 class SegmentWriter:
     """Threads may share it; processes may not. poisoned: segments left because the disk refused; problem: the last such
-    refusal, None once something was written and synced again.
+    refusal, None once something was written and synced again; unsafe: by model, the entries that were appended and had
+    no place on the disk when the writer was closed.
     """
 
     def __init__(
@@ -121,14 +69,18 @@ class SegmentWriter:
         self._lock = threading.Lock()
         self._wake = threading.Condition(self._lock)  # the syncer's, while it has nothing to do
         self._turn = threading.Lock()  # whoever syncs; always taken before the other
-        self._open: _Open | None = None
-        self._left: list[_Open] = []
+        self._open: OpenSegment | None = None
+        self._left: list[OpenSegment] = []
+        self._failed: list[OpenSegment] = []  # to be written again; held, so that nobody takes them for sealed
+        self._pause_s = self._not_before_s = 0.0
+        self._made: list[Path] = []  # folders that may not outlive a power cut yet
         self._queue: list[_Waiting] = []
         self._served: list[_Waiting] = []  # on the disk, and not told yet; whoever has the turn
         self._is_dirty = self._is_idle = self._closed = False
         self._due_s = 0.0
         self.poisoned = 0
         self.problem: str | None = None
+        self.unsafe: Mapping[str, int] = {}
         self._syncer = threading.Thread(target=self._keep_synced, name="log-sync", daemon=True)
         self._syncer.start()
 
@@ -156,6 +108,12 @@ class SegmentWriter:
         with self._lock:
             self._seal()
         self._take_turn()
+        with self._turn:
+            failed, self._failed = self._failed, []
+            payloads = [payload for segment in failed for payload in segment.unsynced]
+            self.unsafe = Counter(entry.model for payload in payloads for entry in entries_decoder.decode(payload))
+            for segment in failed:
+                segment.let_go()
 
     def hold(self) -> None:
         """Before a fork: no write and no sync is under way until `let_go`, so that the child sees every open handle."""
@@ -171,10 +129,10 @@ class SegmentWriter:
         """After a fork, in the child: its copies of the handles are closed, else the parent's segments would stay locked
         for as long as the child lives. Nothing is written or synced; the child makes a writer of its own.
         """
-        for segment in (self._open, *self._left):
+        for segment in (self._open, *self._left, *self._failed):
             if segment is not None:
-                os.close(segment.file)
-        self._open, self._left = None, []
+                segment.let_go()
+        self._open, self._left, self._failed = None, [], []
 
     def _append_durably(self, entries: Sequence[LogEntry]) -> None:
         waiting = _Waiting(len(entries), _encode(entries)[len(_list_of(len(entries))) :])
@@ -198,6 +156,8 @@ class SegmentWriter:
 
     def _put(self, payload: bytes, *, durable: bool = False) -> None:
         """One frame into the open segment, or a new one. Under the lock."""
+        if self._failed and self._is_too_much():
+            raise self._standing()
         segment = self._open
         try:
             if segment is None or segment.size >= self._seal_bytes:
@@ -207,47 +167,51 @@ class SegmentWriter:
                 segment.reserve(len(payload) + HEADER.size)
             segment.write(payload)
         except OSError as error:
-            self._poison(error)
-            raise self._refusal(error) from error
+            self._poison()
+            raise self._refused(error) from error
 
-    def _begin(self) -> _Open:
-        """Locked before it has its name: a segment that can be seen without its lock is sealed."""
-        self._directory.mkdir(parents=True, exist_ok=True)
-        name = segment_name(self._worker, self._number)
-        new = self._directory / f"{name}.new"
-        file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            new.rename(new.with_suffix(SUFFIX))
-        except OSError:
-            os.close(file)
-            raise
+    def _poison(self) -> None:
+        if self._open is None:
+            return
+        self.poisoned += 1
+        if self._open.frames:
+            self._seal()
+        else:  # on a full disk every try begins one
+            self._open.remove()
+            self._open = None
+
+    def _begin(self) -> OpenSegment:
+        if not self._directory.is_dir():
+            self._made += [place for place in (self._directory, *self._directory.parents) if not place.exists()]
+            self._directory.mkdir(parents=True, exist_ok=True)
+        segment = begin(self._directory, segment_name(self._worker, self._number))
         self._number += 1
-        return _Open(file, name, time.monotonic(), seed(name))
+        return segment
 
-    def _is_old(self, segment: _Open) -> bool:
+    def _is_too_much(self) -> bool:
+        """Whether no more may wait for a disk that takes nothing."""
+        doubtful = [one for one in (self._open, *self._left, *self._failed) if one is not None]
+        return len(doubtful) > MOST_LEFT or sum(one.doubtful for one in doubtful) > MOST_DOUBTFUL
+
+    def _is_old(self, segment: OpenSegment) -> bool:
         return time.monotonic() - segment.born_s >= self._seal_s
 
     def _seal(self) -> None:
         """No more frames into this one; it is synced and let go of at the next round."""
         if self._open is not None:
             if self._open.reserved:
-                self._open.cut()
+                self._open.cut(self._open.size)
             self._left.append(self._open)
             self._open = None
             self._wake.notify()
 
-    def _poison(self, error: OSError) -> None:
-        if self._open is not None:
-            self.poisoned += 1
-        self.problem = str(self._refusal(error))
-        self._seal()
+    def _refused(self, error: OSError) -> StoreError:
+        self.problem = f"The prediction log in {self._directory} cannot be written: {error.strerror or error}."
+        return self._standing()
 
-    def _refusal(self, error: OSError) -> StoreError:
-        return StoreError(
-            f"The prediction log in {self._directory} cannot be written: {error.strerror or error}.",
-            cure="Free some room there; calls are still answered.",
-        )
+    def _standing(self) -> StoreError:
+        """The refusal that the disk last answered with."""
+        return StoreError(self.problem or "", cure="Free some room there; calls are still answered.")
 
     def _keep_synced(self) -> None:
         while not self._closed:
@@ -257,13 +221,20 @@ class SegmentWriter:
             self._take_turn()
 
     def _is_due(self) -> bool:
-        if self._closed or self._queue or self._left or (self._open is not None and self._is_old(self._open)):
+        if self._closed or self._queue:
+            return True
+        if time.monotonic() < self._not_before_s:
+            return False
+        if self._left or self._failed or (self._open is not None and self._is_old(self._open)):
             return True
         return self._is_dirty and time.monotonic() >= self._due_s
 
     def _wait(self) -> None:
         """Until something may be due. An append wakes a syncer that is idle; one that is at work looks by itself."""
         now_s = time.monotonic()
+        if now_s < self._not_before_s:
+            self._wake.wait(self._not_before_s - now_s)
+            return
         if self._is_dirty or now_s < self._due_s:
             self._wake.wait(max(0.0, self._due_s - now_s))
             return
@@ -293,37 +264,36 @@ class SegmentWriter:
         try:
             refusal = self._keep(waiting)
         except OSError as error:  # no handle left, say: what was not synced stays due
-            refusal = self._refusal(error)
-            self.problem, self._is_dirty = str(refusal), True
+            refusal, self._is_dirty = self._refused(error), True
         self._tell()
         for item in waiting:
             item.refusal = refusal
         self._served = waiting
 
     def _keep(self, waiting: Sequence[_Waiting]) -> StoreError | None:
+        # What failed goes first: while the disk takes nothing, nothing else is begun on it.
+        if self._failed and not self._recover() and not self._closed:
+            return self._standing()
+        payload = _joined(waiting)
         with self._lock:
-            refusal = self._put_together(waiting)
+            refusal = self._put_waiting(payload) if waiting else None
             self._is_dirty, self._due_s = False, time.monotonic() + _AIM_S
             if self._open is not None and self._is_old(self._open):
                 self._seal()
-            held, left = self._open, self._left
+            held = self._open
             synced = held.taken() if held is not None and held.unsynced else None
-            self._left = []
+            left, self._left = self._left, []
         # Those of the last round wake while the disk works on this one: before, they would take turns from it.
         self._tell()
-        for segment in left:
-            refusal = self._settle(segment) or refusal
-        if synced is not None:
-            poisoned = self.poisoned
-            refusal = self._settle(synced) or refusal
-            if self.poisoned == poisoned:
+        for segment in left if synced is None else (*left, synced):
+            self._settle(segment)
+        if not self._failed:
+            if synced is not None:
                 self.problem = None
-        return refusal
+            return refusal
+        return refusal if self._recover() else self._given_up(payload) or refusal
 
-    def _put_together(self, waiting: Sequence[_Waiting]) -> StoreError | None:
-        if not waiting:
-            return None
-        payload = _list_of(sum(item.count for item in waiting)) + b"".join(item.body for item in waiting)
+    def _put_waiting(self, payload: bytes) -> StoreError | None:
         try:
             try:
                 self._put(payload, durable=True)
@@ -333,48 +303,88 @@ class SegmentWriter:
             return error
         return None
 
-    def _settle(self, segment: _Open) -> StoreError | None:
-        """Sync and close. What a failed sync leaves on the disk is unknown: all of it is written again elsewhere."""
+    def _settle(self, segment: OpenSegment) -> None:
+        """Sync and close. What a failed sync leaves on the disk is unknown: all of it is to be written again."""
         try:
             if segment.unsynced:
                 self._sync(segment.file)
                 if segment.synced == 0:
-                    self._sync_directory()  # else a power cut could take the file's name
-            return None
+                    self._sync_folders()  # else a power cut could take the file's name
         except OSError as error:
-            return self._write_again(segment, error)
-        finally:
-            os.close(segment.file)
+            self._fail(segment, error)
+        else:
+            segment.let_go()
 
-    def _sync_directory(self) -> None:
-        handle = os.open(self._directory, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    def _sync_folders(self) -> None:
+        sync_folder(self._directory)
+        while self._made:
+            sync_folder(self._made[-1].parent)
+            self._made.pop()
 
-    def _write_again(self, segment: _Open, error: OSError) -> StoreError | None:
+    def _fail(self, segment: OpenSegment, error: OSError) -> None:
         with self._lock:
-            if self._open is not None and self._open.name == segment.name:
+            # A later sync of the same file may say that all is well: nothing more goes into it, nor is it asked again.
+            if self._open is not None and self._open.path == segment.path:
                 self._seal()
             for left in self._left:
-                if left.name == segment.name:
-                    # Frames that came in meanwhile lie behind the ones that failed; they go along.
+                if left.path == segment.path:
                     segment.unsynced += left.unsynced
-                    left.unsynced = []
+                    segment.size = left.size
+                    left.let_go()
+            self._left = [left for left in self._left if left.path != segment.path]
+            self._failed.append(segment)
             self.poisoned += 1
-            self.problem = str(self._refusal(error))
-            try:
-                for payload in segment.unsynced:
-                    self._put(payload)
-                assert self._open is not None
-                self._sync(self._open.file)
-            except (OSError, StoreError) as second:
-                return second if isinstance(second, StoreError) else self._refusal(second)
-            self._open.unsynced, self._open.synced = [], self._open.size
-        with contextlib.suppress(OSError):
-            os.ftruncate(segment.file, segment.synced)
+            self._refused(error)
+
+    def _recover(self) -> bool:
+        """Write all that is not safe into a fresh segment, and cut it off them once that is safe under its name."""
+        now_s = time.monotonic()
+        if now_s < self._not_before_s and not self._closed:
+            return False
+        fresh: OpenSegment | None = None
+        try:
+            with self._lock:
+                # All there is, in the order it came; what comes from now on goes behind it. A reader who has seen that
+                # comes back to no earlier segment.
+                self._seal()
+                doubtful = sorted((*self._failed, *self._left), key=lambda segment: segment.path)
+                fresh = self._begin()
+                for segment in doubtful:
+                    for payload in segment.unsynced:
+                        fresh.write(payload)
+            self._sync(fresh.file)
+            self._sync_folders()
+        except OSError as error:
+            if fresh is not None:
+                fresh.remove()
+            self._refused(error)
+            self._pause_s = min(max(2 * self._pause_s, PAUSE_S), LONGEST_PAUSE_S)
+            self._not_before_s = time.monotonic() + self._pause_s
+            return False
+        for segment in doubtful:
+            segment.keep_synced()
+        fresh.let_go()
+        with self._lock:
+            self._left = [segment for segment in self._left if segment not in doubtful]
+            self._failed, self._pause_s, self._not_before_s, self.problem = [], 0.0, 0.0, None
+        return True
+
+    def _given_up(self, payload: bytes) -> StoreError | None:
+        """The refusal for those who wait for it, where the disk did not take it: they keep it themselves."""
+        for segment in self._failed:
+            kept = [one for one in segment.unsynced if one is not payload]
+            if len(kept) == len(segment.unsynced):
+                continue
+            segment.unsynced = kept
+            if not kept:
+                self._failed = [one for one in self._failed if one is not segment]
+                segment.keep_synced()
+            return self._standing()
         return None
+
+
+def _joined(waiting: Sequence[_Waiting]) -> bytes:
+    return _list_of(sum(item.count for item in waiting)) + b"".join(item.body for item in waiting)
 
 
 def _list_of(count: int) -> bytes:

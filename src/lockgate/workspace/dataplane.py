@@ -96,10 +96,11 @@ class DataPlane:
         """Every version that may get calls."""
         return frozenset(version for served in self.models.values() for version in served.routing.versions)
 
-    def append(self, entries: Sequence[LogEntry]) -> None:
-        """Into the log, and into the series."""
-        self.log.append(entries)
+    def append(self, entries: Sequence[LogEntry]) -> int:
+        """Into the log, and into the series. How many the log had to drop."""
+        dropped = self.log.append(entries)
         self.series.count(entries)
+        return dropped
 
     def is_durable(self, name: str) -> bool:
         """Whether an answer of this model waits for the disk."""

@@ -135,7 +135,10 @@ class GuardLog:
 def _look(book: Logbook, stop: threading.Event) -> None:
     """What waits is tried again and told while no call comes."""
     while not stop.wait(LOOK_S):
-        book.look()
+        try:
+            book.look()
+        except Exception:  # noqa: BLE001 - what waits is tried again at the next
+            _log.exception("The prediction log could not be looked at.")
 
 
 _logs: dict[Path, GuardLog] = {}

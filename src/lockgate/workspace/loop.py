@@ -9,6 +9,7 @@ import logging
 import math
 import os
 import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -23,6 +24,7 @@ from lockgate.records.log_trouble import LogTrouble
 from lockgate.records.prediction import LogEntry
 from lockgate.release.controller import Controller
 from lockgate.release.replay import replay
+from lockgate.store.frames import began_at_s
 from lockgate.store.ports import Cursor
 from lockgate.workspace.unrouted import Unrouted
 from lockgate.workspace.wire import Wiring
@@ -56,7 +58,8 @@ class Loop:
         self._wiring = wiring
         self._holder = f"{os.getpid()}-{secrets.token_hex(4)}"
         self._cursor: Cursor | None = None
-        self._compact_at_s = wiring.clock() + COMPACT_EVERY_S
+        is_late = _has_waited(wiring.log.oldest())  # a loop that makes one turn, by cron, compacts too
+        self._compact_at_s = wiring.clock() + (0.0 if is_late else COMPACT_EVERY_S)
         self._backlog = log_watch.Backlog()
         self._stuck: str | None = None
         self._watches: dict[str, Watch] = {}
@@ -86,7 +89,7 @@ class Loop:
         for model in watches:
             self._turn(model, done, now_s)
         done.problems += self._unrouted.look(now_s, watches)
-        if now_s >= self._compact_at_s:
+        if not 0.0 < self._compact_at_s - now_s <= COMPACT_EVERY_S:  # a clock set back puts nothing off
             self._compact_at_s = now_s + COMPACT_EVERY_S
             kept = self._keep_log(watches)
             done.problems += kept
@@ -98,7 +101,7 @@ class Loop:
         """Compact what is sealed and forget what is too old. A disk that refuses holds up no judgement."""
         log = self._wiring.log
         try:
-            torn = log.compact(may_go_on=self._may_compact).torn
+            kept = log.compact(may_go_on=self._may_compact)
             for model, watch in watches.items():
                 until_s = watch.forgotten_until_s
                 if math.isfinite(until_s):
@@ -109,7 +112,13 @@ class Loop:
         finally:
             self._wiring.lease.release(COMPACTOR, self._holder)
         problems = [
-            f"The segment {name} of the prediction log ends in bytes that are no frame; kept aside." for name in torn
+            f"The segment {name} of the prediction log ends in bytes that are no frame; kept aside."
+            for name in kept.torn
+        ]
+        problems += [
+            f"The segment {name} of the prediction log holds {count:,} entries that this Lockgate cannot read; they are "
+            "missing from every verdict. Kept aside as .unread."
+            for name, count in kept.unread
         ]
         for problem in problems:
             _log.warning("%s", problem)
@@ -207,3 +216,9 @@ class Loop:
                     pair_block(day.day, calls, rollout=rollout, loss=measure, is_replayed=True, closed_s=wiring.clock())
                 )
         controller.mark_replayed(rollout)
+
+
+def _has_waited(segment: str | None) -> bool:
+    """Whether a sealed segment was begun long enough ago to be compacted at once."""
+    began_s = None if segment is None else began_at_s(segment)
+    return began_s is not None and time.time() - began_s >= COMPACT_EVERY_S

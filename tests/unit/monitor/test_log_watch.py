@@ -114,6 +114,13 @@ def test_a_segment_left_with_nothing_lost_is_a_ticket_and_a_loss_later_makes_it_
     assert [severity for severity, _ in story.alarms] == ["ticket", "page"]
 
 
+def test_while_the_disk_refuses_nothing_is_said_to_be_safe() -> None:
+    story = Story()
+    story.look(told(poisoned=1, refused=True))
+    assert "1 segment was left; what was not safe is written again as soon as the disk takes it." in story.alarms[0][1]
+    assert "nothing is lost" not in story.alarms[0][1]
+
+
 def test_a_compactor_that_stands_still_is_told_after_five_minutes_and_not_before() -> None:
     backlog, story = Backlog(), Story()
     assert backlog.look("s1", None, START_S) is None

@@ -21,6 +21,8 @@ def tables(seed: int, calls: int = 400, told: int = 600) -> tuple[pl.LazyFrame, 
             "id": [f"p{n}" for n in rng.integers(0, 2 * calls, told)],
             "value": rng.random(told),
             "received_s": rng.permutation(told).astype(float),
+            "segment": ["s"] * told,
+            "row": range(told),
         }
     )
     return asked.lazy(), outcomes.lazy()
@@ -56,7 +58,9 @@ def test_an_outcome_whose_digest_is_anothers_is_not_taken_for_its_own(monkeypatc
     digest = pl.col("id").str.slice(0, 2).hash(1)
     monkeypatch.setattr(log_join, "_digests", lambda: {"first": digest, "second": pl.col("id").hash(2)})
     calls = pl.LazyFrame({"id": ["p1", "p2"], "value": [1.0, 2.0]})
-    told = pl.LazyFrame({"id": ["p1", "p22"], "value": [0.5, 0.25], "received_s": [1.0, 2.0]})
+    told = pl.LazyFrame(
+        {"id": ["p1", "p22"], "value": [0.5, 0.25], "received_s": [1.0, 2.0], "segment": ["s", "s"], "row": [0, 1]}
+    )
     assert found(log_join.joined(calls, told)) == {"p1": 0.5, "p2": None}
 
 
