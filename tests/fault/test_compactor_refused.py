@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -98,3 +99,34 @@ def test_a_table_whose_file_is_missing_is_said_and_not_looked_for_without_end(tm
         log_in(tmp_path).read()
     with pytest.raises(StoreError, match="A file of the prediction log is missing"):
         log_in(tmp_path).unknown_outcomes("m")
+
+
+def test_files_that_nobody_reads_any_longer_go_though_few_have_piled_up(tmp_path: Path) -> None:
+    """A day that was forgotten, a week ago."""
+    write(tmp_path, "a")
+    log = log_in(tmp_path)
+    compact(log)
+    log.forget("m", 2e9)
+    table = tmp_path / "tables" / "log.outcomes"
+    (file,) = table.rglob("*.parquet")
+    old_s = file.stat().st_mtime - 8 * 86_400
+    os.utime(file, (old_s, old_s))
+    for commit in (table / "_delta_log").glob("*.json"):
+        at_ms = int(old_s * 1000)
+        lines = [json.loads(line) for line in commit.read_text("utf-8").splitlines()]
+        for line in lines:
+            if "remove" in line:
+                line["remove"]["deletionTimestamp"] = at_ms
+        commit.write_text("\n".join(map(json.dumps, lines)))
+    write(tmp_path, "b")
+    compact(log_in(tmp_path))
+    assert not file.exists()
+    assert [entry.id for entry in log_in(tmp_path).read()[0]] == ["b"]
+
+
+def test_a_segment_that_goes_while_it_is_looked_at_is_no_error(tmp_path: Path) -> None:
+    """As another loop's compactor takes it, between the list and the look: a name that leads nowhere."""
+    write(tmp_path, "a")
+    (segment,) = (tmp_path / "log").glob("*.seg")
+    (tmp_path / "log" / f"{0:020d}-1-abcdef-00000000.seg").symlink_to(tmp_path / "gone")
+    assert log_in(tmp_path).oldest() == segment.stem

@@ -142,7 +142,7 @@ class LogTables:
             table = self.open(name)
             if table is None:
                 continue
-            is_due = time.monotonic() >= self._vacuum_at_s.setdefault(name, time.monotonic())
+            is_due = time.monotonic() >= self._vacuum_at_s.get(name, 0.0)
             if len(table.file_uris()) - len(_partitions(table)) >= MOST_SMALL_FILES:
                 _refused(self.path(name), table.optimize.compact)
                 self.outlive(name)
