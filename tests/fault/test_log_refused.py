@@ -310,14 +310,16 @@ def test_syncs_that_fail_for_an_old_and_a_new_segment_take_nothing_that_was_safe
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         fdatasync(file)
 
-    writer = SegmentWriter(tmp_path, sync=sync, seal_bytes=100)
+    writer = SegmentWriter(tmp_path, sync=sync, seal_bytes=150)
     writer.append(told("zero"), durable=True)
     with writer._turn:  # one round meets both segments
         writer.append(told(f"A-{'x' * 100}"))
         writer.append(told("B"))
         plan[:] = [True, False, True]
-    writer.append(told("D"), durable=True)
-    writer.close()
+    book = Logbook(writer, modes={"m": LogSpec(mode="durable")}, retry_s=0.0)
+    book.append(told("D"))
+    until(lambda: writer.problem is None)
+    book.close()
     assert [name[:4] for name in sorted(ids(tmp_path))] == sorted(["zero", "A-xx", "B", "D"])
 
 
