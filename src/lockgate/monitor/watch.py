@@ -75,9 +75,11 @@ class Watch:
         return min([self.event_s - seconds(retention), self._fold.open_since_s, *running])
 
     def catch_up(self) -> None:
-        """Days that another leader has closed meanwhile are closed here too."""
+        """Days that another leader has closed meanwhile are closed here too, and what it has judged of them is taken over."""
         if self._records.count(Block, self._model) == len(self._blocks):
             return
+        # Their calls are handed out here no more: the guardrails go on from the state that was written with the blocks.
+        self._harm = None
         known = {block.start_s for block in self._blocks}
         self._blocks = self._records.all(Block, self._model)
         for block in self._blocks:

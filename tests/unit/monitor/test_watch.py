@@ -35,6 +35,7 @@ from lockgate.records import (
     Shadow,
     Verdict,
 )
+from lockgate.records.harm_state import HarmState
 from lockgate.records.prediction import LogEntry
 from lockgate.store.memory import MemoryRecords
 
@@ -155,6 +156,26 @@ def test_a_watch_started_again_from_the_log_writes_nothing_twice_and_goes_on_ali
     assert [v.evidence.log_e for v in broken.all(Verdict) if v.gate.name == "worth"][-1] == [
         v.evidence.log_e for v in whole.all(Verdict) if v.gate.name == "worth"
     ][-1]
+
+
+def test_a_leader_that_comes_back_goes_on_from_what_the_other_has_judged() -> None:
+    """It never hands out the calls of days that the other closed: without them its own counts would be of another rollout."""
+    entries = days(14)
+    per_day = 3 * PER_DAY
+    undisturbed, records = MemoryRecords(), MemoryRecords()
+    looked(entries, undisturbed, at_a_time=per_day)
+
+    first = looked(entries[: 3 * per_day], records, at_a_time=per_day)
+    second = looked(entries[: 10 * per_day], records, at_a_time=10 * per_day)
+    first.catch_up()
+    for start in range(3 * per_day, len(entries), per_day):
+        first.feed(entries[start : start + per_day], now_s=1e9)
+        if start >= 10 * per_day:
+            first.look(ROUTING, ROLLOUT, FACTS, now_s=1e9)
+    assert records.all(PairBlock) == undisturbed.all(PairBlock)
+    assert records.get(HarmState, "r1") == undisturbed.get(HarmState, "r1")
+    second.catch_up()
+    assert second.look(ROUTING, ROLLOUT, FACTS, now_s=1e9) == []
 
 
 def test_days_that_another_leader_closed_are_closed_here_too() -> None:
