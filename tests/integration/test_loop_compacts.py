@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -183,3 +184,34 @@ def test_a_clock_set_back_puts_no_compaction_off(shop: Any) -> None:
     clock.at_s -= 3_600
     loop.tick()
     assert not segments(workspace)
+
+
+def test_a_turn_ends_though_calls_never_stop_coming(shop: Any) -> None:
+    workspace = shop.open()
+    tell(workspace, shop, 41, 1)
+    log = workspace.wiring.log
+    found = next(e for e in log.read()[0] if isinstance(e, Prediction))
+    stop, turned = threading.Event(), threading.Event()
+
+    def call(worker: int) -> None:
+        writer = log.writer()
+        number = 0
+        while not stop.is_set():
+            writer.append([msgspec.structs.replace(found, id=f"{worker}-{number}")])
+            number += 1
+            time.sleep(0.0002)
+        writer.close()
+
+    def turn() -> None:
+        Loop(workspace.wiring).tick()
+        turned.set()
+
+    callers = [threading.Thread(target=call, args=(worker,)) for worker in range(2)]
+    loop = threading.Thread(target=turn)
+    for thread in (*callers, loop):
+        thread.start()
+    has_turned = turned.wait(5)
+    stop.set()
+    for thread in (*callers, loop):
+        thread.join(30)
+    assert has_turned
