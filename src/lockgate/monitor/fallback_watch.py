@@ -25,7 +25,7 @@ class FallbackWatch:
     def __init__(self, worst: float) -> None:
         self._worst = worst
         self._versions: dict[str, _Version] = {}
-        self._known = Recent(KNOWN)
+        self._known = LatestIds(KNOWN)
 
     def feed(self, entries: Sequence[LogEntry]) -> None:
         fresh: dict[str, list[Prediction]] = {}
@@ -45,7 +45,7 @@ class FallbackWatch:
         return [] if found is None else found.told()
 
 
-class Recent:
+class LatestIds:
     """Ids of late, at least as many as asked for and at most twice as many, as numbers that stand for them."""
 
     def __init__(self, many: int) -> None:

@@ -113,8 +113,9 @@ def begin(directory: Path, name: str) -> OpenSegment:
     return OpenSegment(file, path, time.monotonic(), seed(name))
 
 
-def sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+def sync_path(place: Path) -> None:
+    """A file's bytes, or a folder's names. Raises OSError."""
+    handle = os.open(place, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

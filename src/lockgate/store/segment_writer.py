@@ -19,7 +19,7 @@ from pathlib import Path
 from lockgate.errors import StoreError
 from lockgate.records.prediction import LogEntry, entries_decoder, entry_encoder
 from lockgate.store.frames import HEADER, segment_name
-from lockgate.store.open_segment import OpenSegment, begin, sync_folder
+from lockgate.store.open_segment import OpenSegment, begin, sync_path
 
 SYNC_EVERY_S = 0.05
 SEAL_BYTES = 64 * 2**20
@@ -309,16 +309,16 @@ class SegmentWriter:
             if segment.unsynced:
                 self._sync(segment.file)
                 if segment.synced == 0:
-                    self._sync_folders()  # else a power cut could take the file's name
+                    self._sync_paths()  # else a power cut could take the file's name
         except OSError as error:
             self._fail(segment, error)
         else:
             segment.let_go()
 
-    def _sync_folders(self) -> None:
-        sync_folder(self._directory)
+    def _sync_paths(self) -> None:
+        sync_path(self._directory)
         while self._made:
-            sync_folder(self._made[-1].parent)
+            sync_path(self._made[-1].parent)
             self._made.pop()
 
     def _fail(self, segment: OpenSegment, error: OSError) -> None:
@@ -353,7 +353,7 @@ class SegmentWriter:
                     for payload in segment.unsynced:
                         fresh.write(payload)
             self._sync(fresh.file)
-            self._sync_folders()
+            self._sync_paths()
         except OSError as error:
             if fresh is not None:
                 fresh.remove()

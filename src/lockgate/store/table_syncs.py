@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from urllib.parse import unquote
 
 from lockgate.errors import StoreError
+from lockgate.store.open_segment import sync_path
 
 
 class TableSyncs:
@@ -57,11 +57,8 @@ class TableSyncs:
             files += [checkpoint, log / "_last_checkpoint"]
         folders = {parent for file in files for parent in (file.parent, file.parent.parent)}
         for place in (*files, *sorted(folders), path, *((path.parent,) if version == 0 else ())):
-            handle = os.open(place, os.O_RDONLY)
             try:
-                os.fsync(handle)
+                sync_path(place)
             except OSError:
                 self._doubtful.add(path)
                 raise
-            finally:
-                os.close(handle)

@@ -9,7 +9,7 @@ import pytest
 
 from lockgate.decide.judgement import Judgement
 from lockgate.errors import SpecError
-from lockgate.monitor.fallback_watch import FallbackWatch, Recent
+from lockgate.monitor.fallback_watch import FallbackWatch, LatestIds
 from lockgate.records import ModelSpec, MonitorSpec, Prediction
 
 
@@ -106,7 +106,7 @@ def test_a_long_log_is_folded_as_it_is_read_and_not_held() -> None:
 
 
 def test_of_ids_the_latest_are_known() -> None:
-    recent = Recent(100)
+    recent = LatestIds(100)
     assert all(recent.is_new(str(n)) for n in range(1_000))
     assert not any(recent.is_new(str(n)) for n in range(901, 1_000))
     assert recent.is_new("0")
