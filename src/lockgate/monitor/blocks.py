@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from lockgate.features import profile
 from lockgate.features.columns import from_tuples
 from lockgate.metrics import Loss
-from lockgate.monitor.fold import DAY_S, Call, cells
+from lockgate.monitor.call import Call
+from lockgate.monitor.fold import DAY_S, cells
 from lockgate.records import Block, Contract, PairBlock, Profile, Rollout
 
 Floats = NDArray[np.float64]
@@ -84,5 +85,5 @@ def _arrays(rows: Sequence[tuple[float, ...]], width: int = 2) -> tuple[Floats, 
 def _profile(calls: Sequence[Call], contract: Contract, reference: Profile) -> Profile:
     """Counts over the reference's cells. Rows logged under another contract do not fit and are left out."""
     width = len(contract.asked)
-    rows = [call.prediction.inputs for call in calls if len(call.prediction.inputs) == width]
+    rows = [inputs for call in calls if len(inputs := call.prediction.inputs) == width]
     return profile.window(from_tuples(contract.asked, rows), reference)

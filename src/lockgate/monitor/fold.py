@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import heapq
 import math
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from msgspec import structs
+
+from lockgate.monitor.call import Call, Examples
 from lockgate.monitor.closed import ClosedCalls
 from lockgate.records import Cell, Outcome, Prediction, Shadow
 from lockgate.records.duration import UNITS_S
@@ -27,30 +30,6 @@ PATIENCE_S = 60.0
 AHEAD_S = 60.0
 # Outcomes that came true so long before the last closed day are passed over: they were counted in their time.
 LATE_S = 14 * DAY_S
-
-Key = tuple[float, str]
-
-
-@dataclass(slots=True)
-class Call:
-    """One call, as far as it is known. shadows: by version."""
-
-    prediction: Prediction
-    shadows: dict[str, Shadow] = field(default_factory=dict[str, Shadow])
-    outcome: Outcome | None = None
-    is_judged: bool = False
-
-    def value_of(self, version: str) -> float | None:
-        """What `version` said of this call, whoever served it; None where it did not say or failed."""
-        if self.prediction.version == version:
-            return None if self.prediction.failure else self.prediction.value
-        shadow = self.shadows.get(version)
-        return shadow.value if shadow else None
-
-    @property
-    def key(self) -> Key:
-        """Where the call stands in the canonical order: by event time, then by id."""
-        return self.prediction.asked_s, self.prediction.id
 
 
 class Fold:
@@ -70,10 +49,12 @@ class Fold:
         self._closed_until_s = closed_until_s
         self._closed_before_s = closed_until_s
         self._closed = ClosedCalls()
-        self._days: dict[float, dict[str, Call]] = defaultdict(dict)
+        self._days: dict[float, list[Call]] = defaultdict(list)
+        self._examples = Examples()
         self._by_id: dict[str, Call] = {}
         self._early: dict[str, list[Shadow | Outcome]] = defaultdict(list)
         self._unripe: list[Call] = []
+        self._judged: list[Call] = []
         self._ahead: list[float] = []  # a heap: when calls dated in the future say they were asked
         self.late_shadows: list[str] = []
 
@@ -105,7 +86,7 @@ class Fold:
         for day in sorted(self._days):
             # Nothing closes before the guardrails, which wait for shadows, have passed it.
             if day + DAY_S + max(self._horizon_s, PATIENCE_S) <= self.watermark_s:
-                yield day, sorted(self._days[day].values(), key=lambda call: call.key)
+                yield day, sorted(self._days[day], key=lambda call: call.key)
 
     def ripe(self, rollout: str) -> list[Call]:
         """Calls of a rollout that are ready to be judged and have not been handed out before, in canonical order.
@@ -113,32 +94,39 @@ class Fold:
         A call is ready behind the watermark, and once its shadow is there too or is not waited for any longer; those
         behind one that waits wait with it. Calls of other rollouts are passed over for good.
         """
-        self._unripe = sorted(
-            (call for call in self._unripe if call.prediction.rollout == rollout), key=lambda call: call.key
-        )
+        own: list[Call] = []
+        for call in self._unripe:
+            if call.prediction.rollout == rollout:
+                own.append(call)
+            else:
+                call.pack(self._examples)
+        for call in self._judged:
+            call.pack(self._examples)
+        self._unripe = sorted(own, key=lambda call: call.key)
         ready = 0
         for call in self._unripe:
-            age_s = self.watermark_s - call.prediction.asked_s
+            age_s = self.watermark_s - call.asked_s
             if age_s < SLACK_S or (age_s < PATIENCE_S and not call.shadows):
                 break
             ready += 1
         found, self._unripe = self._unripe[:ready], self._unripe[ready:]
         for call in found:
             call.is_judged = True
-        return found
+        self._judged = found  # to be packed once whoever asks has seen them
+        return list(found)
 
     def close(self, day: float) -> None:
         """Forget a day whose blocks are written."""
-        for name in self._days.pop(day, {}):
-            del self._by_id[name]
-            self._closed.add(day, name)
+        for call in self._days.pop(day, ()):
+            del self._by_id[call.id]
+            self._closed.add(day, call.id)
         self._closed_until_s = max(self._closed_until_s, day + DAY_S)
         self._closed.forget(self._remembered_s)
         self._drop_early()
 
     def open_calls(self) -> Iterator[Call]:
         for day in sorted(self._days):
-            yield from self._days[day].values()
+            yield from self._days[day]
 
     def _drop_early(self) -> None:
         """Facts of closed days whose call never came: counted, and kept in the log alone."""
@@ -162,8 +150,11 @@ class Fold:
             self._early.pop(prediction.id, None)
             return
         call = Call(prediction)
-        self._days[day][prediction.id] = self._by_id[prediction.id] = call
-        if prediction.rollout is not None:
+        self._days[day].append(call)
+        self._by_id[prediction.id] = call
+        if prediction.rollout is None:
+            call.pack(self._examples)
+        else:
             self._unripe.append(call)
         for fact in self._early.pop(prediction.id, ()):
             self._attach(call, fact)
@@ -181,12 +172,13 @@ class Fold:
             self._early[fact.id].append(fact)
 
     def _attach(self, call: Call, fact: Shadow | Outcome) -> None:
+        # One text for each id and version, not one for each fact: millions may wait for their day to close.
         if isinstance(fact, Shadow):
             if call.is_judged and not call.shadows:
                 self.late_shadows.append(fact.id)
-            call.shadows.setdefault(fact.version, fact)
+            call.add_shadow(structs.replace(fact, id=call.id, model=self.model, version=sys.intern(fact.version)))
         elif call.outcome is None or fact.received_s >= call.outcome.received_s:
-            call.outcome = fact
+            call.outcome = structs.replace(fact, id=call.id, model=self.model)
 
 
 def cells(calls: Iterable[Call], rollout: str) -> dict[float, Cell]:

@@ -8,7 +8,8 @@ import numpy as np
 
 from lockgate.decide.guardrails import Guardrails, Seen
 from lockgate.decide.judgement import Judgement
-from lockgate.monitor.fold import Call, Fold, paired
+from lockgate.monitor.call import Call
+from lockgate.monitor.fold import Fold, paired
 from lockgate.records import Rollout
 from lockgate.records.harm_state import HarmState
 

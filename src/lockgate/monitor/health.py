@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from lockgate.monitor.fold import DAY_S, Call, Fold
+from lockgate.monitor.call import Call
+from lockgate.monitor.fold import DAY_S, Fold
 from lockgate.records import Health
 from lockgate.store.ports import Records
 
@@ -55,20 +56,25 @@ def health(
     now_s: float,
 ) -> Health:
     """calls: at least those of the last day before `until_s`, event time."""
-    recent = [call for call in calls if call.prediction.asked_s > until_s - DAY_S]
-    latencies = [call.prediction.latency_ms for call in recent]
-    lags = [call.outcome.at_s - call.prediction.asked_s for call in recent if call.outcome is not None]
-    flags = Counter(flag for call in recent for flag in call.prediction.flags)
-    failures = sum(call.prediction.failure is not None for call in recent)
+    recent = [call for call in calls if call.asked_s > until_s - DAY_S]
+    lags = [call.outcome.at_s - call.asked_s for call in recent if call.outcome is not None]
+    latencies: list[float] = []
+    versions, flags = Counter[str](), Counter[str]()
+    failures = 0
+    for prediction in (call.prediction for call in recent):
+        latencies.append(prediction.latency_ms)
+        versions[prediction.version] += 1
+        flags.update(prediction.flags)
+        failures += prediction.failure is not None
     return Health(
         model=model,
         until_s=until_s,
         seen_s=now_s,
-        calls=dict(Counter(call.prediction.version for call in recent)),
+        calls=dict(versions),
         fallback_rate=failures / len(recent) if recent else 0.0,
         p99_ms=float(np.quantile(latencies, 0.99)) if latencies else 0.0,
         outcome_lag_s=float(np.median(lags)) if lags else None,
-        waiting=sum(call.outcome is None and call.prediction.asked_s < until_s - horizon_s for call in calls),
+        waiting=sum(call.outcome is None and call.asked_s < until_s - horizon_s for call in calls),
         unknown_outcomes=unknown_outcomes,
         late_outcomes=late_outcomes,
         flags=dict(flags.most_common(COMMONEST)),

@@ -10,9 +10,10 @@ from lockgate.decide.judgement import Judgement
 from lockgate.metrics import loss
 from lockgate.monitor import champion, guard
 from lockgate.monitor.blocks import champion_block, pair_block
+from lockgate.monitor.call import Call
 from lockgate.monitor.evidence import RolloutEvidence
 from lockgate.monitor.fallback_watch import FallbackWatch
-from lockgate.monitor.fold import DAY_S, Call, Fold
+from lockgate.monitor.fold import DAY_S, Fold
 from lockgate.monitor.harm import HarmWatch
 from lockgate.monitor.health import HealthWriter
 from lockgate.monitor.verdicts import verdict

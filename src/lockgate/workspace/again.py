@@ -17,8 +17,9 @@ from lockgate.decide.judgement import Judgement
 from lockgate.errors import NotFound, SpecError
 from lockgate.metrics import loss
 from lockgate.monitor.blocks import pair_block
+from lockgate.monitor.call import Call
 from lockgate.monitor.evidence import RolloutEvidence
-from lockgate.monitor.fold import DAY_S, Call, Fold
+from lockgate.monitor.fold import DAY_S, Fold
 from lockgate.monitor.guard import judged_quality, judged_worth
 from lockgate.monitor.harm import seen
 from lockgate.records import (

@@ -1,0 +1,110 @@
+"""One call, as far as it is known: what was logged of it, what the other versions said, and what came true."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import msgspec
+
+from lockgate.records import Outcome, Prediction, Shadow
+from lockgate.records.prediction import Scalar
+
+Key = tuple[float, str]
+_NONE: Mapping[str, Shadow] = MappingProxyType({})
+
+
+class _Own(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What no other call of the day shares with this one."""
+
+    unit: str
+    answered_s: float
+    value: float
+    latency_ms: float
+    failure: str | None
+    flags: tuple[str, ...]
+    inputs: tuple[Scalar, ...]
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Own).decode
+
+
+class Call:
+    """shadows: by version. A call that waits for its day to close is `packed`: its prediction is then made anew, value for
+    value, each time it is asked for, for millions may wait.
+    """
+
+    __slots__ = ("_packed", "_prediction", "asked_s", "id", "is_judged", "outcome", "shadows")
+
+    def __init__(self, prediction: Prediction) -> None:
+        self.id, self.asked_s = prediction.id, prediction.asked_s
+        self.shadows = _NONE
+        self.outcome: Outcome | None = None
+        self.is_judged = False
+        self._prediction = prediction  # once packed: of another call, for what both share
+        self._packed: bytes | None = None
+
+    @property
+    def prediction(self) -> Prediction:
+        if self._packed is None:
+            return self._prediction
+        own, shared = _decode(self._packed), self._prediction
+        return Prediction(
+            id=self.id,
+            model=shared.model,
+            unit=own.unit,
+            asked_s=self.asked_s,
+            answered_s=own.answered_s,
+            arm=shared.arm,
+            version=shared.version,
+            served_by=shared.served_by,
+            value=own.value,
+            latency_ms=own.latency_ms,
+            share=shared.share,
+            rollout=shared.rollout,
+            failure=own.failure,
+            flags=own.flags,
+            inputs=own.inputs,
+        )
+
+    def value_of(self, version: str) -> float | None:
+        """What `version` said of this call, whoever served it; None where it did not say or failed."""
+        prediction = self.prediction
+        if prediction.version == version:
+            return None if prediction.failure else prediction.value
+        shadow = self.shadows.get(version)
+        return shadow.value if shadow else None
+
+    @property
+    def key(self) -> Key:
+        """Where the call stands in the canonical order: by event time, then by id."""
+        return self.asked_s, self.id
+
+    def add_shadow(self, shadow: Shadow) -> None:
+        """The first of a version counts."""
+        if shadow.version not in self.shadows:
+            self.shadows = {**self.shadows, shadow.version: shadow}
+
+    def pack(self, examples: Examples) -> None:
+        if self._packed is not None:
+            return
+        full = self._prediction
+        self._packed = _encode(
+            _Own(full.unit, full.answered_s, full.value, full.latency_ms, full.failure, full.flags, full.inputs)
+        )
+        self._prediction = examples.like(full)
+
+
+class Examples:
+    """For each way that calls were routed and answered, one prediction that stands for what all of them share."""
+
+    def __init__(self) -> None:
+        self._by_way: dict[tuple[object, ...], Prediction] = {}
+
+    def like(self, full: Prediction) -> Prediction:
+        way = (full.arm, full.version, full.served_by, full.share, full.rollout)
+        found = self._by_way.get(way)
+        if found is None:
+            found = self._by_way[way] = msgspec.structs.replace(full, inputs=(), flags=(), failure=None)
+        return found

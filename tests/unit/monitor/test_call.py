@@ -1,0 +1,69 @@
+"""A call that waits packed is the call that came."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lockgate.monitor.call import Call, Examples
+from lockgate.records import Prediction, Shadow
+from lockgate.records.prediction import Arm, Scalar, entry_encoder
+
+texts = st.text(max_size=5)
+floats = st.floats()
+scalars: st.SearchStrategy[Scalar] = st.one_of(
+    floats, st.integers(-(2**63), 2**63 - 1), texts, st.booleans(), st.none()
+)
+arms: st.SearchStrategy[Arm] = st.sampled_from(["champion", "challenger"])
+predictions = st.builds(
+    Prediction,
+    id=texts,
+    model=st.just("late"),
+    unit=texts,
+    asked_s=floats,
+    answered_s=floats,
+    arm=arms,
+    version=texts,
+    served_by=texts,
+    value=floats,
+    latency_ms=floats,
+    share=floats,
+    rollout=st.none() | texts,
+    failure=st.none() | texts,
+    flags=st.lists(texts, max_size=2).map(tuple),
+    inputs=st.lists(scalars, max_size=4).map(tuple),
+)
+
+
+@given(st.lists(predictions, max_size=5))
+def test_what_is_packed_comes_back_bit_for_bit_and_type_for_type(came: list[Prediction]) -> None:
+    examples = Examples()
+    calls = [Call(prediction) for prediction in came]
+    for call in (*calls, *calls):  # twice: packing again changes nothing
+        call.pack(examples)
+    # As bytes: NaN is NaN there, -0.0 is not 0.0, and 1, 1.0 and True are three.
+    assert [entry_encoder.encode(call.prediction) for call in calls] == [entry_encoder.encode(one) for one in came]
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_the_first_shadow_of_a_version_counts(is_packed: bool) -> None:
+    asked = Prediction(
+        id="p",
+        model="late",
+        unit="u",
+        asked_s=1.0,
+        answered_s=1.0,
+        arm="champion",
+        version="v1",
+        served_by="v1",
+        value=0.5,
+        latency_ms=1.0,
+    )
+    call = Call(asked)
+    if is_packed:
+        call.pack(Examples())
+    first = Shadow(id="p", model="late", version="v2", rollout="r", asked_s=1.0, value=0.25, latency_ms=1.0)
+    call.add_shadow(first)
+    call.add_shadow(Shadow(id="p", model="late", version="v2", rollout="r", asked_s=1.0, value=0.75, latency_ms=1.0))
+    assert (call.value_of("v1"), call.value_of("v2"), call.value_of("v3")) == (0.5, 0.25, None)
