@@ -30,26 +30,31 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Own).decode
 
 
-class Call:
-    """shadows: by version. A call that waits for its day to close is `packed`: its prediction is then made anew, value for
-    value, each time it is asked for, for millions may wait.
+class Call(msgspec.Struct, gc=False, eq=False):
+    """shadows: by version. A call that waits for its day to close is packed: its prediction is then made anew, value for
+    value, each time it is asked for, for millions may wait. That many are no work for the garbage collector either: nothing
+    that a call holds refers back to it.
+
+    said: the prediction; once packed that of another call, for what both share. own: the rest of it, packed.
     """
 
-    __slots__ = ("_packed", "_prediction", "asked_s", "id", "is_judged", "outcome", "shadows")
+    id: str
+    asked_s: float
+    said: Prediction
+    own: bytes | None = None
+    shadows: Mapping[str, Shadow] = _NONE
+    outcome: Outcome | None = None
+    is_judged: bool = False
 
-    def __init__(self, prediction: Prediction) -> None:
-        self.id, self.asked_s = prediction.id, prediction.asked_s
-        self.shadows = _NONE
-        self.outcome: Outcome | None = None
-        self.is_judged = False
-        self._prediction = prediction  # once packed: of another call, for what both share
-        self._packed: bytes | None = None
+    @classmethod
+    def of(cls, prediction: Prediction) -> Call:
+        return cls(prediction.id, prediction.asked_s, prediction)
 
     @property
     def prediction(self) -> Prediction:
-        if self._packed is None:
-            return self._prediction
-        own, shared = _decode(self._packed), self._prediction
+        if self.own is None:
+            return self.said
+        own, shared = _decode(self.own), self.said
         return Prediction(
             id=self.id,
             model=shared.model,
@@ -87,13 +92,13 @@ class Call:
             self.shadows = {**self.shadows, shadow.version: shadow}
 
     def pack(self, examples: Examples) -> None:
-        if self._packed is not None:
+        if self.own is not None:
             return
-        full = self._prediction
-        self._packed = _encode(
+        full = self.said
+        self.own = _encode(
             _Own(full.unit, full.answered_s, full.value, full.latency_ms, full.failure, full.flags, full.inputs)
         )
-        self._prediction = examples.like(full)
+        self.said = examples.like(full)
 
 
 class Examples:

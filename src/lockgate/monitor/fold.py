@@ -149,7 +149,7 @@ class Fold:
                 self._closed.add(day, prediction.id)
             self._early.pop(prediction.id, None)
             return
-        call = Call(prediction)
+        call = Call.of(prediction)
         self._days[day].append(call)
         self._by_id[prediction.id] = call
         if prediction.rollout is None:

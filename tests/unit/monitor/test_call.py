@@ -39,7 +39,7 @@ predictions = st.builds(
 @given(st.lists(predictions, max_size=5))
 def test_what_is_packed_comes_back_bit_for_bit_and_type_for_type(came: list[Prediction]) -> None:
     examples = Examples()
-    calls = [Call(prediction) for prediction in came]
+    calls = [Call.of(prediction) for prediction in came]
     for call in (*calls, *calls):  # twice: packing again changes nothing
         call.pack(examples)
     # As bytes: NaN is NaN there, -0.0 is not 0.0, and 1, 1.0 and True are three.
@@ -60,7 +60,7 @@ def test_the_first_shadow_of_a_version_counts(is_packed: bool) -> None:
         value=0.5,
         latency_ms=1.0,
     )
-    call = Call(asked)
+    call = Call.of(asked)
     if is_packed:
         call.pack(Examples())
     first = Shadow(id="p", model="late", version="v2", rollout="r", asked_s=1.0, value=0.25, latency_ms=1.0)
