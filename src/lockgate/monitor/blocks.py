@@ -37,7 +37,7 @@ def champion_block(
         loss=float(loss.of(values, outcomes).sum()),
         base_loss=float(loss.of(base, outcomes).sum()),
         outcome_sum=float(outcomes.sum()),
-        failures=sum(call.prediction.failure is not None for call in calls),
+        failures=sum(call.answer.failure is not None for call in calls),
         profile=None if reference is None else _profile(calls, contract, reference),
     )
 

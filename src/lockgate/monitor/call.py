@@ -14,8 +14,8 @@ Key = tuple[float, str]
 _NONE: Mapping[str, Shadow] = MappingProxyType({})
 
 
-class _Own(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """What no other call of the day shares with this one."""
+class Answer(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What no other call of the day shares with this one, but for its inputs: those are most of the work of unpacking."""
 
     unit: str
     answered_s: float
@@ -23,11 +23,17 @@ class _Own(msgspec.Struct, array_like=True, frozen=True, gc=False):
     latency_ms: float
     failure: str | None
     flags: tuple[str, ...]
+
+
+class _Own(Answer, array_like=True, frozen=True, gc=False):
+    """All of it. The inputs are last, so that an `Answer` is read from the same bytes."""
+
     inputs: tuple[Scalar, ...]
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Own).decode
+_decode_answer = msgspec.msgpack.Decoder(Answer).decode
 
 
 class Call(msgspec.Struct, gc=False, eq=False):
@@ -73,11 +79,21 @@ class Call(msgspec.Struct, gc=False, eq=False):
             inputs=own.inputs,
         )
 
+    @property
+    def answer(self) -> Prediction | Answer:
+        """Value, latency, failure and flags, sooner than by `prediction`."""
+        return self.said if self.own is None else _decode_answer(self.own)
+
+    @property
+    def version(self) -> str:
+        """Of the call's arm."""
+        return self.said.version
+
     def value_of(self, version: str) -> float | None:
         """What `version` said of this call, whoever served it; None where it did not say or failed."""
-        prediction = self.prediction
-        if prediction.version == version:
-            return None if prediction.failure else prediction.value
+        if self.version == version:
+            answer = self.answer
+            return None if answer.failure else answer.value
         shadow = self.shadows.get(version)
         return shadow.value if shadow else None
 

@@ -58,14 +58,15 @@ def health(
     """calls: at least those of the last day before `until_s`, event time."""
     recent = [call for call in calls if call.asked_s > until_s - DAY_S]
     lags = [call.outcome.at_s - call.asked_s for call in recent if call.outcome is not None]
+    versions = Counter(call.version for call in recent)
     latencies: list[float] = []
-    versions, flags = Counter[str](), Counter[str]()
+    flags = Counter[str]()
     failures = 0
-    for prediction in (call.prediction for call in recent):
-        latencies.append(prediction.latency_ms)
-        versions[prediction.version] += 1
-        flags.update(prediction.flags)
-        failures += prediction.failure is not None
+    for answer in (call.answer for call in recent):
+        latencies.append(answer.latency_ms)
+        failures += answer.failure is not None
+        if answer.flags:
+            flags.update(answer.flags)
     return Health(
         model=model,
         until_s=until_s,

@@ -42,6 +42,8 @@ def test_what_is_packed_comes_back_bit_for_bit_and_type_for_type(came: list[Pred
     calls = [Call.of(prediction) for prediction in came]
     for call in (*calls, *calls):  # twice: packing again changes nothing
         call.pack(examples)
+    told = [(call.version, call.answer.latency_ms, call.answer.failure, call.answer.flags) for call in calls]
+    assert repr(told) == repr([(one.version, one.latency_ms, one.failure, one.flags) for one in came])
     # As bytes: NaN is NaN there, -0.0 is not 0.0, and 1, 1.0 and True are three.
     assert [entry_encoder.encode(call.prediction) for call in calls] == [entry_encoder.encode(one) for one in came]
 
