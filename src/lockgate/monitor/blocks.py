@@ -37,7 +37,7 @@ def champion_block(
         loss=float(loss.of(values, outcomes).sum()),
         base_loss=float(loss.of(base, outcomes).sum()),
         outcome_sum=float(outcomes.sum()),
-        failures=sum(call.answer.failure is not None for call in calls),
+        failures=sum(call.without_inputs.failure is not None for call in calls),
         profile=None if reference is None else _profile(calls, contract, reference),
     )
 
@@ -52,7 +52,7 @@ def pair_block(
     closed_s: float | None = None,
 ) -> PairBlock:
     """What both arms said of the same calls. Only calls of this rollout count, and only those both arms scored."""
-    own = sorted((call for call in calls if call.prediction.rollout == rollout.id), key=lambda call: call.key)
+    own = sorted((call for call in calls if call.routed.rollout == rollout.id), key=lambda call: call.key)
     known = [
         (champion, challenger, call.outcome.value)
         for call in own

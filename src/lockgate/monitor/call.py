@@ -14,7 +14,7 @@ Key = tuple[float, str]
 _NONE: Mapping[str, Shadow] = MappingProxyType({})
 
 
-class Answer(msgspec.Struct, array_like=True, frozen=True, gc=False):
+class WithoutInputs(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What no other call of the day shares with this one, but for its inputs: those are most of the work of unpacking."""
 
     unit: str
@@ -25,15 +25,15 @@ class Answer(msgspec.Struct, array_like=True, frozen=True, gc=False):
     flags: tuple[str, ...]
 
 
-class _Own(Answer, array_like=True, frozen=True, gc=False):
-    """All of it. The inputs are last, so that an `Answer` is read from the same bytes."""
+class _Own(WithoutInputs, array_like=True, frozen=True, gc=False):
+    """All of it. The inputs are last, so that the rest is read from the same bytes."""
 
     inputs: tuple[Scalar, ...]
 
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Own).decode
-_decode_answer = msgspec.msgpack.Decoder(Answer).decode
+_decode_without_inputs = msgspec.msgpack.Decoder(WithoutInputs).decode
 
 
 class Call(msgspec.Struct, gc=False, eq=False):
@@ -41,12 +41,13 @@ class Call(msgspec.Struct, gc=False, eq=False):
     value, each time it is asked for, for millions may wait. That many are no work for the garbage collector either: nothing
     that a call holds refers back to it.
 
-    said: the prediction; once packed that of another call, for what both share. own: the rest of it, packed.
+    routed: the prediction, or once packed one that was routed and answered the same way: arm, version, served_by, share and
+    rollout are this call's too. own: what is not, packed.
     """
 
     id: str
     asked_s: float
-    said: Prediction
+    routed: Prediction
     own: bytes | None = None
     shadows: Mapping[str, Shadow] = _NONE
     outcome: Outcome | None = None
@@ -59,8 +60,8 @@ class Call(msgspec.Struct, gc=False, eq=False):
     @property
     def prediction(self) -> Prediction:
         if self.own is None:
-            return self.said
-        own, shared = _decode(self.own), self.said
+            return self.routed
+        own, shared = _decode(self.own), self.routed
         return Prediction(
             id=self.id,
             model=shared.model,
@@ -80,20 +81,15 @@ class Call(msgspec.Struct, gc=False, eq=False):
         )
 
     @property
-    def answer(self) -> Prediction | Answer:
+    def without_inputs(self) -> Prediction | WithoutInputs:
         """Value, latency, failure and flags, sooner than by `prediction`."""
-        return self.said if self.own is None else _decode_answer(self.own)
-
-    @property
-    def version(self) -> str:
-        """Of the call's arm."""
-        return self.said.version
+        return self.routed if self.own is None else _decode_without_inputs(self.own)
 
     def value_of(self, version: str) -> float | None:
         """What `version` said of this call, whoever served it; None where it did not say or failed."""
-        if self.version == version:
-            answer = self.answer
-            return None if answer.failure else answer.value
+        if self.routed.version == version:
+            found = self.without_inputs
+            return None if found.failure else found.value
         shadow = self.shadows.get(version)
         return shadow.value if shadow else None
 
@@ -110,11 +106,11 @@ class Call(msgspec.Struct, gc=False, eq=False):
     def pack(self, examples: Examples) -> None:
         if self.own is not None:
             return
-        full = self.said
+        full = self.routed
         self.own = _encode(
             _Own(full.unit, full.answered_s, full.value, full.latency_ms, full.failure, full.flags, full.inputs)
         )
-        self.said = examples.like(full)
+        self.routed = examples.like(full)
 
 
 class Examples:

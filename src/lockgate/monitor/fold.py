@@ -96,7 +96,7 @@ class Fold:
         """
         own: list[Call] = []
         for call in self._unripe:
-            if call.prediction.rollout == rollout:
+            if call.routed.rollout == rollout:
                 own.append(call)
             else:
                 call.pack(self._examples)
@@ -113,7 +113,7 @@ class Fold:
         for call in found:
             call.is_judged = True
         self._judged = found  # to be packed once whoever asks has seen them
-        return list(found)
+        return found
 
     def close(self, day: float) -> None:
         """Forget a day whose blocks are written."""
@@ -185,22 +185,22 @@ def cells(calls: Iterable[Call], rollout: str) -> dict[float, Cell]:
     """Exact counts of one rollout's calls by the share in force when each was routed."""
     found: dict[float, Cell] = {}
     for call in calls:
-        if call.prediction.rollout == rollout:
-            share = call.prediction.share
+        if call.routed.rollout == rollout:
+            share = call.routed.share
             found[share] = found.get(share, Cell(share=share)) + count(call)
     return found
 
 
 def count(call: Call) -> Cell:
     """One call's counts."""
-    prediction = call.prediction
-    one = (0, 1) if prediction.arm == "challenger" else (1, 0)
-    failures = one if prediction.failure is not None else (0, 0)
+    routed = call.routed
+    one = (0, 1) if routed.arm == "challenger" else (1, 0)
+    failures = one if call.without_inputs.failure is not None else (0, 0)
     pair = paired(call)
     if pair is None:
-        return Cell(share=prediction.share, calls=one, failures=failures)
+        return Cell(share=routed.share, calls=one, failures=failures)
     return Cell(
-        share=prediction.share,
+        share=routed.share,
         calls=one,
         failures=failures,
         pairs=1,
@@ -219,14 +219,14 @@ class Pair(NamedTuple):
 
 def paired(call: Call) -> Pair | None:
     """The pair of a call that both versions scored, None where one is missing."""
-    prediction = call.prediction
-    shadow = next((s for s in call.shadows.values() if s.rollout == prediction.rollout), None)
+    shadow = next((s for s in call.shadows.values() if s.rollout == call.routed.rollout), None)
     if shadow is None:
         return None
-    of_row = frozenset(flag for flag in prediction.flags if not flag.startswith(INPUT))
-    served = (prediction.failure is not None, breaks(prediction.flags, of_row))
+    found = call.without_inputs
+    of_row = frozenset(flag for flag in found.flags if not flag.startswith(INPUT))
+    served = (found.failure is not None, breaks(found.flags, of_row))
     other = (shadow.failure is not None, breaks(shadow.flags, of_row))
-    champion, challenger = (other, served) if prediction.arm == "challenger" else (served, other)
+    champion, challenger = (other, served) if call.routed.arm == "challenger" else (served, other)
     return Pair(failed=(champion[0], challenger[0]), broke=(champion[1], challenger[1]))
 
 

@@ -58,11 +58,11 @@ def health(
     """calls: at least those of the last day before `until_s`, event time."""
     recent = [call for call in calls if call.asked_s > until_s - DAY_S]
     lags = [call.outcome.at_s - call.asked_s for call in recent if call.outcome is not None]
-    versions = Counter(call.version for call in recent)
+    versions = Counter(call.routed.version for call in recent)
     latencies: list[float] = []
     flags = Counter[str]()
     failures = 0
-    for answer in (call.answer for call in recent):
+    for answer in (call.without_inputs for call in recent):
         latencies.append(answer.latency_ms)
         failures += answer.failure is not None
         if answer.flags:

@@ -184,7 +184,7 @@ class Watch:
         return bool(closable)
 
     def _pair_blocks(self, day: float, calls: Sequence[Call], rollout: Rollout | None, now_s: float) -> list[PairBlock]:
-        if rollout is None or not any(call.prediction.rollout == rollout.id for call in calls):
+        if rollout is None or not any(call.routed.rollout == rollout.id for call in calls):
             return []
         return [pair_block(day, calls, rollout=rollout, loss=self._loss, closed_s=now_s)]
 

@@ -309,13 +309,13 @@ class SegmentWriter:
             if segment.unsynced:
                 self._sync(segment.file)
                 if segment.synced == 0:
-                    self._sync_paths()  # else a power cut could take the file's name
+                    self._sync_folders()  # else a power cut could take the file's name
         except OSError as error:
             self._fail(segment, error)
         else:
             segment.let_go()
 
-    def _sync_paths(self) -> None:
+    def _sync_folders(self) -> None:
         sync_path(self._directory)
         while self._made:
             sync_path(self._made[-1].parent)
@@ -353,7 +353,7 @@ class SegmentWriter:
                     for payload in segment.unsynced:
                         fresh.write(payload)
             self._sync(fresh.file)
-            self._sync_paths()
+            self._sync_folders()
         except OSError as error:
             if fresh is not None:
                 fresh.remove()

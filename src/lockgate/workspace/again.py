@@ -131,7 +131,7 @@ def _by_call(wiring: Wiring, rollout: Rollout, entries: Sequence[LogEntry], verd
     kept = [e for e in entries if e.id not in late and not (isinstance(e, Shadow) and f"{e.id}:shadow" in late)]
     at = next((n for n, step in enumerate(rollout.steps) if verdict.gate.name == f"safe at {step.name}"), rollout.at)
     then = msgspec.structs.replace(rollout, at=at)
-    calls = sorted((c for c in _calls(kept) if c.prediction.rollout == rollout.id), key=lambda call: call.key)
+    calls = sorted((c for c in _calls(kept) if c.routed.rollout == rollout.id), key=lambda call: call.key)
     found = Guardrails(then).take(then, seen(calls))
     return next((item for item in found if item.gate.name == verdict.gate.name), None)
 

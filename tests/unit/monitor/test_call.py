@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lockgate.monitor.call import Call, Examples
-from lockgate.records import Prediction, Shadow
+from lockgate.records import Prediction
 from lockgate.records.prediction import Arm, Scalar, entry_encoder
 
 texts = st.text(max_size=5)
@@ -42,30 +41,7 @@ def test_what_is_packed_comes_back_bit_for_bit_and_type_for_type(came: list[Pred
     calls = [Call.of(prediction) for prediction in came]
     for call in (*calls, *calls):  # twice: packing again changes nothing
         call.pack(examples)
-    told = [(call.version, call.answer.latency_ms, call.answer.failure, call.answer.flags) for call in calls]
-    assert repr(told) == repr([(one.version, one.latency_ms, one.failure, one.flags) for one in came])
+    told = [(call.routed.version, call.without_inputs.failure, call.without_inputs.flags) for call in calls]
+    assert repr(told) == repr([(one.version, one.failure, one.flags) for one in came])
     # As bytes: NaN is NaN there, -0.0 is not 0.0, and 1, 1.0 and True are three.
     assert [entry_encoder.encode(call.prediction) for call in calls] == [entry_encoder.encode(one) for one in came]
-
-
-@pytest.mark.parametrize("is_packed", [False, True])
-def test_the_first_shadow_of_a_version_counts(is_packed: bool) -> None:
-    asked = Prediction(
-        id="p",
-        model="late",
-        unit="u",
-        asked_s=1.0,
-        answered_s=1.0,
-        arm="champion",
-        version="v1",
-        served_by="v1",
-        value=0.5,
-        latency_ms=1.0,
-    )
-    call = Call.of(asked)
-    if is_packed:
-        call.pack(Examples())
-    first = Shadow(id="p", model="late", version="v2", rollout="r", asked_s=1.0, value=0.25, latency_ms=1.0)
-    call.add_shadow(first)
-    call.add_shadow(Shadow(id="p", model="late", version="v2", rollout="r", asked_s=1.0, value=0.75, latency_ms=1.0))
-    assert (call.value_of("v1"), call.value_of("v2"), call.value_of("v3")) == (0.5, 0.25, None)

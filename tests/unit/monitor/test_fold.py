@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 
+import msgspec
 import pytest
 
+from lockgate.monitor.call import Call, Examples
 from lockgate.monitor.closed import ClosedCalls
 from lockgate.monitor.fold import DAY_S, PATIENCE_S, Fold, cells
 from lockgate.records import Cell, Outcome, Prediction, Shadow
@@ -299,3 +301,24 @@ def test_thousands_of_ids_of_a_day_are_told_from_others() -> None:
     closed.forget(DAY_S)
     assert closed.day_of("p2", known_s=0.0) is None
     assert closed.day_of("p3", known_s=0.0) == DAY_S
+
+
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_the_first_shadow_of_a_version_counts(is_packed: bool) -> None:
+    asked = call("p", 0)
+    held = Call.of(asked)
+    if is_packed:
+        held.pack(Examples())
+    said = msgspec.structs.replace(shadow(asked), version="other")
+    held.add_shadow(msgspec.structs.replace(said, value=0.25))
+    held.add_shadow(msgspec.structs.replace(said, value=0.75))
+    assert (held.value_of(asked.version), held.value_of("other"), held.value_of("third")) == (asked.value, 0.25, None)
+
+
+def test_calls_wait_packed_once_nobody_judges_them_any_longer() -> None:
+    in_none = msgspec.structs.replace(call("q", 0), rollout=None)
+    fold = folded([in_none, call("p", 0), call("z", PATIENCE_S)])
+    assert [c.id for c in fold.open_calls() if c.own is not None] == ["q"]
+    assert [c.id for c in fold.ripe("r1")] == ["p"]
+    fold.ripe("r1")
+    assert [c.id for c in fold.open_calls() if c.own is not None] == ["q", "p"]
