@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from lockgate.records import Outcome, Prediction, Shadow
 from lockgate.records.prediction import LogEntry, Scalar
-from lockgate.store.log_table import LogTables, inputs_of, text_of
+from lockgate.store.log_columns import inputs_of, text_of
+from lockgate.store.log_table import LogTables
 from lockgate.store.log_union import UnionLog
 from lockgate.store.memory import MemoryLog
 from lockgate.store.segment_writer import SegmentWriter

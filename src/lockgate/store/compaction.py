@@ -12,12 +12,13 @@ from collections import defaultdict
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lockgate.records.prediction import LogEntry
 from lockgate.store.frames import Segment, frames, is_sealed, segments_in, torn_bytes
 from lockgate.store.log_catalogue import Listed
-from lockgate.store.log_table import CATALOGUE, KINDS, LogTables, Placed
+from lockgate.store.log_columns import CATALOGUE, KINDS, stretch
+from lockgate.store.log_table import LogTables
 from lockgate.store.ports import Compacted
 
 BATCH_BYTES = 64 * 2**20
@@ -75,16 +76,16 @@ class Compactor:
     def _commit(self, batch: Sequence[Segment]) -> Compacted:
         read = [_read(segment) for segment in batch]
         listed = [part.listed for part in read]
-        for kind, record in KINDS.items():
-            self._append(kind, [(part.listed, _of(record, part.listed, part.entries)) for part in read])
-        self._append(CATALOGUE, [(item, [item]) for item in listed])
+        for kind in KINDS:
+            self._append(kind, [(part.listed, stretch(kind, part.listed.name, part.entries)) for part in read])
+        self._append(CATALOGUE, [(item, item) for item in listed])
         for segment, part in zip(batch, read, strict=True):
             _remove(segment.path, part)
         torn = tuple(item.name for item in listed if item.torn)
         unread = tuple((part.listed.name, part.unread) for part in read if part.unread)
         return Compacted(len(batch), sum(item.rows for item in listed), torn, unread)
 
-    def _append(self, name: str, parts: Sequence[tuple[Listed, Sequence[Placed] | Sequence[Listed]]]) -> None:
+    def _append(self, name: str, parts: Sequence[tuple[Listed, Any]]) -> None:
         """The parts of a batch that the table does not have yet, in one commit."""
         table = self._tables.create(name)
         known = {item.worker: table.transaction_version(item.worker) for item, _ in parts}
@@ -93,7 +94,7 @@ class Compactor:
             self._tables.outlive(name)
         if fresh:
             upto = {item.worker: item.number for item, _ in sorted(fresh)}
-            self._tables.append(name, [row for _, rows in fresh for row in rows], upto)
+            self._tables.append(name, [rows for _, rows in fresh], upto)
 
     def _remove_listed(self) -> None:
         """What an earlier compactor listed, and was killed before it removed."""
@@ -145,10 +146,6 @@ def _read(segment: Segment) -> _Read:
         unread += frame.unread
     torn = torn_bytes(segment.path, end)
     return _Read(Listed(segment.worker, segment.number, segment.name, len(entries), torn), entries, unread)
-
-
-def _of(record: type, item: Listed, entries: Sequence[LogEntry]) -> list[Placed]:
-    return [Placed(item.name, row, entry) for row, entry in enumerate(entries) if isinstance(entry, record)]
 
 
 def _number(version: int | None) -> int:

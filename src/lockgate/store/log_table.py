@@ -7,53 +7,31 @@ the log a row stood. `segments` lists the segments whose rows are all in: it is 
 
 from __future__ import annotations
 
-import datetime as dt
-import math
 import time
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import groupby, repeat
+from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, cast
-
-import msgspec
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lockgate.errors import StoreError
-from lockgate.records import Outcome, Prediction, Shadow
-from lockgate.records.prediction import LogEntry, Scalar
+from lockgate.records.prediction import LogEntry
 from lockgate.store.frames import segment_at
 from lockgate.store.log_catalogue import Listed, Seen, Stood, stretches
+from lockgate.store.log_columns import CATALOGUE, DAY_S, KINDS, Placed, Stretch, date_of, fields, frame, read, stretch
 from lockgate.store.table_syncs import TableSyncs
 
 if TYPE_CHECKING:
     import polars as pl
     from deltalake import DeltaTable
 
-KINDS: Mapping[str, type[Prediction] | type[Shadow] | type[Outcome]] = {
-    "predictions": Prediction,
-    "shadows": Shadow,
-    "outcomes": Outcome,
-}
-CATALOGUE = "segments"
-DAY_S = 86_400.0
 MOST_SMALL_FILES = 120
 MOST_LISTED = 2_000
 KEPT_H = 7 * 24
 PARTITIONS = ["date", "model"]
-_inputs_decoder = msgspec.json.Decoder(tuple[float | int | str | bool | dict[str, str] | None, ...])
 T = TypeVar("T")
 _LAST_SEGMENT = "~"  # behind every name that begins with a time
-_EPOCH = dt.date(1970, 1, 1)
-_FIRST, _LAST = (dt.date(1, 1, 1) - _EPOCH).days, (dt.date(9999, 12, 31) - _EPOCH).days
-
-
-class Placed(NamedTuple):
-    """An entry and where it stood: its segment's name and its place among the segment's entries."""
-
-    segment: str
-    row: int
-    entry: LogEntry
 
 
 class LogTables:
@@ -85,7 +63,7 @@ class LogTables:
             return found
         path = self.path(name)
         path.mkdir(parents=True, exist_ok=True)
-        empty: Any = _frame(name, [])
+        empty: Any = frame(name, [])
         schema = Schema.from_arrow(empty.to_arrow().schema)
         return _refused(
             path,
@@ -94,10 +72,10 @@ class LogTables:
             ),
         )
 
-    def append(self, name: str, rows: Sequence[Any], upto: Mapping[str, int]) -> None:
+    def append(self, name: str, rows: Sequence[Stretch] | Sequence[Listed], upto: Mapping[str, int]) -> None:
         """One commit of the rows; `upto` notes by worker the last segment that is now in, in the same commit.
 
-        rows: Placed, or for the catalogue Listed. Returns once the commit would outlive a power cut.
+        rows: of the catalogue, what is to be listed. Returns once the commit would outlive a power cut.
         """
         from deltalake import CommitProperties, Transaction, write_deltalake
 
@@ -107,7 +85,7 @@ class LogTables:
             safe = {own: self._syncs.safe(self.path(own)) for own in (*KINDS, CATALOGUE)}
             numbers |= {_noted(own): version for own, version in safe.items() if version >= 0}
         notes = CommitProperties(app_transactions=[Transaction(*number) for number in numbers.items()])
-        _refused(path, lambda: write_deltalake(table, _frame(name, rows), mode="append", commit_properties=notes))
+        _refused(path, lambda: write_deltalake(table, frame(name, rows), mode="append", commit_properties=notes))
         self.outlive(name)
 
     def outlive(self, name: str) -> None:
@@ -173,7 +151,7 @@ class LogTables:
 
         path = self.path(CATALOGUE)
         table = self.create(CATALOGUE)
-        _refused(path, lambda: write_deltalake(table, _frame(CATALOGUE, short), mode="overwrite"))
+        _refused(path, lambda: write_deltalake(table, frame(CATALOGUE, short), mode="overwrite"))
         self.outlive(CATALOGUE)
 
     def catalogue(self) -> tuple[Seen, list[Listed]]:
@@ -202,14 +180,13 @@ class LogTables:
         """The model's compacted rows of a kind, and those of entries that are not compacted yet, which stand last."""
         import polars as pl
 
-        own = [Placed(_LAST_SEGMENT, row, e) for row, e in enumerate(fresh) if isinstance(e, KINDS[kind])]
-        own = [placed for placed in own if placed.entry.model == model]
-        parts = [_frame(kind, own).lazy()]
+        own = stretch(kind, _LAST_SEGMENT, fresh, model=model)
+        parts = [frame(kind, [own]).lazy()]
         table = self.open(kind)
         if table is not None:
             parts.append(pl.scan_delta(table).filter(pl.col("model") == model))
         places = ("segment", "row") if is_placed else ()
-        return pl.concat([part.select("date", *_fields(kind), *places) for part in parts])
+        return pl.concat([part.select("date", *fields(kind), *places) for part in parts])
 
     def calls(
         self, model: str, rollout: str | None, since_s: float, until_s: float, *, but: Sequence[str]
@@ -247,7 +224,7 @@ class LogTables:
             return []
         own = (pl.col("model") == model) & ~pl.col("segment").is_in(list(but)) & wanted
         rows = pl.scan_delta(table).filter(own).sort("segment", "row").collect(engine="streaming")
-        return [placed.entry for placed in _read(kind, rows)]
+        return [placed.entry for placed in read(kind, rows)]
 
     def version(self, name: str) -> int:
         """The number of the newest commit, by the file system alone; -1 where there is none."""
@@ -264,7 +241,7 @@ class LogTables:
         # The range lets files be passed over by their statistics; which rows are meant is told by worker and number.
         wanted = (at >= min(item.name for item in listed)) & (at <= max(item.last for item in listed))
         by_worker = {worker: list(own) for worker, own in groupby(sorted(listed), key=lambda item: item.worker)}
-        for placed in _read(kind, pl.scan_delta(table).filter(wanted).collect()):
+        for placed in read(kind, pl.scan_delta(table).filter(wanted).collect()):
             segment = segment_at(Path(placed.segment))
             own = by_worker.get(segment.worker, [])
             item = next(iter(own[bisect_left(own, segment.number, key=lambda item: item.number) :]), None)
@@ -275,98 +252,6 @@ class LogTables:
 def _partitions(table: DeltaTable) -> set[tuple[tuple[str, Any], ...]]:
     held: Any = table.partitions()
     return {tuple(sorted(part.items())) for part in held}
-
-
-def _frame(name: str, rows: Sequence[Any]) -> pl.DataFrame:
-    import polars as pl
-
-    return pl.DataFrame(_columns(name, rows), schema=_schema(name), strict=True)
-
-
-def _schema(name: str) -> dict[str, Any]:
-    import polars as pl
-
-    text, number = pl.String(), pl.Float64()
-    if name == CATALOGUE:
-        return {"worker": text, "number": pl.Int64(), "name": text, "rows": pl.Int64(), "torn": pl.Int64()}
-    special = {"flags": pl.List(pl.String())}
-    numbers = {"asked_s", "answered_s", "value", "latency_ms", "share", "at_s", "received_s"}
-    fields = {field: special.get(field, number if field in numbers else text) for field in _fields(name)}
-    return {"date": pl.Date(), **fields, "segment": text, "row": pl.Int64()}
-
-
-def _fields(kind: str) -> tuple[str, ...]:
-    return KINDS[kind].__struct_fields__
-
-
-def _columns(name: str, rows: Sequence[Any]) -> dict[str, Any]:
-    if name == CATALOGUE:
-        return {field: [getattr(row, field) for row in rows] for field in Listed._fields}
-    fields = _fields(name)
-    values: list[Any] = list(zip(*(msgspec.structs.astuple(row.entry) for row in rows), strict=True))
-    found: dict[str, Any] = dict(zip(fields, values, strict=True)) if rows else {field: [] for field in fields}
-    clock = "at_s" if name == "outcomes" else "asked_s"
-    dates = {day: date_of(day * DAY_S) for day in set(map(_day, found[clock]))}
-    if "flags" in found:
-        found["flags"] = _lists(found["flags"])
-    if "inputs" in found:
-        found["inputs"] = [text_of(inputs) for inputs in found["inputs"]]
-    found["date"] = [dates[_day(at_s)] for at_s in found[clock]]
-    return found | {"segment": [row.segment for row in rows], "row": [row.row for row in rows]}
-
-
-def _lists(flags: Sequence[tuple[str, ...]]) -> pl.Series:
-    """A column of lists made from its few different values: one list at a time is slow."""
-    import polars as pl
-
-    places = {one: place for place, one in enumerate(dict.fromkeys(flags))}
-    different = pl.Series("flags", [list(one) for one in places], dtype=pl.List(pl.String))
-    return different.gather([places[one] for one in flags])
-
-
-def _read(kind: str, rows: pl.DataFrame) -> list[Placed]:
-    make, fields = KINDS[kind], _fields(kind)
-    # A partition cannot hold an empty text: it comes back as null.
-    columns = {field: rows[field].fill_null("") if field == "model" else rows[field] for field in fields}
-    values = [_of_text(column) if field == "inputs" else column.to_list() for field, column in columns.items()]
-    tag = KINDS[kind].__struct_config__.tag
-    made = msgspec.convert(list(zip(repeat(tag), *values)), list[make])  # type: ignore[valid-type]
-    return [Placed(*placed) for placed in zip(rows["segment"].to_list(), rows["row"].to_list(), made, strict=True)]
-
-
-def _of_text(column: pl.Series) -> list[tuple[Scalar, ...]]:
-    return [inputs_of(text) for text in column.to_list()]
-
-
-def _day(at_s: float) -> float:
-    return math.floor(at_s / DAY_S) if math.isfinite(at_s) else math.nan
-
-
-def date_of(at_s: float) -> dt.date | None:
-    """The UTC date of a time; None where it lies outside the calendar."""
-    day = _day(at_s)
-    return _EPOCH + dt.timedelta(days=day) if _FIRST <= day <= _LAST else None
-
-
-def text_of(inputs: tuple[Scalar, ...]) -> str:
-    """The inputs as a JSON list. JSON has no NaN and no infinity: they are written as {"float": "nan"}."""
-    found = msgspec.json.encode(inputs)
-    if b"null" in found and any(map(_is_odd, inputs)):
-        found = msgspec.json.encode([{"float": str(value)} if _is_odd(value) else value for value in inputs])
-    return found.decode()
-
-
-def inputs_of(text: str) -> tuple[Scalar, ...]:
-    found = _inputs_decoder.decode(text)
-    return tuple(map(_plain, found)) if '{"float":' in text else cast(tuple[Scalar, ...], found)
-
-
-def _is_odd(value: Scalar) -> bool:
-    return isinstance(value, float) and not math.isfinite(value)
-
-
-def _plain(value: Scalar | dict[str, str]) -> Scalar:
-    return float(value["float"]) if isinstance(value, dict) else value
 
 
 def _noted(name: str) -> str:

@@ -19,7 +19,8 @@ from lockgate.store import log_join
 from lockgate.store.compaction import Compactor
 from lockgate.store.frames import Segment, segments_in
 from lockgate.store.log_catalogue import STRETCH, Listed, Seen, Stood
-from lockgate.store.log_table import CATALOGUE, LogTables
+from lockgate.store.log_columns import CATALOGUE
+from lockgate.store.log_table import LogTables
 from lockgate.store.ports import Compacted, Cursor
 from lockgate.store.segment_writer import SegmentWriter
 from lockgate.store.segments import Places, SegmentLog
