@@ -20,6 +20,7 @@ from starlette.staticfiles import StaticFiles
 from lockgate.errors import LockgateError
 from lockgate.report import now, page
 from lockgate.server import tokens
+from lockgate.server.connection import protocol
 from lockgate.server.connections import Connections, Limits
 from lockgate.server.door import Door
 from lockgate.server.exposed import metrics
@@ -81,7 +82,7 @@ def serve(project: Path, fd: int | None, host: str = "127.0.0.1") -> None:
             return
         config = uvicorn.Config(
             door.around(app(workspace, watched.reporter)),
-            http=Connections(Limits(connections=MOST_READERS), door.admits).protocol(),
+            http=protocol(Connections(Limits(connections=MOST_READERS), door.admits)),
             ws="none",
             log_config=None,
             access_log=False,

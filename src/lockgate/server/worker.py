@@ -16,6 +16,7 @@ import msgspec
 import uvicorn
 
 from lockgate.server import tokens
+from lockgate.server.connection import protocol
 from lockgate.server.connections import LIMITS, Limits
 from lockgate.server.door import Door
 from lockgate.server.inference import Inference
@@ -41,7 +42,7 @@ def serve(home: Path, fd: int, limits: Limits = LIMITS, grpc: str | None = None)
     inference = Inference(DataPlane(home))
     config = uvicorn.Config(
         door.around(inference.app()),
-        http=inference.connections(limits, door.admits).protocol(),
+        http=protocol(inference.connections(limits, door.admits)),
         ws="none",
         log_config=None,
         access_log=False,

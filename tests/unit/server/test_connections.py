@@ -12,6 +12,7 @@ from typing import Any
 import uvicorn
 from starlette.responses import PlainTextResponse
 
+from lockgate.server.connection import protocol
 from lockgate.server.connections import LIMITS, Connections
 
 ASKED = b"POST /predict/late HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
@@ -23,7 +24,7 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 @contextmanager
 def listening(held: Connections) -> Iterator[Callable[[], socket.socket]]:
-    config = uvicorn.Config(app, http=held.protocol(), ws="none", lifespan="off", log_config=None)
+    config = uvicorn.Config(app, http=protocol(held), ws="none", lifespan="off", log_config=None)
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as open_to:
         thread = threading.Thread(target=lambda: asyncio.run(server.serve([open_to])))
