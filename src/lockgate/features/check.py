@@ -60,9 +60,14 @@ def read_rules(contract: Contract) -> tuple[ReadRule, ...]:
 
 
 def asked_rules(contract: Contract) -> tuple[ReadRule, ...]:
-    """Those that hold a request as well: all their columns are known when the question is asked."""
+    """Those that hold a row which is asked about as well: all their columns are known when the question is asked."""
     asked = {column.name for column in contract.asked}
     return tuple(rule for rule in read_rules(contract) if asked.issuperset(rule.columns))
+
+
+def sent_rules(contract: Contract) -> tuple[ReadRule, ...]:
+    """Of those, the ones that hold what a caller sends: nothing in them is computed here."""
+    return tuple(rule for rule in asked_rules(contract) if contract.aggregates.keys().isdisjoint(rule.columns))
 
 
 def kinds(column: Column) -> list[tuple[Kind, OnBreak]]:

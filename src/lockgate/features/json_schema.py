@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lockgate.features.check import asked_rules
+from lockgate.features.check import sent_rules
 from lockgate.features.request import LONGEST_NAME
 from lockgate.records import Column, Contract
 
@@ -28,11 +28,11 @@ def json_schema(contract: Contract) -> dict[str, Any]:
     """
     row = {
         "type": "object",
-        "properties": {column.name: _property(column) for column in contract.asked},
-        "required": [column.name for column in contract.asked],
+        "properties": {column.name: _property(column) for column in contract.sent},
+        "required": [column.name for column in contract.sent],
         "additionalProperties": False,
     }
-    rules = [f"{rule.rule.name} ({rule.rule.on_break}): {rule.rule.check}" for rule in asked_rules(contract)]
+    rules = [f"{rule.rule.name} ({rule.rule.on_break}): {rule.rule.check}" for rule in sent_rules(contract)]
     return {
         "$schema": DRAFT,
         "title": f"A request to {contract.model}",

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lockgate.errors import ContractError
-from lockgate.features.check import asked_rules, breaks, falls_back, flags_by_row, refuse
+from lockgate.features.check import breaks, falls_back, flags_by_row, refuse, sent_rules
 from lockgate.features.columns import Columns, array
 from lockgate.features.lower import to_function
 from lockgate.records import Column, Contract
@@ -66,8 +66,9 @@ class RequestType:
     """
 
     def __init__(self, contract: Contract) -> None:
-        self.asked = contract.asked
-        self._rules = asked_rules(contract)
+        self.asked = contract.sent
+        self._aggregates = contract.aggregates.keys()
+        self._rules = sent_rules(contract)
         fields = {column.name: attrgetter(f"f{number}") for number, column in enumerate(self.asked)}
         self._conditions = tuple(to_function(rule.tree, fields) for rule in self._rules)
         self._times = tuple(place for place, column in enumerate(self.asked) if column.type == "time")
@@ -83,6 +84,8 @@ class RequestType:
 
     def plain(self, body: bytes) -> Plain | None:
         """The rows without a table made of them; None where anything about them must be looked at, which `decode` does."""
+        if self._aggregates:
+            return None  # they are not whole yet
         try:
             request = self._narrow.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -161,10 +164,24 @@ class RequestType:
         try:
             request: Any = narrow(sent)
         except msgspec.ValidationError:
-            return _read_wide(wide, sent), False
+            return self._read_wide(wide, sent), False
         if not request.rows:
             raise ContractError("The request holds no rows.", cure='Send {"rows": [{...}]} with at least one row.')
         return request, not self._breaks_a_rule(request.rows)
+
+    def _read_wide(self, wide: Callable[[Any], Any], sent: object) -> Any:
+        try:
+            return wide(sent)
+        except msgspec.ValidationError as error:
+            for name in ("id", "unit"):
+                if str(error).endswith(f"length <= {LONGEST_NAME} - at `$.{name}`"):
+                    raise too_long(name) from error
+            column = _column_in(str(error))
+            if column in self._aggregates:
+                raise ContractError(
+                    f"Column {column!r} is computed here, of events.", cure="Leave it out of the row.", column=column
+                ) from error
+            raise ContractError(str(error), column=column) from error
 
     def _breaks_a_rule(self, rows: list[Any]) -> bool:
         try:
@@ -200,16 +217,6 @@ class RequestType:
 
 def _is_long(value: Any) -> bool:
     return value is not None and abs(value) > _EXACT
-
-
-def _read_wide(wide: Callable[[Any], Any], sent: object) -> Any:
-    try:
-        return wide(sent)
-    except msgspec.ValidationError as error:
-        for name in ("id", "unit"):
-            if str(error).endswith(f"length <= {LONGEST_NAME} - at `$.{name}`"):
-                raise too_long(name) from error
-        raise ContractError(str(error), column=_column_in(str(error))) from error
 
 
 def too_long(name: str) -> ContractError:

@@ -1,5 +1,6 @@
 """All that is ever written down: one frozen struct per word of the glossary."""
 
+from lockgate.records.aggregate import Aggregate, AggregateSpec
 from lockgate.records.alarm import Alarm
 from lockgate.records.block import Block, Cell, PairBlock
 from lockgate.records.contract import Column, Contract, Rule, Severity
@@ -14,6 +15,7 @@ from lockgate.records.record import Record, decode, digest, encode
 from lockgate.records.report import Alternative, Bin, CurvePoint, Finding, Proposal, Report, Rival, Score, SliceLoss
 from lockgate.records.rollout import Move, MoveKind, Rollout, RolloutState, Step
 from lockgate.records.routing import Routing
+from lockgate.records.source import Event, SourceSpec, Stream
 from lockgate.records.spec import (
     BudgetSpec,
     ColumnSpec,
@@ -34,6 +36,8 @@ from lockgate.records.spend import Spend, spend_id
 from lockgate.records.version import Benchmark, HeldOut, Library, Lineage, Manifest, Pace, Parity, Version
 
 __all__ = [
+    "Aggregate",
+    "AggregateSpec",
     "Alarm",
     "Alternative",
     "Benchmark",
@@ -51,6 +55,7 @@ __all__ = [
     "Dataset",
     "DatasetRef",
     "Entry",
+    "Event",
     "Evidence",
     "Finding",
     "Gate",
@@ -92,8 +97,10 @@ __all__ = [
     "Severity",
     "Shadow",
     "SliceLoss",
+    "SourceSpec",
     "Spend",
     "Step",
+    "Stream",
     "Verdict",
     "Version",
     "WorkspaceSpec",

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
+from lockgate.records.aggregate import Aggregate
+from lockgate.records.column_type import ColumnType
 from lockgate.records.record import Record
 
-ColumnType = Literal["int", "float", "bool", "text", "time"]
+__all__ = ["Column", "ColumnType", "Contract", "OnBreak", "Origin", "Rule", "RuleKind", "Severity"]
+
 OnBreak = Literal["refuse", "flag", "fall_back"]
 Origin = Literal["declared", "inferred"]
 RuleKind = Literal["missing", "not_finite", "range", "levels"]
@@ -36,7 +39,8 @@ class Column(Record, frozen=True, kw_only=True):
     low, high: inclusive range of a number, None where unbounded. range_origin: a person's range refuses a row, an
     inferred one flags it. levels: the known values of a text column, None where any value goes. on_break: what leaving
     the range or the levels does. severity: the same, rule by rule. is_known_before: false for what is learnt only after
-    the question, which may never become a feature.
+    the question, which may never become a feature. aggregate: how it is computed, of a column that no table and no request
+    brings.
     """
 
     name: str
@@ -49,6 +53,7 @@ class Column(Record, frozen=True, kw_only=True):
     on_break: OnBreak = "flag"
     severity: Severity = Severity()
     is_known_before: bool = True
+    aggregate: Aggregate | None = None
 
     def does(self, kind: RuleKind) -> OnBreak:
         """What a break of this kind does: as declared for the kind; else a null, an infinity and a value outside a
@@ -93,5 +98,15 @@ class Contract(Record, frozen=True, kw_only=True):
 
     @property
     def asked(self) -> tuple[Column, ...]:
-        """The columns a request carries: all that is known when the question is asked."""
+        """The columns a row is answered from: all that is known when the question is asked."""
         return tuple(column for column in self.columns if column.is_known_before)
+
+    @property
+    def sent(self) -> tuple[Column, ...]:
+        """The columns a request carries: those asked, less what is computed of events here."""
+        return tuple(column for column in self.asked if column.aggregate is None)
+
+    @property
+    def aggregates(self) -> dict[str, Aggregate]:
+        """What is computed of events, by column."""
+        return {column.name: column.aggregate for column in self.columns if column.aggregate is not None}

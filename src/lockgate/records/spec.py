@@ -7,9 +7,11 @@ import re
 from typing import Literal
 
 from lockgate.errors import SpecError
+from lockgate.records.aggregate import AggregateSpec
 from lockgate.records.contract import ColumnType, OnBreak, Rule, Severity
 from lockgate.records.duration import UNITS_S, seconds
 from lockgate.records.record import Record
+from lockgate.records.source import SourceSpec
 
 Task = Literal["binary", "multiclass", "regression"]
 SplitKind = Literal["time", "group", "random"]
@@ -187,7 +189,8 @@ class ModelSpec(Record, frozen=True, kw_only=True):
     """One model's task. train, features: `module:function`; rule: the columns by which the rule baseline
     groups, chosen where left out; fallback: the links behind the chosen version, in order. metric: the loss that judges,
     log_loss or absolute_error where left out. features: where left out the model is handed the columns themselves.
-    Raises SpecError for a log that forgets calls before their outcomes can be known.
+    aggregates: columns that are computed of events. Raises SpecError for a log that forgets calls before their outcomes can
+    be known, and for aggregates where no column says when a row was asked.
     """
 
     target: str
@@ -210,8 +213,14 @@ class ModelSpec(Record, frozen=True, kw_only=True):
     budget: BudgetSpec = BudgetSpec()
     log: LogSpec = LogSpec()
     serve: ServeSpec = ServeSpec()
+    aggregates: dict[str, AggregateSpec] = {}
 
     def __post_init__(self) -> None:
+        if self.aggregates and self.time is None:
+            raise SpecError(
+                f"{next(iter(self.aggregates))} looks back from the question, and no column says when that was asked.",
+                cure='Name it: time = "asked_at", say.',
+            )
         retention, horizon = self.log.retention, self.outcomes.horizon
         if retention is not None and seconds(retention) < seconds(horizon) + SPARE_DAYS * UNITS_S["d"]:
             raise SpecError(
@@ -281,6 +290,7 @@ class WorkspaceSpec(Record, frozen=True, kw_only=True):
     """The whole file."""
 
     model: dict[str, ModelSpec] = {}
+    source: dict[str, SourceSpec] = {}
     server: ServerSpec = ServerSpec()
     mlflow: MlflowSpec = MlflowSpec()
     directory: str = ".lockgate"

@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lockgate.features.check import asked_rules, breaks, falls_back, flags_by_row, refuse
+from lockgate.features.check import breaks, falls_back, flags_by_row, refuse, sent_rules
 from lockgate.features.columns import Columns, length, row_tuples
 from lockgate.features.request import Rows
 from lockgate.records import Contract
 from lockgate.records.duration import UNITS_S
 from lockgate.records.prediction import Scalar
+from lockgate.serve.completing import Completing
 
 # A question dated so much later than it came has a wrong clock behind it, or a wrong column.
 FUTURE_S = UNITS_S["d"]
@@ -52,25 +53,40 @@ class Batch:
             )
 
 
-def from_request(rows: Rows, contract: Contract, *, now_s: float, places: Iterable[int] | None = None) -> Batch:
+def from_request(
+    rows: Rows,
+    contract: Contract,
+    *,
+    now_s: float,
+    places: Iterable[int] | None = None,
+    completing: Completing | None = None,
+) -> Batch:
     """A request's rows, ids `<request id>-<place>`. A row's unit is the contract's column, else the request's, else the
-    row itself. places: of these rows, where they are a part of the request.
+    row itself. places: of these rows, where they are a part of the request. completing: where the contract has aggregates.
     """
     request = rows.id or secrets.token_hex(8)
     ids = [f"{request}-{place}" for place in places or range(length(rows.columns))]
-    return _batch(rows.columns, rows.flags, rows.falls_back, ids, contract, unit=rows.unit, now_s=now_s)
+    columns, flags, left = rows.columns, rows.flags, rows.falls_back
+    if completing is not None:
+        columns, flags, left = completing.completed(columns, flags, left, now_s=now_s)
+    return _batch(columns, flags, left, ids, contract, unit=rows.unit, now_s=now_s)
 
 
-def from_columns(columns: Columns, contract: Contract, *, prefix: str, now_s: float) -> Batch:
-    """Rows of a table; ids `<prefix>-<unit>` where units are unique here, else `<prefix>-<place>`.
+def from_columns(
+    columns: Columns, contract: Contract, *, prefix: str, now_s: float, completing: Completing | None = None
+) -> Batch:
+    """Rows of a table; ids `<prefix>-<unit>` where units are unique here, else `<prefix>-<place>`. completing: where the
+    contract has aggregates, which the table does not hold.
 
     Raises ContractError naming the column and the row where a row may not be used.
     """
     rows = length(columns)
-    found = breaks(columns, contract.asked, asked_rules(contract))
+    found = breaks(columns, contract.sent, sent_rules(contract))
     refuse(found, "Set such rows aside first: lockgate data MODEL TABLE says which they are.")
     ids = [f"{prefix}-{place}" for place in range(rows)]
     flags, left = flags_by_row(found, rows), falls_back(found, rows)
+    if completing is not None:
+        columns, flags, left = completing.completed(columns, flags, left, now_s=now_s)
     batch = _batch(columns, flags, left, ids, contract, unit=None, now_s=now_s)
     named = set(_named_units(batch.inputs, contract)) - {None}
     return replace(batch, ids=[f"{prefix}-{unit}" for unit in batch.units]) if len(named) == rows else batch

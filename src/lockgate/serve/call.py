@@ -64,7 +64,7 @@ class Caller:
             return self._answer(batch, has_deadline=has_deadline)
         asked, is_first = self._requests.claim(request, len(batch))
         if not is_first:
-            return _same(asked.answered.result(), batch, request)
+            return _same(asked.answered.result(), batch, request, self._served.contract)
         try:
             predictions = self._answer(batch, has_deadline=has_deadline)
         except BaseException as error:
@@ -226,9 +226,13 @@ def _barring(served: Served, version: str) -> dict[str, CanPredict]:
     return others | {version: _Barred(version)}
 
 
-def _same(known: list[Prediction], batch: Batch, request: str) -> list[Prediction]:
-    """An id that is used again for other rows must not be answered with the first rows' predictions."""
-    if [prediction.inputs for prediction in known] != batch.inputs:
+def _same(known: list[Prediction], batch: Batch, request: str, contract: Contract) -> list[Prediction]:
+    """An id that is used again for other rows must not be answered with the first rows' predictions. What was computed here
+    may be another by now.
+    """
+    sent = [place for place, column in enumerate(contract.asked) if column.aggregate is None]
+    rows = zip(known, batch.inputs, strict=False)
+    if len(known) != len(batch) or any([p.inputs[at] for at in sent] != [own[at] for at in sent] for p, own in rows):
         raise Conflict(f"The request id {request!r} came with other rows before.", cure="Give each request its own id.")
     return known
 

@@ -166,7 +166,7 @@ def answered_by(served: Served, read: ReadRows, *, part: str = "", places: Seque
         rows = read(served)
     except OverflowError as error:  # JSON's whole numbers have no end, an array's do
         raise ContractError(f"A number is out of range: {error}.") from error
-    batch = from_request(rows, served.contract, now_s=time.time(), places=places)
+    batch = from_request(rows, served.contract, now_s=time.time(), places=places, completing=served.completing)
     request = f"{rows.id}{part}" if rows.id else None
     return Answered(batch, request, served.caller.answer(batch, request=request))
 

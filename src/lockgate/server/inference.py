@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from lockgate.server.calls import MOST_IN_HAND, Calls
 from lockgate.server.connections import Connections, Limits
+from lockgate.server.events import EventRoutes
 from lockgate.server.exposed import Exposed
 from lockgate.server.invocations import Invocations
 from lockgate.server.native import Native
@@ -31,7 +32,13 @@ from lockgate.telemetry.spans import Spans
 from lockgate.workspace.dataplane import DataPlane
 
 REFRESH_S = 0.2
-PROTOCOLS = (Native, OpenInference, Invocations, OpenApi)  # another protocol is one file, and one word here
+PROTOCOLS = (
+    Native,
+    EventRoutes,
+    OpenInference,
+    Invocations,
+    OpenApi,
+)  # another protocol is one file, and one word here
 _log = logging.getLogger("lockgate.server")
 
 

@@ -96,7 +96,7 @@ def _from_json(served: Served, sent: bytes) -> Rows:
     if extra:
         raise ContractError(unknown("key", extra[0], [*FORMS, "params"]))
     params = _params(told.get("params"))
-    rows = _READ[forms[0]](told[forms[0]], [column.name for column in served.contract.asked])
+    rows = _READ[forms[0]](told[forms[0]], [column.name for column in served.contract.sent])
     return served.request.hold(rows, unit=params.unit, request=params.id)
 
 
@@ -190,7 +190,7 @@ def _named(row: Any, names: Sequence[Any]) -> dict[Any, Any]:
 
 def _from_csv(served: Served, sent: bytes) -> Rows:
     """CSV has no types, so the contract's are read into it; an empty cell is missing."""
-    columns = {column.name: column for column in served.contract.asked}
+    columns = {column.name: column for column in served.contract.sent}
     try:
         table = csv.reader(io.StringIO(sent.decode(), newline=""), strict=True)
         header = next(table, None) or []

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from lockgate.features.check import asked_rules
+from lockgate.features.check import sent_rules
 from lockgate.records import Outcome
 from lockgate.serve import outcomes
 from lockgate.server import body, lines
@@ -62,7 +62,8 @@ class Native:
             "challenger": routing.challenger,
             "share": routing.share,
             "revision": routing.revision,
-            "columns": [msgspec.to_builtins(column) for column in served.contract.asked],
-            "rules": [msgspec.to_builtins(rule.rule) for rule in asked_rules(served.contract)],
+            "columns": [msgspec.to_builtins(column) for column in served.contract.sent],
+            "computed": sorted(served.contract.aggregates),
+            "rules": [msgspec.to_builtins(rule.rule) for rule in sent_rules(served.contract)],
         }
         return JSONResponse(described)

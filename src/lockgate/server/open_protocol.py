@@ -72,7 +72,7 @@ def is_ready(served: Served, version: str | None) -> bool:
 
 
 def described(served: Served) -> Described:
-    inputs = [Tensor(column.name, tensors.datatype(column), [-1]) for column in served.contract.asked]
+    inputs = [Tensor(column.name, tensors.datatype(column), [-1]) for column in served.contract.sent]
     outputs = [Tensor(name, output.datatype, [-1]) for name, output in OUTPUTS.items()]
     return Described(served.routing.model, served.routing.versions, inputs, outputs)
 

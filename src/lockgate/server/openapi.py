@@ -141,7 +141,7 @@ def _v2(path: str, served: Served) -> Mapping[str, Schema]:
 
 
 def _v2_request(served: Served) -> Schema:
-    names = [column.name for column in served.contract.asked]
+    names = [column.name for column in served.contract.sent]
     tensor: Schema = {
         "type": "object",
         "required": ["name", "datatype", "shape"],

@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 from lockgate.decide import budget
 from lockgate.errors import Conflict
-from lockgate.records import BudgetSpec, Entry, Outcome, Prediction, Routing, Spend, decode, encode
+from lockgate.records import BudgetSpec, Entry, Event, Outcome, Prediction, Routing, Spend, decode, encode
 from lockgate.records.duration import UNITS_S
 from lockgate.records.entry import GENESIS, link
 from lockgate.records.prediction import LogEntry
+from lockgate.store.event_store import conflict
 from lockgate.store.keys import CHAINED, REPLACED, at_s, key, new_draws, refuse_spends
-from lockgate.store.ports import Compacted, Cursor, K, Kept, Written
+from lockgate.store.ports import Compacted, Cursor, K, Kept, Taken, Written
 
 
 class MemoryLog:
@@ -180,3 +181,37 @@ class MemoryLease:
     def release(self, name: str, holder: str) -> None:
         if self._held.get(name, ("", 0.0))[0] == holder:
             del self._held[name]
+
+
+class MemoryEvents:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._held: dict[str, dict[int | str, Event]] = {}
+        self._added = 0
+        self._told: int | None = None
+
+    def add(self, source: str, events: Sequence[Event]) -> Taken:
+        with self._lock:
+            held = self._held.get(source, {})
+            new: dict[int | str, Event] = {}
+            for event in events:
+                if held.get(event.id, new.setdefault(event.id, event)) != event:
+                    raise conflict(source, event.id)
+            kept = {key: event for key, event in new.items() if key not in held}
+            self._held[source] = held | kept
+            self._added += len(kept)
+            return Taken(len(kept), len(events) - len(kept))
+
+    def read(self, source: str, after: int = 0, *, since_us: int | None = None) -> tuple[list[Event], int]:
+        held = list(self._held.get(source, {}).values())
+        return [e for e in held[after:] if since_us is None or e.happened_us >= since_us], len(held)
+
+    def newest_us(self, source: str) -> int | None:
+        return max((event.happened_us for event in self.read(source)[0]), default=None)
+
+    def has_news(self) -> bool:
+        is_new, self._told = self._told != self._added, self._added
+        return is_new
+
+    def close(self) -> None:
+        pass

@@ -16,6 +16,7 @@ from lockgate.records import (
     Dataset,
     DatasetRef,
     Entry,
+    Event,
     Health,
     Move,
     PairBlock,
@@ -255,6 +256,43 @@ class Tables(Protocol):
     def schema(self, ref: DatasetRef) -> Mapping[str, pl.DataType]:
         """That version's columns and their types, none of its rows read; raises as `read` does."""
         ...
+
+
+class Taken(NamedTuple):
+    """What became of events. known_before: of these, how many were there already, with the same content."""
+
+    kept: int
+    known_before: int
+
+
+class Events(Protocol):
+    """The events of every source, each exactly once; any number of processes add and read."""
+
+    def add(self, source: str, events: Sequence[Event]) -> Taken:
+        """All of them, or none; once it returns, a `kill -9` loses none of them, nor does a power cut.
+
+        Raises Conflict where an id is there with another content, StoreError when the outside refuses.
+        """
+        ...
+
+    def read(self, source: str, after: int = 0, *, since_us: int | None = None) -> tuple[list[Event], int]:
+        """The source's events behind that place, in the order they were added, and the place to go on from.
+
+        since_us: leave out what happened before. Raises StoreError when the outside refuses.
+        """
+        ...
+
+    def newest_us(self, source: str) -> int | None:
+        """When the newest of them happened; raises as `read` does."""
+        ...
+
+    def has_news(self) -> bool:
+        """Whether somebody added anything since this was asked before, in this process; true when it is asked first. It
+        waits for nobody; raises as `read` does.
+        """
+        ...
+
+    def close(self) -> None: ...
 
 
 class Tracker(Protocol):

@@ -12,6 +12,7 @@ import msgspec
 
 from lockgate.decide import ladder
 from lockgate.errors import ConfigError, NotFound, SpecError
+from lockgate.features.aggregate import defined
 from lockgate.features.expression import refuse_unreadable
 from lockgate.metrics import loss
 from lockgate.records import ModelSpec, MonitorSpec, WorkspaceSpec
@@ -49,6 +50,7 @@ def read(file: Path) -> WorkspaceSpec:
         raise ConfigError(f"{file.name}: {error.message}", cure=error.cure) from error
     for name, model in spec.model.items():
         _check(name, model, file.name)
+        _check_aggregates(name, model, spec, file.name)
     return spec
 
 
@@ -97,6 +99,13 @@ def _check_rules(name: str, spec: ModelSpec, file: str) -> None:
         if not rule.name or any(other.name == rule.name for other in spec.contract.rules[:number]):
             raise ConfigError(f"{place} has two rules called {rule.name!r}.", cure="Give each rule its own name.")
         refuse_unreadable(rule.check, place=f"{place}: {rule.name!r}")
+
+
+def _check_aggregates(name: str, model: ModelSpec, spec: WorkspaceSpec, file: str) -> None:
+    try:
+        defined(model, spec.source)
+    except SpecError as error:
+        raise ConfigError(f"{file}: model.{name}.aggregates: {error.message}", cure=error.cure) from error
 
 
 def _refuse_unknown(found: Mapping[str, Any], kind: type[msgspec.Struct], place: str) -> None:

@@ -24,6 +24,7 @@ from lockgate.runtime.fallback import CanPredict, Prompt
 from lockgate.runtime.hosted import Hosted
 from lockgate.runtime.user_rule import UserRule
 from lockgate.serve.call import Caller
+from lockgate.serve.completing import Completing
 from lockgate.serve.logbook import Logbook
 from lockgate.store.folders import Folders
 from lockgate.store.log_notices import NOTICES, NoticeFile
@@ -31,6 +32,7 @@ from lockgate.store.routing_file import RoutingFiles
 from lockgate.store.segments import SegmentLog
 from lockgate.store.serving_file import Serving, ServingFile
 from lockgate.telemetry.series import Series
+from lockgate.workspace.intake import Intake
 
 WARM_S = 5.0
 HANGS_S = 2.0
@@ -46,6 +48,7 @@ class Served(NamedTuple):
     caller: Caller
     contract: Contract
     request: RequestType
+    completing: Completing | None = None
 
     @property
     def routing(self) -> Routing:
@@ -55,16 +58,18 @@ class Served(NamedTuple):
     def is_quick(self) -> bool:
         """Whether the champion has a quick way: without one, nothing of a call is tried there."""
         now = self.caller.served
-        return now.routing.champion in now.quick
+        return self.completing is None and now.routing.champion in now.quick
 
 
 class DataPlane:
     """The models of one workspace, kept at their newest routing. home: the workspace's `.lockgate` folder. hangs_s: after how
-    long a batch in a child is ended, whatever a call's deadline is.
+    long a batch in a child is ended, whatever a call's deadline is. forgets: whether events older than their source's
+    retention are left out of memory; rows that were asked long ago need them.
     """
 
-    def __init__(self, home: Path, *, hangs_s: float = HANGS_S) -> None:
+    def __init__(self, home: Path, *, hangs_s: float = HANGS_S, forgets: bool = True) -> None:
         self.home = home
+        self.intake = Intake(home, forgets=forgets)
         self._hangs_s = hangs_s
         self._board = RoutingFiles(home / "routing")
         self._folders = Folders(home / "versions")
@@ -117,6 +122,7 @@ class DataPlane:
         """
         try:
             self._serving = self._file.read()
+            self.intake.refresh()
             self.log.modes = {name: serving.log for name, serving in self._serving.items()}
             names = self._board.models()
         except (OSError, StoreError) as error:
@@ -131,6 +137,7 @@ class DataPlane:
         if all(load.done() for load in self._loading.values()):
             self._forget_unused(names)
         self.log.look()
+        self.intake.tell(self.problems)
         if self.log.problem is None:
             self.problems.pop("log", None)
         else:
@@ -141,6 +148,7 @@ class DataPlane:
         self._loads.shutdown(wait=False, cancel_futures=True)
         for link in self._links.values():
             _close(link)
+        self.intake.close()
         self.log.close()
 
     def _try(self, name: str) -> None:
@@ -174,8 +182,9 @@ class DataPlane:
                 if held is not None
                 else Caller(contract, routing, predictors, self.append)
             )
+            served = Served(caller, contract, RequestType(contract), self.intake.completing(contract))
             with self._lock:  # a new dict, for calls look into the old one meanwhile
-                self.models = {**self.models, routing.model: Served(caller, contract, RequestType(contract))}
+                self.models = {**self.models, routing.model: served}
         if len(predictors) < len(routing.versions) + len(routing.rules):
             self._retry_at[routing.model] = time.monotonic() + RETRY_S
         else:

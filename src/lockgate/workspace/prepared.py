@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from lockgate.records import WorkspaceSpec
-from lockgate.store.serving_file import Serving, ServingFile
+from lockgate.features.aggregate import defined
+from lockgate.records import Aggregate, WorkspaceSpec
+from lockgate.store.serving_file import Serving, ServingFile, Sourced, SourcesFile
 from lockgate.workspace import config
+from lockgate.workspace.definitions import refuse_changed_under_served
 
 
 class Prepared(NamedTuple):
@@ -21,10 +23,18 @@ def prepare(directory: Path) -> Prepared:
     project = directory.resolve()
     spec = config.read(config.find(project))
     home = project / spec.directory
+    refuse_changed_under_served(home, spec)
     publish(home, spec)
     return Prepared(project, home, spec)
 
 
 def publish(home: Path, spec: WorkspaceSpec) -> None:
-    """How each model is served and logged, as serving processes read it. Raises StoreError when the disk refuses."""
+    """How each model is served and logged, and what each source is, as serving processes read it. Raises StoreError when the
+    disk refuses.
+    """
     ServingFile(home).publish({name: Serving(log=model.log, serve=model.serve) for name, model in spec.model.items()})
+    over: dict[str, dict[str, Aggregate]] = {name: {} for name in spec.source}
+    for model, own in spec.model.items():
+        for name, aggregate in defined(own, spec.source).items():
+            over[aggregate.source][f"{model}.{name}"] = aggregate
+    SourcesFile(home).publish({name: Sourced(spec=own, aggregates=over[name]) for name, own in spec.source.items()})

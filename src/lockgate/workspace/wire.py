@@ -10,6 +10,8 @@ from lockgate.records import Contract, Profile, Version, WorkspaceSpec, decode
 from lockgate.runtime import folder
 from lockgate.runtime.predictor import Predictor
 from lockgate.store.delta import DeltaTables
+from lockgate.store.event_store import FILE as EVENTS
+from lockgate.store.event_store import EventStore
 from lockgate.store.folders import Folders
 from lockgate.store.log_notices import NOTICES, NoticeFiles
 from lockgate.store.log_table import LogTables
@@ -18,6 +20,7 @@ from lockgate.store.mlflow_place import MlflowPlace
 from lockgate.store.mlflow_registry import MlflowRegistry
 from lockgate.store.mlflow_runs import MlflowRuns
 from lockgate.store.ports import (
+    Events,
     Lease,
     LogNotices,
     PredictionLog,
@@ -53,6 +56,7 @@ class Wiring:
     tables: Tables
     tracker: Tracker
     registry: Registry
+    events: Events
     loaded: dict[str, Predictor] = field(default_factory=dict[str, Predictor])
 
     def predictor(self, version: str) -> Predictor:
@@ -90,4 +94,5 @@ def wire(project: Path, spec: WorkspaceSpec, clock: Clock) -> Wiring:
         tables=DeltaTables(home / "tables"),
         tracker=MlflowRuns(place),
         registry=MlflowRegistry(place),
+        events=EventStore(home / EVENTS),
     )

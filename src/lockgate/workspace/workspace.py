@@ -6,7 +6,7 @@ import getpass
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,10 +42,12 @@ from lockgate.report.card import card
 from lockgate.runtime.bounded_child import Limits
 from lockgate.serve.batch import from_columns
 from lockgate.serve.outcomes import outcome
+from lockgate.store.ports import Taken
 from lockgate.train.adopt import Terms
-from lockgate.workspace import adopting, budget, config, making, planning
+from lockgate.workspace import adopting, budget, config, making, planning, taking
 from lockgate.workspace import mirror as mirrors
 from lockgate.workspace.again import Again, again
+from lockgate.workspace.completing import apart, complete
 from lockgate.workspace.dataplane import DataPlane
 from lockgate.workspace.loop import Loop, Ticked
 from lockgate.workspace.mirror import Mirrored
@@ -106,13 +108,16 @@ class Workspace:
         """
         spec = self.model(model)
         datasets = self._wiring.records.all(Dataset, model)
-        contract = self.contract(model) if datasets else infer(model, spec, table)
-        checked = check(table, contract)
+        whole = complete(self._wiring, model, table)
+        held = self.contract(model) if datasets else infer(model, spec, whole.table)
+        contract = whole.under(held)
+        checked = check(whole.table, contract)
         if not checked.kept.height:
             raise ContractError(f"No row of the table keeps the contract of {model}: {_counts(checked)}.")
         kept = storable(checked.kept)
         if datasets:
-            refuse_other_schema(kept, self._wiring.tables.schema(datasets[-1].ref), name=model)
+            stored = apart(self._wiring.tables.schema(datasets[-1].ref), held, contract)
+            refuse_other_schema(kept.select(apart(kept.schema, held, contract)), stored, name=model)
         if checked.quarantined.height:
             self._wiring.tables.write(f"{model}.quarantine", storable(checked.quarantined))
         asked = to_columns(checked.kept, contract.columns)[contract.time] if contract.time else None
@@ -293,9 +298,16 @@ class Workspace:
         plane = self.plane
         plane.refresh()
         served = plane.model(model)
-        columns = to_columns(table, served.contract.asked)
-        batch = from_columns(columns, served.contract, prefix=prefix, now_s=self._wiring.clock())
+        columns, now_s = to_columns(table, served.contract.sent), self._wiring.clock()
+        batch = from_columns(columns, served.contract, prefix=prefix, now_s=now_s, completing=served.completing)
         return [prediction for part in batch.parts(ROWS_AT_ONCE) for prediction in served.caller.score(part)]
+
+    def events(self, source: str, events: pl.DataFrame | Iterable[Mapping[str, object]]) -> Taken:
+        """Events of a source, kept: a table of them, or rows as mappings. The same again is counted, and kept once.
+
+        Raises NotFound, ContractError naming the event and its column, Conflict for an id with another content.
+        """
+        return taking.take(self._wiring, source, events)
 
     def outcomes(self, model: str, told: list[tuple[str, float, float]]) -> int:
         """Outcomes as (prediction id, value, seconds since 1970 when it came true). Returns how many were kept."""
@@ -332,7 +344,7 @@ class Workspace:
     @property
     def plane(self) -> DataPlane:
         if self._plane is None:
-            self._plane = DataPlane(self._wiring.home, hangs_s=BATCH_HANGS_S)
+            self._plane = DataPlane(self._wiring.home, hangs_s=BATCH_HANGS_S, forgets=False)
         return self._plane
 
     def event_s(self, model: str) -> float:

@@ -1,0 +1,275 @@
+"""Aggregates for one row: events in, values out. The row half: needs Python alone.
+
+What an aggregate means stands in `lockgate.features.aggregate`; this and `lockgate.features.as_of` agree to the bit.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from lockgate.features import exact
+from lockgate.features.aggregate import (
+    FORGOTTEN,
+    FUTURE_US,
+    NO_HISTORY,
+    NO_KEY,
+    TOO_LARGE,
+    Flag,
+    Lane,
+    lane,
+    moment,
+    where,
+)
+from lockgate.features.lower import Get, to_function
+from lockgate.records import Aggregate, Event, Stream
+
+Key = tuple[Any, ...]
+NEVER = math.inf
+SWEEPS = 8  # of all events, in one retention
+
+
+class Told(NamedTuple):
+    """What an aggregate says: its value, None for null; and what to flag, where its default stands."""
+
+    value: float | None
+    flag: Flag | None
+
+
+class _Known(NamedTuple):
+    """What was found at one moment, good until another: every read before a change is a comparison."""
+
+    since_us: int
+    until_us: float
+    value: float | None
+    flag: Flag | None
+
+
+class _Cell:
+    """One key's events, oldest first, and what its readers found last."""
+
+    __slots__ = ("events", "known")
+
+    def __init__(self, readers: int) -> None:
+        self.events: list[Event] = []
+        self.known: list[_Known | None] = [None] * readers
+
+
+class Windows:
+    """The events of one source, held for the aggregates over it. For one thread at a time."""
+
+    def __init__(self, stream: Stream, aggregates: Iterable[Aggregate], *, retention_us: int | None = None) -> None:
+        """aggregates: all of this source, and of this very stream. retention_us: what happened longer before the newest event
+        is forgotten, some time after: an eighth of it later, and a day, for an event may be dated as far ahead as that.
+        """
+        self._newest: Event | None = None
+        self._times: list[tuple[int, int]] = []  # when each happened and was known
+        self._lanes: dict[Lane, _Lane] = {}
+        self._kept_us = None if retention_us is None else retention_us + retention_us // SWEEPS + FUTURE_US
+        self._sweep_us = 0 if retention_us is None else retention_us // SWEEPS
+        self.forgotten_us: float = -math.inf  # what happened before may be gone
+        for aggregate in aggregates:
+            own = lane(aggregate)
+            if own not in self._lanes:
+                self._lanes[own] = _Lane(stream, own, aggregate)
+
+    def reader(self, aggregate: Aggregate) -> Reader:
+        return Reader(self, self._lanes[lane(aggregate)], aggregate)
+
+    def take(self, events: Iterable[Event]) -> None:
+        """Events not taken before, in any order."""
+        for event in events:
+            if self._newest is None or event > self._newest:
+                self._newest = event
+            if event.happened_us < self.forgotten_us:
+                continue
+            _put(self._times, (event.happened_us, event.known_us))
+            for own in self._lanes.values():
+                own.take(event)
+        self._forget()
+
+    def start_from(self, newest_us: int | None) -> int | None:
+        """What happened before need not be taken at all, where the newest event is this old; None where all of it counts."""
+        if self._kept_us is None or newest_us is None:
+            return None
+        self.forgotten_us = newest_us - self._kept_us
+        return newest_us - self._kept_us
+
+    def is_fresh(self, at_us: int, within_us: int | None) -> bool:
+        """Whether the source had, by then, an event known that happened within that time before; any at all for None."""
+        if self._newest is None:
+            return False
+        since = -math.inf if within_us is None else at_us - within_us
+        if since <= self._newest.happened_us and self._newest.known_us < at_us:
+            return True
+        first = 0 if within_us is None else bisect_left(self._times, (at_us - within_us,))
+        last = bisect_left(self._times, (at_us,))
+        return any(known_us < at_us for _, known_us in self._times[first:last])
+
+    def _forget(self) -> None:
+        if self._kept_us is None or self._newest is None:
+            return
+        before_us = self._newest.happened_us - self._kept_us
+        if before_us - self.forgotten_us <= self._sweep_us:
+            return
+        self.forgotten_us = before_us
+        del self._times[: bisect_left(self._times, (before_us,))]
+        for own in self._lanes.values():
+            own.forget(before_us)
+
+
+class _Lane:
+    """The events of one lane by key."""
+
+    def __init__(self, stream: Stream, own: Lane, aggregate: Aggregate) -> None:
+        self.cells: dict[Key, _Cell] = {}
+        self.readers = 0
+        self._by = [stream.place(name) for name, _ in own.by]
+        self._keeps = keeps(aggregate)
+
+    def take(self, event: Event) -> None:
+        key = tuple(event.values[place] for place in self._by)
+        if None in key or not self._keeps(event):
+            return  # without a key it is nobody's; it was refused when it came, unless the aggregate was declared later
+        cell = self.cells.get(key)
+        if cell is None:
+            cell = self.cells[key] = _Cell(self.readers)
+        _put(cell.events, event)
+        cell.known = [None] * self.readers
+
+    def forget(self, before_us: int) -> None:
+        for key, cell in [*self.cells.items()]:
+            gone = bisect_left(cell.events, (before_us,))
+            if gone == len(cell.events):
+                del self.cells[key]
+            elif gone:
+                del cell.events[:gone]
+
+    def new_reader(self) -> int:
+        self.readers += 1
+        for cell in self.cells.values():
+            cell.known.append(None)
+        return self.readers - 1
+
+
+class Reader:
+    """One aggregate's values; from `Windows.reader`."""
+
+    def __init__(self, windows: Windows, own: _Lane, aggregate: Aggregate) -> None:
+        self._windows = windows
+        self._cells, self._place = own.cells, own.new_reader()
+        self._window_us, self._default = aggregate.window_us, aggregate.default
+        self._is_since = aggregate.kind == "since"
+        value = None if aggregate.column is None else aggregate.stream.place(aggregate.column)
+        self._find = _finder(aggregate, value)
+        self._nothing = Told(0.0, None) if aggregate.kind == "count" else Told(aggregate.default, NO_HISTORY)
+        self._no_key, self._forgotten = Told(aggregate.default, NO_KEY), Told(aggregate.default, FORGOTTEN)
+        self._reach_us = NEVER if aggregate.window_us is None else aggregate.window_us
+
+    def at(self, key: Key, at_us: int) -> Told:
+        """The value for a question of that moment. key: the row's values, in the order of `Lane.by`; None for missing."""
+        if None in key:
+            return self._no_key
+        if at_us - self._reach_us < self._windows.forgotten_us:
+            return self._forgotten
+        cell = self._cells.get(key)
+        if cell is None:
+            return self._nothing
+        known = cell.known[self._place]
+        if known is None or not known.since_us <= at_us <= known.until_us:
+            known = cell.known[self._place] = self._look(cell.events, at_us)
+        if known.value is None:
+            return Told(self._default, known.flag)
+        return Told((at_us - known.value) / 1e6 if self._is_since else known.value, None)
+
+    def _look(self, events: list[Event], at_us: int) -> _Known:
+        """events[first:last] happened within the window, and some of them may not be known yet."""
+        first = 0 if self._window_us is None else bisect_left(events, (at_us - self._window_us,))
+        last = bisect_left(events, (at_us,), lo=first)
+        # What happens later is known later still.
+        until_us: float = events[last].happened_us if last < len(events) else NEVER
+        return self._find(events, first, last, at_us, until_us)
+
+
+_Find = Callable[[list[Event], int, int, int, float], _Known]
+
+
+def _finder(aggregate: Aggregate, place: int | None) -> _Find:
+    window_us: float = NEVER if aggregate.window_us is None else aggregate.window_us
+    if aggregate.kind in ("last", "since"):
+        return _last_of(place, window_us)
+
+    def find(events: list[Event], first: int, last: int, at_us: int, until_us: float) -> _Known:
+        active = [event for event in events[first:last] if event.known_us < at_us]
+        if len(active) < last - first:
+            until_us = min(until_us, *(event.known_us for event in events[first:last] if event.known_us >= at_us))
+        if active:
+            until_us = min(until_us, active[0].happened_us + window_us)
+        value, flag = _value(aggregate, active, place)
+        return _Known(at_us, until_us, value, flag)
+
+    return find
+
+
+def _value(aggregate: Aggregate, active: Sequence[Event], place: int | None) -> tuple[float | None, Flag | None]:
+    if place is None:
+        return float(len(active)), None
+    values: list[Any] = [value for event in active if (value := event.values[place]) is not None]
+    if not values:
+        return None, NO_HISTORY
+    found = exact.total(values)
+    if found is None:
+        return None, TOO_LARGE
+    return (found / len(values) if aggregate.kind == "mean" else found), None
+
+
+def _last_of(place: int | None, window_us: float) -> _Find:
+    """The last event, of those with a value where it is one that is asked for."""
+
+    def find(events: list[Event], first: int, last: int, at_us: int, until_us: float) -> _Known:
+        for number in range(last - 1, first - 1, -1):
+            event = events[number]
+            if event.known_us >= at_us:
+                until_us = min(until_us, event.known_us)
+                continue
+            value: Any = event.happened_us if place is None else event.values[place]
+            if value is not None:
+                until_us = min(until_us, event.happened_us + window_us)
+                return _Known(at_us, until_us, value if place is None else float(value), None)
+        return _Known(at_us, until_us, None, NO_HISTORY)
+
+    return find
+
+
+def keeps(aggregate: Aggregate) -> Callable[[Event], bool]:
+    """Whether an event meets the aggregate's condition; what is unknown is not met."""
+    stream, tree = aggregate.stream, where(aggregate, aggregate.column or aggregate.kind)
+    if tree is None:
+        return lambda _: True
+    values: dict[str, Get] = {name: _getter(place, stream.columns[name]) for place, name in enumerate(stream.names)}
+    is_met = to_function(tree, values)
+    return lambda event: is_met(event) is True
+
+
+def _getter(place: int, kind: str) -> Get:
+    value = itemgetter(place)
+
+    def time(event: Any) -> Any:
+        found = value(event.values)
+        return None if found is None else moment(found)
+
+    def plain(event: Any) -> Any:
+        return value(event.values)
+
+    return time if kind == "time" else plain
+
+
+def _put(held: list[Any], item: Any) -> None:
+    """In order; most come in order already."""
+    if not held or item >= held[-1]:
+        held.append(item)
+    else:
+        insort(held, item)

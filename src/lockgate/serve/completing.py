@@ -1,0 +1,111 @@
+"""Rows completed: what a contract holds and no caller sends is computed here, before anything else looks at a row."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lockgate.features.aggregate import STALE, lane, micros
+from lockgate.features.check import asked_rules, breaks, sent_rules
+from lockgate.features.columns import Columns
+from lockgate.features.windows import Reader
+from lockgate.records import Contract, SourceSpec
+from lockgate.serve.online import Followed, Online, followed
+
+
+class Whole(NamedTuple):
+    """Rows with every column that is asked. flags, falls_back: by row, those they came with and those of what is new."""
+
+    columns: Columns
+    flags: list[tuple[str, ...]]
+    falls_back: NDArray[np.bool_]
+
+
+class _Computed(NamedTuple):
+    name: str
+    reader: Reader
+    source: Followed
+    keys: tuple[str, ...]
+
+
+class Completing:
+    """The aggregates of one contract, kept online. Safe to use from many threads, which take turns."""
+
+    def __init__(self, contract: Contract, sources: Mapping[str, SourceSpec], online: Online) -> None:
+        aggregates = contract.aggregates
+        self._time = contract.time
+        self._followed = followed(aggregates.values(), sources, online)
+        self._computed = [
+            _Computed(name, self._followed[one.source].reader(one), self._followed[one.source], _keys(one))
+            for name, one in aggregates.items()
+        ]
+        self._columns = [column for column in contract.asked if column.aggregate is not None]
+        sent = {rule.rule.name for rule in sent_rules(contract)}
+        self._rules = [rule for rule in asked_rules(contract) if rule.rule.name not in sent]
+        self._lock = threading.Lock()
+
+    def completed(
+        self, columns: Columns, flags: Sequence[tuple[str, ...]], falls_back: NDArray[np.bool_], *, now_s: float
+    ) -> Whole:
+        """Asked as of each row's own time, else as of now. What a computed column breaks of its contract is never refused,
+        for the caller could not mend it: such a row is flagged, or left to the fallback where it would be refused.
+        """
+        asked_us = micros(self._asked(columns, len(flags), now_s))
+        found = [*flags]
+        with self._lock:
+            for source in self._followed.values():
+                source.follow()
+            values = {one.name: self._values(one, columns, asked_us.tolist(), found) for one in self._computed}
+        whole = columns | values
+        left = falls_back.copy()
+        for item in breaks(whole, self._columns, self._rules):
+            for row in np.flatnonzero(item.rows):
+                found[row] = (*found[row], item.flag)
+            if item.on_break != "flag":
+                left |= item.rows
+        return Whole(whole, found, left)
+
+    def row(self, row: Mapping[str, Any], at_us: int) -> dict[str, float | None]:
+        """The values of one row alone, by name; row: the columns that events are told apart by."""
+        with self._lock:
+            for source in self._followed.values():
+                source.follow()
+            return {
+                one.name: one.reader.at(tuple([row[name] for name in one.keys]), at_us).value for one in self._computed
+            }
+
+    def _asked(self, columns: Columns, rows: int, now_s: float) -> NDArray[np.float64]:
+        own = columns.get(self._time) if self._time is not None else None
+        if own is None:
+            return np.full(rows, now_s)
+        return np.where(np.isnan(own), now_s, own)
+
+    @staticmethod
+    def _values(
+        one: _Computed, columns: Columns, asked_us: Sequence[int], flags: list[tuple[str, ...]]
+    ) -> NDArray[np.float64]:
+        """The column; what stands for its default is added to the rows' flags."""
+        keys = zip(*(map(_key, columns[name].tolist()) for name in one.keys), strict=True) if one.keys else None
+        values = np.empty(len(asked_us))
+        for row, at_us in enumerate(asked_us):
+            told = one.reader.at(next(keys) if keys is not None else (), at_us)
+            values[row] = math.nan if told.value is None else told.value
+            if told.flag is not None:
+                flags[row] = (*flags[row], f"{one.name}: {told.flag}")
+            if one.source.is_stale(at_us):
+                flags[row] = (*flags[row], f"{one.name}: {STALE}")
+        return values
+
+
+def _keys(one: Any) -> tuple[str, ...]:
+    return tuple(name for _, name in lane(one).by)
+
+
+def _key(value: Any) -> Any:
+    """A float64 of `Columns` as a key: 7.0 is found under 7, and NaN is missing."""
+    return None if value != value else value
