@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime
-from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,8 @@ from hypothesis import strategies as st
 
 from lockgate.features.contract import to_columns
 from lockgate.features.expression import parse
-from lockgate.features.lower import to_array, to_function
+from lockgate.features.lower import to_array
+from lockgate.features.one_row import to_function
 from lockgate.features.table_expression import to_polars
 from lockgate.records import Column
 from lockgate.records.contract import ColumnType
@@ -40,7 +40,7 @@ DTYPES: dict[ColumnType, Any] = {
     "time": pl.Datetime("us", "UTC"),
 }
 SCHEMA = {column.name: DTYPES[column.type] for column in COLUMNS}
-PLACES = {column.name: itemgetter(column.name) for column in COLUMNS}
+PLACES = {column.name: f"row[{column.name!r}]" for column in COLUMNS}
 
 floats = (
     st.sampled_from([0.0, -0.0, 1.0, -1.0, math.nan, math.inf, -math.inf, 1e308, -1e308, 5e-324, 2.0**53]) | st.floats()
@@ -126,7 +126,7 @@ def test_a_column_that_is_null_or_zero_throughout_is_as_long_as_the_others(
     if as_one:
         table = table.with_columns(a=pl.lit(a, pl.Float64))
     tree = parse(text, {"a": "float", "n": "int"})
-    by_row = to_function(tree, {"a": itemgetter(0), "n": itemgetter(1)})((a, 0))
+    by_row = to_function(tree, {"a": "row[0]", "n": "row[1]"})((a, 0))
     assert table.with_columns(to_polars(tree).alias("x"))["x"].to_list() == [by_row, by_row]
 
 

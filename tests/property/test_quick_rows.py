@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lockgate.errors import PredictError
-from lockgate.features import Pipeline, levels, numeric, raw
+from lockgate.features import Pipeline, filled, frequency, levels, numeric, raw, row, scaled
 from lockgate.features.columns import Columns, from_tuples
 from lockgate.records import Column, DatasetRef, Lineage
 from lockgate.runtime.compile.checked import compile_checked
@@ -35,7 +35,16 @@ ASKED = (
 )
 NAMES = [column.name for column in ASKED]
 PLAIN = (1.5, "AA", 100, "BOEING")
-KINDS = ("line", "line, refusing", "trees", "trees, numbered", "line, rare levels", "matrix of trees", "value")
+KINDS = (
+    "line",
+    "line, refusing",
+    "trees",
+    "trees, numbered",
+    "line, rare levels",
+    "matrix of trees",
+    "made of rows",
+    "value",
+)
 
 
 LINEAGE = Lineage(
@@ -97,10 +106,20 @@ def fitted(kind: str) -> Any:
 @cache
 def ways(kind: str) -> tuple[Predictor, Quick]:
     columns = table()
-    if kind == "matrix of trees":
+    if kind in ("matrix of trees", "made of rows"):
         from lightgbm import LGBMClassifier
 
-        steps = Pipeline.of(numeric("wait", "seats"), levels("carrier"), levels("maker")).fit(columns, target(columns))
+        made = {
+            "matrix of trees": Pipeline.of(numeric("wait", "seats"), levels("carrier"), levels("maker")),
+            "made of rows": Pipeline.of(
+                row("waits", "when(wait > 0).then(log1p(wait)).otherwise(wait / seats)"),
+                row("is_aa", 'carrier == "AA" or is_null(maker)'),
+                scaled("seats"),
+                filled("wait", by="mean"),
+                frequency("carrier"),
+            ),
+        }[kind]
+        steps = made.typed({column.name: column.type for column in ASKED}).fit(columns, target(columns))
         matrix = steps.transform(columns)
         model: Any = LGBMClassifier(n_estimators=15, n_jobs=1, verbose=-1).fit(matrix, target(columns))
         inputs = tuple(Column(name=name, type="float", is_nullable=True, low=-10.0, high=600.0) for name in steps.names)

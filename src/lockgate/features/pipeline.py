@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from itertools import repeat
 from typing import Any, Literal
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from lockgate.errors import INTERRUPTIONS, PredictError, SpecError
+from lockgate.errors import INTERRUPTIONS, PredictError, SpecError, unknown
+from lockgate.features import opaque
 from lockgate.features.columns import Columns, length
+from lockgate.features.fitted_step import FilledStep, FrequencyStep, ScaledStep
+from lockgate.features.row_step import RowStep
 from lockgate.records import Column, Record, digest
+from lockgate.records.contract import ColumnType
 
 Matrix = NDArray[np.float32]
 Floats = NDArray[np.float64]
@@ -51,12 +56,31 @@ class LevelsStep(Record, tag="levels", frozen=True, kw_only=True):
 class CustomStep(Record, tag="custom", frozen=True, kw_only=True):
     """The user's own function `module:function`, called with the columns it needs and its parameters; it returns those
     it gives, row by row.
+
+    takes: arrays by name, or a frame of Polars or pandas; it then returns such a frame. types: of the columns it needs,
+    learnt from the contract, for a frame alone. code: SHA-256 of the file it lies in, as it was when it was trained with.
     """
 
     function: str
     needs: tuple[str, ...]
     gives: tuple[str, ...]
     parameters: dict[str, str | float | int | bool] = {}
+    takes: Literal["columns", "polars", "pandas"] = "columns"
+    types: dict[str, ColumnType] | None = None
+    code: str | None = None
+
+    @property
+    def bare(self) -> CustomStep:
+        return msgspec.structs.replace(self, types=None)
+
+    def typed(self, types: Mapping[str, ColumnType]) -> CustomStep:
+        """Raises SpecError naming a column that is not there, of a step that takes a frame."""
+        if self.takes == "columns":
+            return self
+        missing = next((name for name in self.needs if name not in types), None)
+        if missing is not None:
+            raise SpecError(f"{self.function}: {unknown('column', missing, types)}")
+        return msgspec.structs.replace(self, types={name: types[name] for name in sorted(self.needs)})
 
 
 class RawStep(Record, tag="raw", frozen=True, kw_only=True):
@@ -73,7 +97,9 @@ class RawStep(Record, tag="raw", frozen=True, kw_only=True):
         return self.columns
 
 
-Step = NumericStep | LevelsStep | CustomStep | RawStep
+Step = NumericStep | LevelsStep | CustomStep | RawStep | RowStep | FilledStep | ScaledStep | FrequencyStep
+OwnStep = RowStep | FilledStep | ScaledStep | FrequencyStep
+"""Those that know all their ways themselves, and read what steps of theirs and the user's gave before them."""
 
 
 def numeric(*columns: str) -> NumericStep:
@@ -98,6 +124,20 @@ def custom(
     return CustomStep(function=function, needs=needs, gives=gives, parameters=parameters)
 
 
+def custom_polars(
+    function: str, *, needs: tuple[str, ...], gives: tuple[str, ...], **parameters: str | float | int | bool
+) -> CustomStep:
+    """Your own step on a Polars frame: it is handed the columns it needs as one, and returns one with those it gives."""
+    return CustomStep(function=function, needs=needs, gives=gives, parameters=parameters, takes="polars")
+
+
+def custom_pandas(
+    function: str, *, needs: tuple[str, ...], gives: tuple[str, ...], **parameters: str | float | int | bool
+) -> CustomStep:
+    """Your own step on a pandas frame: it is handed the columns it needs as one, and returns one with those it gives."""
+    return CustomStep(function=function, needs=needs, gives=gives, parameters=parameters, takes="pandas")
+
+
 class Pipeline(Record, frozen=True, kw_only=True):
     """Steps in order; a later step may replace a column that an earlier one gave."""
 
@@ -106,6 +146,16 @@ class Pipeline(Record, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.is_raw and len(self.steps) > 1:
             raise SpecError("raw(...) stands alone in a pipeline.", cure="Name every column in one raw(...).")
+        made: set[str] = set()
+        for step in self.steps:
+            taken = made.intersection(step.gives) if isinstance(step, NumericStep | LevelsStep) else ()
+            if taken:
+                name = min(taken)
+                raise SpecError(
+                    f"The table's {name!r} would take the place of the feature {name!r} made before it.",
+                    cure="Give the feature another name, or leave the column out.",
+                )
+            made |= set(step.gives) if isinstance(step, OwnStep) else set()
 
     @property
     def is_raw(self) -> bool:
@@ -119,7 +169,13 @@ class Pipeline(Record, frozen=True, kw_only=True):
     @property
     def needs(self) -> tuple[str, ...]:
         """Raw columns the steps read, each once."""
-        return tuple(dict.fromkeys(name for step in self.steps for name in step.needs))
+        found: dict[str, None] = {}
+        made: set[str] = set()
+        for step in self.steps:
+            read_before = made if isinstance(step, OwnStep) else set[str]()
+            found |= dict.fromkeys(name for name in step.needs if name not in read_before)
+            made |= set(step.gives) if isinstance(step, _MAKERS) else set()
+        return tuple(found)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -131,11 +187,36 @@ class Pipeline(Record, frozen=True, kw_only=True):
         """Names this definition, fitted parameters included: another hash is another feature pipeline."""
         return digest(self)
 
+    @property
+    def definition(self) -> str:
+        """Names what was written, whatever it learnt and from which rows; with the source of the user's own steps, where it
+        is `pinned`.
+        """
+        bare = (_unfitted(step) for step in self.steps)
+        return digest(Pipeline(steps=tuple(bare)))
+
+    def typed(self, types: Mapping[str, ColumnType]) -> Pipeline:
+        """The same over a table whose columns have these types. Raises SpecError naming the step, and the place in it."""
+        known, steps = dict(types), list[Step]()
+        for step in self.steps:
+            steps.append(step.typed(known) if isinstance(step, OwnStep | CustomStep) else step)
+            known |= dict.fromkeys(step.gives, "float") if isinstance(step, _MAKERS) else {}
+        return Pipeline(steps=tuple(steps))
+
     def fit(self, columns: Columns, target: Floats) -> Pipeline:
-        """The same pipeline with what its steps learn from the training rows; target: shape (n,)."""
-        return Pipeline(
-            steps=tuple(_fit_levels(s, columns, target) if isinstance(s, LevelsStep) else s for s in self.steps)
-        )
+        """The same pipeline with what its steps learn from the training rows; target: shape (n,).
+
+        Raises ContractError naming a column that there is nothing to learn from.
+        """
+        rows, given, steps = length(columns), Columns(), list[Step]()
+        last = max((place for place, step in enumerate(self.steps) if isinstance(step, OwnStep)), default=0)
+        for place, step in enumerate(self.steps):
+            fitted = step.fitted(columns | given) if isinstance(step, OwnStep) else step
+            fitted = _fit_levels(fitted, columns, target) if isinstance(fitted, LevelsStep) else fitted
+            steps.append(fitted)
+            if place < last and isinstance(fitted, _MAKERS):  # a later step may learn from what it gives
+                given |= _run(fitted, columns, given, rows)
+        return Pipeline(steps=tuple(steps))
 
     def transform(self, columns: Columns) -> Matrix | Columns:
         """The model's inputs: what `matrix` gives, or of a raw pipeline its columns, in order."""
@@ -147,10 +228,13 @@ class Pipeline(Record, frozen=True, kw_only=True):
         Raises PredictError where a step of the user's raises, or gives another number of rows.
         """
         rows = length(columns)
-        given: dict[str, NDArray[Any]] = {}
+        given, made = Columns(), Columns()
         for step in self.steps:
-            given |= _run(step, columns, rows)
-        return np.column_stack([given[name] for name in self.names]).astype(np.float32)
+            found = _run(step, columns, made, rows)
+            given |= found
+            made |= found if isinstance(step, _MAKERS) else {}
+        with np.errstate(over="ignore"):  # beyond float32 is infinite
+            return np.column_stack([given[name] for name in self.names]).astype(np.float32)
 
 
 def observed(names: tuple[str, ...], matrix: Matrix) -> tuple[Column, ...]:
@@ -176,7 +260,19 @@ def _fit_levels(step: LevelsStep, columns: Columns, target: Floats) -> LevelsSte
     return LevelsStep(column=step.column, order=step.order, levels=tuple(known))
 
 
-def _run(step: Step, columns: Columns, rows: int) -> dict[str, NDArray[Any]]:
+def _unfitted(step: Step) -> Step:
+    if isinstance(step, LevelsStep):
+        return msgspec.structs.replace(step, levels=None)
+    return step.bare if isinstance(step, OwnStep | CustomStep) else step
+
+
+_MAKERS = (CustomStep, RowStep, FilledStep, ScaledStep, FrequencyStep)
+
+
+def _run(step: Step, columns: Columns, made: Columns, rows: int) -> Columns:
+    """made: by the steps before it, for those that read them."""
+    if isinstance(step, OwnStep):
+        return {step.gives[0]: step.array(columns | made)}
     if isinstance(step, RawStep):
         raise SpecError("A raw pipeline has no matrix.", cure="Ask transform for its columns.")
     if isinstance(step, NumericStep):
@@ -193,10 +289,11 @@ def _run(step: Step, columns: Columns, rows: int) -> dict[str, NDArray[Any]]:
     return _run_custom(step, columns, rows)
 
 
-def _run_custom(step: CustomStep, columns: Columns, rows: int) -> dict[str, NDArray[Any]]:
+def _run_custom(step: CustomStep, columns: Columns, rows: int) -> Columns:
     call = resolve(step.function)
+    asked = {name: columns[name] for name in step.needs}
     try:
-        given = call({name: columns[name] for name in step.needs}, **step.parameters)
+        given = _called_with_frame(step, call, asked) if step.takes != "columns" else call(asked, **step.parameters)
     except INTERRUPTIONS:
         raise
     except BaseException as error:
@@ -205,6 +302,13 @@ def _run_custom(step: CustomStep, columns: Columns, rows: int) -> dict[str, NDAr
         if name not in given or len(given[name]) != rows:
             raise PredictError(f"The feature step {step.function} did not give {name!r} for every row.", reason="shape")
     return {name: given[name] for name in step.gives}
+
+
+def _called_with_frame(step: CustomStep, call: Callable[..., Any], asked: Columns) -> Columns:
+    if step.types is None:
+        raise SpecError(f"{step.function} does not know the types of its columns.", cure="Call typed(...) with them.")
+    given = call(opaque.frame(asked, step.types, step.takes), **step.parameters)
+    return {**opaque.arrays(given, step.takes, step.gives)}
 
 
 def resolve(name: str) -> Callable[..., Any]:

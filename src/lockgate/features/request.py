@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
-from operator import attrgetter
 from typing import Annotated, Any, Literal, NamedTuple, cast
 
 import msgspec
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from lockgate.errors import ContractError
 from lockgate.features.check import breaks, falls_back, flags_by_row, refuse, sent_rules
 from lockgate.features.columns import Columns, array
-from lockgate.features.lower import to_function
+from lockgate.features.one_row import to_function
 from lockgate.records import Column, Contract
 from lockgate.records.prediction import Scalar
 
@@ -69,7 +68,7 @@ class RequestType:
         self.asked = contract.sent
         self._aggregates = contract.aggregates.keys()
         self._rules = sent_rules(contract)
-        fields = {column.name: attrgetter(f"f{number}") for number, column in enumerate(self.asked)}
+        fields = {column.name: f"row.f{number}" for number, column in enumerate(self.asked)}
         self._conditions = tuple(to_function(rule.tree, fields) for rule in self._rules)
         self._times = tuple(place for place, column in enumerate(self.asked) if column.type == "time")
         self._ints = tuple(place for place, column in enumerate(self.asked) if column.type == "int")

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
 
-from lockgate.features.expression import (
-    Absolute,
+import numpy as np
+
+from lockgate.features.functions import FUNCTIONS
+from lockgate.features.lower import COMPARE, RECKON
+from lockgate.features.tree import (
     Among,
+    Apply,
     Arithmetic,
     Compare,
     Constant,
     Expression,
+    Fill,
     IsNull,
     Join,
     Name,
     Not,
+    Type,
+    When,
 )
-from lockgate.features.lower import COMPARE, RECKON
 
 if TYPE_CHECKING:
     import polars as pl
@@ -38,21 +45,26 @@ def _lowered(tree: Expression) -> pl.Expr:
         case Name():
             found = _value(pl.col(tree.name), tree.type)
         case Constant():
-            found = pl.lit(tree.value)
+            found = pl.lit(tree.value, _dtype(tree.type))
         case Arithmetic():
             found = _reckoned(tree)
-        case Absolute():
-            found = _lowered(tree.item).abs()
+        case Apply():
+            found = _lowered(tree.items[0]).abs() if tree.function == "abs" else _applied(tree)
+        case Fill():
+            found = _lowered(tree.item).fill_null(_lowered(tree.otherwise))
+        case When():
+            found = _lowered(tree.otherwise)
+            for case, value in reversed(tree.cases):
+                found = pl.when(_lowered(case)).then(_lowered(value)).otherwise(found)
         case Compare():
             found = COMPARE[tree.op](_lowered(tree.left), _lowered(tree.right))
         case Among():
             found = _lowered(tree.item).is_in(list(tree.values))
         case Join():
             found = _joined([_lowered(part) for part in tree.parts], tree.op)
-        case Not():
-            found = _lowered(tree.item).not_()
-        case IsNull():
-            found = _lowered(tree.item).is_null()
+        case Not() | IsNull():
+            item = _lowered(tree.item)
+            found = item.not_() if isinstance(tree, Not) else item.is_null()
     return found
 
 
@@ -79,11 +91,50 @@ def _zeros() -> pl.Expr:
 def _reckoned(tree: Arithmetic) -> pl.Expr:
     import polars as pl
 
-    left, right = _lowered(tree.left), _lowered(tree.right)
+    left, right = _spread(tree.left), _spread(tree.right)
     if tree.op == "/":
         right = pl.when(right != 0).then(right + _zeros())
     found: pl.Expr = RECKON[tree.op](left, right)
     return found.fill_nan(None)
+
+
+def _spread(tree: Expression) -> pl.Expr:
+    """A constant as a column of it: Polars makes 0 - x into -x, which is another zero."""
+    if isinstance(tree, Constant) and isinstance(tree.value, float):
+        return (_zeros() + 1.0) * tree.value
+    return _lowered(tree)
+
+
+def _applied(tree: Apply) -> pl.Expr:
+    """A function's own arithmetic over arrays: Polars' log, exp and powers differ from it in the last bit."""
+    import polars as pl
+
+    is_text = [kind == "text" for kind in FUNCTIONS[tree.function].takes]
+
+    def applied(series: Sequence[pl.Series]) -> pl.Series:
+        length, *given = series
+        arrays = [_texts(one) if text else one.to_numpy() for one, text in zip(given, is_text, strict=True)]
+        many: Callable[..., Any] = FUNCTIONS[tree.function].many
+        with np.errstate(all="ignore"):
+            found = many(*(np.broadcast_to(array, len(length)) for array in arrays))
+        if tree.type == "text":
+            return pl.Series(found.tolist(), dtype=pl.String)
+        made = pl.Series(found, dtype=pl.Float64).fill_nan(None)
+        return made == 1.0 if tree.type == "bool" else made
+
+    rows = pl.int_range(pl.len())
+    return pl.map_batches([rows, *map(_lowered, tree.items)], applied, return_dtype=_dtype(tree.type))
+
+
+def _texts(series: pl.Series) -> Any:
+    return np.array(series.to_list(), dtype=object)
+
+
+def _dtype(kind: Type) -> pl.DataType:
+    import polars as pl
+
+    types: dict[Type, pl.DataType] = {"text": pl.String(), "bool": pl.Boolean()}
+    return types.get(kind, pl.Float64())
 
 
 def _joined(parts: list[pl.Expr], op: str) -> pl.Expr:

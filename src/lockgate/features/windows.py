@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections.abc import Callable, Iterable, Sequence
-from operator import itemgetter
 from typing import Any, NamedTuple
 
 from lockgate.features import exact
@@ -21,10 +20,9 @@ from lockgate.features.aggregate import (
     Flag,
     Lane,
     lane,
-    moment,
     where,
 )
-from lockgate.features.lower import Get, to_function
+from lockgate.features.one_row import to_function
 from lockgate.records import Aggregate, Event, Stream
 
 Key = tuple[Any, ...]
@@ -249,22 +247,15 @@ def keeps(aggregate: Aggregate) -> Callable[[Event], bool]:
     stream, tree = aggregate.stream, where(aggregate, aggregate.column or aggregate.kind)
     if tree is None:
         return lambda _: True
-    values: dict[str, Get] = {name: _getter(place, stream.columns[name]) for place, name in enumerate(stream.names)}
-    is_met = to_function(tree, values)
+    reads = {name: _read(place, stream.columns[name]) for place, name in enumerate(stream.names)}
+    is_met = to_function(tree, reads, moments=False)
     return lambda event: is_met(event) is True
 
 
-def _getter(place: int, kind: str) -> Get:
-    value = itemgetter(place)
-
-    def time(event: Any) -> Any:
-        found = value(event.values)
-        return None if found is None else moment(found)
-
-    def plain(event: Any) -> Any:
-        return value(event.values)
-
-    return time if kind == "time" else plain
+def _read(place: int, kind: str) -> str:
+    """The Python that takes a value from an event; a time in seconds, as row expressions have it."""
+    value = f"row.values[{place}]"
+    return f"(None if {value} is None else {value} / 1e6)" if kind == "time" else value
 
 
 def _put(held: list[Any], item: Any) -> None:

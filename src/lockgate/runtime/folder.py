@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 from lockgate.errors import SpecError, StoreError
+from lockgate.features.opaque import source_digest
 from lockgate.features.pipeline import CustomStep, Pipeline
 from lockgate.records import Column, Contract, Library, Lineage, Manifest, Parity, Record, decode, digest, encode
 from lockgate.records.spec import Task
@@ -85,7 +86,8 @@ def load(
     naming the file that is missing, changed, or not in the manifest, before anything is loaded.
     """
     manifest = verify(path, version_id)
-    pipeline = decode(Pipeline, _read(path, PIPELINE))
+    pipeline = read_pipeline(path)
+    _refuse_other_code(path, version_id, pipeline)
     for column in manifest.inputs:
         if column.name not in pipeline.names:
             raise StoreError(f"The manifest in {path} names an input {column.name!r} that its pipeline does not give.")
@@ -114,7 +116,7 @@ def may_run_here(path: Path, manifest: Manifest) -> bool:
     """Whether a serving worker may answer with it inside its own process: code of ours alone, or a checked graph, and no step
     of the user's. What may hang, allocate or crash does so in a child.
     """
-    if any(isinstance(step, CustomStep) for step in decode(Pipeline, _read(path, PIPELINE)).steps):
+    if any(isinstance(step, CustomStep) for step in read_pipeline(path).steps):
         return False
     return manifest.format in ("constant", "rule") or _may_compile(path, manifest)
 
@@ -151,6 +153,23 @@ def verify(path: Path, version_id: str) -> Manifest:
 def read_contract(path: Path) -> Contract:
     """The contract a version was trained under."""
     return decode(Contract, _read(path, CONTRACT))
+
+
+def read_pipeline(path: Path) -> Pipeline:
+    """The feature pipeline of a version, with what it learnt."""
+    return decode(Pipeline, _read(path, PIPELINE))
+
+
+def _refuse_other_code(path: Path, version_id: str, pipeline: Pipeline) -> None:
+    """A step of the user's own is code outside the folder: changed under the version, it would be another definition."""
+    for step in pipeline.steps:
+        if isinstance(step, CustomStep) and step.code is not None and source_digest(step.function) != step.code:
+            raise StoreError(
+                f"Version {version_id[:6]} in {path} was trained with another {step.function}: the file that holds it has "
+                "changed since, and a changed definition is another hash.",
+                cure="Restore that file, or train again; give a changed step a name of its own while the version serves.",
+                place=step.function,
+            )
 
 
 def _may_compile(path: Path, manifest: Manifest) -> bool:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lockgate.features.pipeline import LevelsStep, NumericStep
+from lockgate.features.pipeline_row import one_row
 from lockgate.records import Column
 from lockgate.records.prediction import Scalar
 from lockgate.runtime.compile.engine import Compiled
@@ -25,7 +25,7 @@ Row = Sequence[Scalar]
 Rows = Sequence[Row]
 Numbers = Sequence[Any]
 Take = Callable[[Row], Numbers | None]
-"""A row's numbers as the graph takes them, None for what is missing; None where the row is for the long way."""
+"""A row's numbers as the graph takes them, None or NaN for what is missing; None where the row is for the long way."""
 Pick = Callable[[Row], Row]
 """Some of a row's values, in order."""
 _MOST = float(np.finfo(np.float32).max)
@@ -116,34 +116,17 @@ def _texts(values: Row) -> Row:
 
 
 def _matrix(predictor: Predictor, engine: Compiled, places: dict[str, int]) -> Take | None:
-    """Of a pipeline whose steps take columns as they are or number their levels, each giving its own columns."""
-    makers: dict[str, tuple[int, Callable[[Any], Any] | None]] = {}
-    for step in predictor.pipeline.steps:
-        if isinstance(step, NumericStep):
-            makers |= {name: (places[name], None) for name in step.columns}
-        elif isinstance(step, LevelsStep) and step.levels is not None:
-            codes = {level: float(code) for code, level in enumerate(step.levels)}
-            makers[step.column] = (places[step.column], codes.get)
-        else:
-            return None
-    names = predictor.pipeline.names
+    """Of a pipeline without steps of the user's own."""
     inputs = {column.name: column for column in predictor.manifest.inputs}
     if engine.layout.is_raw or any(not column.is_nullable for column in inputs.values()):
         return None
-    made = [(*makers[name], *_range(inputs.get(name))) for name in names]
-    never_missing = [int(place) for place in engine.layout.refuses_missing]
-
-    def take(row: Row) -> Numbers | None:
-        found: list[Any] = []
-        for place, code, low, high in made:
-            value: Any = row[place] if code is None else code(row[place])
-            # A missing value is in no range, and out of none.
-            if value is not None and not low <= value <= high:
-                return None
-            found.append(value)
-        return None if any(found[place] is None for place in never_missing) else found
-
-    return take
+    names = predictor.pipeline.names
+    return one_row(
+        predictor.pipeline,
+        places,
+        ranges={name: _range(inputs.get(name)) for name in names},
+        never_missing=frozenset(names[int(place)] for place in engine.layout.refuses_missing),
+    )
 
 
 def _range(column: Column | None) -> tuple[float, float]:

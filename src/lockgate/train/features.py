@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import msgspec
 import numpy as np
 
 from lockgate.errors import ContractError, PredictError, SpecError
 from lockgate.features.columns import Columns, length, take
 from lockgate.features.contract import refuse_leaks, to_columns
+from lockgate.features.opaque import source_digest
 from lockgate.features.outcome import outcome
-from lockgate.features.pipeline import CustomStep, Matrix, Pipeline, raw, resolve
+from lockgate.features.pipeline import CustomStep, Matrix, OwnStep, Pipeline, raw, resolve
 from lockgate.records import Contract
 from lockgate.records.spec import Task
 from lockgate.runtime.frames import framer
@@ -70,8 +72,18 @@ def definition(function: str | None, contract: Contract) -> Found:
         raise SpecError(
             f"{function} gave {type(made).__name__}, not a Pipeline.", cure="Return lockgate.features.Pipeline.of(...)."
         )
+    typed = made.typed({column.name: column.type for column in contract.columns})
     refuse_leaks(contract, made.needs)
-    return Found(made, function.rpartition(":")[2])
+    return Found(_pinned(typed), function.rpartition(":")[2])
+
+
+def _pinned(pipeline: Pipeline) -> Pipeline:
+    """With the digest of the source of every step of the user's own: a changed function is another definition."""
+    steps = (
+        msgspec.structs.replace(step, code=source_digest(step.function)) if isinstance(step, CustomStep) else step
+        for step in pipeline.steps
+    )
+    return Pipeline(steps=tuple(steps))
 
 
 def themselves(contract: Contract) -> tuple[str, ...]:
@@ -109,4 +121,21 @@ def check_row_local(pipeline: Pipeline, columns: Columns) -> None:
             f"The feature {name!r} depends on the other rows of its batch, so one row alone gets another value.",
             cure="Compute it from the row, or learn its parameters on the training rows.",
             column=name,
+        )
+
+
+def refuse_infinite(pipeline: Pipeline, columns: Columns) -> None:
+    """Raises ContractError naming the first feature that is infinite in a training row: no model learns from it, and no
+    range holds it.
+    """
+    if not any(isinstance(step, OwnStep) for step in pipeline.steps):
+        return
+    is_infinite = np.isinf(pipeline.matrix(columns))
+    if is_infinite.any():
+        place = int(is_infinite.any(axis=0).argmax())
+        rows = np.flatnonzero(is_infinite[:, place])
+        raise ContractError(
+            f"The feature {pipeline.names[place]!r} is infinite in {rows.size} training rows, row {rows[0]} first.",
+            cure="Clip it, clip(x, 0, 1e6) say, or take its logarithm.",
+            column=pipeline.names[place],
         )

@@ -21,7 +21,7 @@ from lockgate.runtime.hyperparameters import parameters_of
 from lockgate.train import baselines
 from lockgate.train.baselines import Baseline, Rows
 from lockgate.train.curves import rounds
-from lockgate.train.features import Features, check_row_local, definition
+from lockgate.train.features import Features, check_row_local, definition, refuse_infinite
 from lockgate.train.make import Draft, Maker, Saved
 from lockgate.train.question import Outside, Progress, Question
 from lockgate.train.split import Split, split
@@ -58,6 +58,7 @@ class Training:
         self.rows: Split = split(question.table, question.contract, question.spec, classes)
         self.pipeline: Pipeline = found.pipeline.fit(self.rows.train, self.rows.y)
         check_row_local(self.pipeline, self.rows.train)
+        refuse_infinite(self.pipeline, self.rows.train)
         self._maker = Maker(question, outside, self.rows)
 
     def run(self) -> list[Version]:
