@@ -105,7 +105,8 @@ class Windows:
             return True
         first = 0 if within_us is None else bisect_left(self._times, (at_us - within_us,))
         last = bisect_left(self._times, (at_us,))
-        return any(known_us < at_us for _, known_us in self._times[first:last])
+        # From the newest back: nearly always the first one that is looked at was known.
+        return any(self._times[place][1] < at_us for place in range(last - 1, first - 1, -1))
 
     def _forget(self) -> None:
         if self._kept_us is None or self._newest is None:

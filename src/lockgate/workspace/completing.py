@@ -49,8 +49,11 @@ class Completed(NamedTuple):
         return msgspec.structs.replace(found, aggregate=aggregate, is_nullable=aggregate.is_nullable)
 
 
-def complete(wiring: Wiring, model: str, table: pl.DataFrame) -> Completed:
-    """The table with every aggregate that the model declares; itself where it declares none.
+def complete(
+    wiring: Wiring, model: str, table: pl.DataFrame, *, given: Mapping[str, pl.DataFrame] | None = None
+) -> Completed:
+    """The table with every aggregate that the model declares; itself where it declares none. given: by source its events,
+    instead of those that are kept.
 
     Raises ContractError where the table brings such a column itself, or lacks one that events are told apart by; SpecError
     where a version that serves rests on another definition; and as `event_table.held` does for what is no event.
@@ -63,7 +66,7 @@ def complete(wiring: Wiring, model: str, table: pl.DataFrame) -> Completed:
     _refuse_brought(model, table, aggregates)
     _refuse_unfit(model, spec, table, aggregates)
     names = dict.fromkeys(aggregate.source for aggregate in aggregates.values())
-    events = {name: source_events(wiring, name, aggregates) for name in names}
+    events = {name: _events(wiring, name, aggregates, given) for name in names}
     stale = {name: _stale_after_us(wiring.spec.source[name]) for name in names}
     found = as_of.computed(table, spec.time, aggregates, events, stale_after_us=stale)
     return Completed(table.hstack(found.columns), aggregates, found.flags)
@@ -73,6 +76,18 @@ def apart(schema: Mapping[str, pl.DataType], *contracts: Contract) -> dict[str, 
     """A schema without the aggregates of these contracts: they may come and go between two versions of a dataset."""
     computed = {name for contract in contracts for name in contract.aggregates}
     return {name: dtype for name, dtype in schema.items() if name not in computed}
+
+
+def _events(
+    wiring: Wiring, source: str, aggregates: Mapping[str, Aggregate], given: Mapping[str, pl.DataFrame] | None
+) -> pl.DataFrame:
+    if given is None:
+        return source_events(wiring, source, aggregates)
+    if source not in given:
+        raise ContractError(unknown("source", source, given), cure="Bring its events as well, or none at all.")
+    own = [one for one in aggregates.values() if one.source == source]
+    stream = wiring.spec.source[source].stream
+    return event_table.held(source, stream, given[source], now_us=_now_us(wiring), aggregates=own)
 
 
 def source_events(wiring: Wiring, source: str, aggregates: Mapping[str, Aggregate]) -> pl.DataFrame:

@@ -309,6 +309,15 @@ class Workspace:
         """
         return taking.take(self._wiring, source, events)
 
+    def completed(
+        self, model: str, table: pl.DataFrame, *, events: Mapping[str, pl.DataFrame] | None = None
+    ) -> pl.DataFrame:
+        """The table with the model's aggregates, as they were known at each row's own time; nothing is kept of it.
+
+        events: by source, instead of those that are kept. Raises as `data` does for a table that cannot be completed.
+        """
+        return complete(self._wiring, model, table, given=events).table
+
     def outcomes(self, model: str, told: list[tuple[str, float, float]]) -> int:
         """Outcomes as (prediction id, value, seconds since 1970 when it came true). Returns how many were kept."""
         task, now_s = self.model(model).task, self._wiring.clock()

@@ -19,9 +19,8 @@ class Early:
     def data(self) -> None:
         self.stage.beat("Flights, weather and planes become a dataset under a contract; a leak is refused")
         with self.stage.doing("reading 336,776 flights, features as of an hour before departure"):
-            self.cast.sources = self.cast.flights("sources").read_sources()
-            self.cast.enter(self.cast.flights("table").calls(self.cast.sources))
-        made = self.ws.data(MODEL, self.cast.world.known())
+            self._open_the_year()
+            made = self.ws.data(MODEL, self.cast.world.known())
         self.stage.say(
             f"{made.ref}: {made.rows:,} calls, January to March; a Delta table, contract {made.contract[:8]}"
         )
@@ -148,11 +147,19 @@ class Early:
         self.stage.claim(seconds < 1.0, "rollback in under a second")
         self.stage.look(f"lockgate why {back.id}")
 
+    def _open_the_year(self) -> None:
+        """The year's calls and events; those before April have happened already."""
+        sources = self.cast.flights("sources").read_sources()
+        flown = self.cast.flights("journeys").journeys(sources)
+        self.cast.enter(self.cast.flights("table").calls(flown, sources), self.cast.flights("events").events(flown))
+        for source, events in self.cast.world.happened().items():
+            self.ws.events(source, events)
+
     def _extracts(self) -> None:
-        """What somebody's feature jobs left: one extract without a feed, one whose nightly job is a day late."""
-        extract, columns = self.cast.flights("extract"), self.cast.flights("columns")
+        """What somebody's feature job left: an extract that was filled for training and has no feed."""
         past = self.cast.world.known()
-        extract.write("backfill.npz", past["flight_id"].to_list(), past.select(columns.LIVE).to_numpy())
+        fresh = self.cast.flights("stale").fresh(self.ws, past, self.cast.world.events)
+        self.cast.flights("extract").write("backfill.npz", past["flight_id"].to_list(), fresh)
 
     def _say_verdicts(self, found: list[Verdict]) -> None:
         for verdict in found:

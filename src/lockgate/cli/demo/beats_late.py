@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 import msgspec
-import polars as pl
+import numpy as np
 
 from lockgate.cli.demo.cast import Cast
 from lockgate.cli.demo.stage import Stage
@@ -110,17 +110,12 @@ class Late:
 
     def _nightly(self) -> None:
         """Right for every flight asked about so far, a day old for every later one."""
-        extract, columns = self.cast.flights("extract"), self.cast.flights("columns")
-        calls, now = self.cast.world.calls, self.cast.world.now
-        late = (
-            self.cast.flights("stale").day_old(calls, self.cast.sources).rename({n: f"{n}_old" for n in columns.LIVE})
-        )
-        both = calls.join(late, on="flight_id", how="left", maintain_order="left")
-        is_new = pl.col("asked_at") >= now
-        chosen = both.select(
-            pl.when(is_new).then(pl.col(f"{n}_old")).otherwise(pl.col(n)).alias(n) for n in columns.LIVE
-        )
-        extract.write("nightly.npz", both["flight_id"].to_list(), chosen.to_numpy())
+        stale, world = self.cast.flights("stale"), self.cast.world
+        fresh = stale.fresh(self.ws, world.calls, world.events)
+        old = stale.day_old(self.ws, world.calls, world.events)
+        is_new = (world.calls["asked_at"] >= world.now).to_numpy()
+        chosen = np.where(is_new[:, None], old, fresh)
+        self.cast.flights("extract").write("nightly.npz", world.calls["flight_id"].to_list(), chosen)
 
     def _say_end(self, began: datetime) -> None:
         days = (self.cast.world.now - began).days

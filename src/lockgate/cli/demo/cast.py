@@ -28,15 +28,14 @@ class Cast:
         self._caller: Caller | None = None
         self._world: World | None = None
         self.versions: dict[str, Version] = {}
-        self.sources: Any = None
 
     @property
     def world(self) -> World:
         assert self._world is not None
         return self._world
 
-    def enter(self, calls: pl.DataFrame) -> None:
-        self._world = World(calls)
+    def enter(self, calls: pl.DataFrame, events: dict[str, pl.DataFrame]) -> None:
+        self._world = World(calls, events)
 
     @property
     def server(self) -> Server:
@@ -87,6 +86,8 @@ class Cast:
     def over_http(self, until: datetime) -> list[dict[str, Any]]:
         """The calls until then, one request each, and the outcomes that came in."""
         rows = self.world.asked(until)
+        for source, events in self.world.happened().items():
+            self.caller.send(source, events)
         answers = self.caller.ask(rows)
         self.world.note(rows["flight_id"].to_list(), [answer["id"] for answer in answers])
         self.caller.tell(self.world.landed())

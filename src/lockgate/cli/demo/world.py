@@ -15,6 +15,7 @@ from lockgate.workspace.workspace import Workspace
 MODEL = "late_arrival"
 KNOWN_LATER = ("landed_at", "late", "dep_delay")
 CALLERS = 4
+EVENTS_AT_ONCE = 1000
 
 
 def at(month: int, day: int, hour: int = 0) -> datetime:
@@ -22,11 +23,14 @@ def at(month: int, day: int, hour: int = 0) -> datetime:
 
 
 class World:
-    """The year's calls in time order, and which outcomes have been told."""
+    """The year's calls and events in time order, and which events and outcomes have been told."""
 
-    def __init__(self, calls: pl.DataFrame) -> None:
+    def __init__(self, calls: pl.DataFrame, events: dict[str, pl.DataFrame]) -> None:
+        """events: by source, each in the order of its clock."""
         self.calls = calls
+        self.events = events
         self.now = at(4, 1)
+        self._sent = dict.fromkeys(events, 0)
         self._ids: dict[str, str] = {}
         self._untold = (
             calls.filter(pl.col("late").is_not_null()).sort("landed_at").filter(pl.col("asked_at") >= self.now)
@@ -50,6 +54,16 @@ class World:
         while self.now < until:
             yield self.asked(min(until, self.now.replace(hour=0) + timedelta(days=1)))
 
+    def happened(self) -> dict[str, pl.DataFrame]:
+        """By source the events since the last telling; nothing of a source that was silent."""
+        found: dict[str, pl.DataFrame] = {}
+        for source, events in self.events.items():
+            upto = int(events[_clock(events)].search_sorted(self.now))
+            if upto > self._sent[source]:
+                found[source] = events[self._sent[source] : upto]
+                self._sent[source] = upto
+        return found
+
     def note(self, flights: list[str], predictions: list[str]) -> None:
         """Remember which prediction each flight got."""
         self._ids.update(zip(flights, predictions, strict=True))
@@ -64,6 +78,8 @@ class World:
 
 def batch(workspace: Workspace, world: World, rows: pl.DataFrame) -> None:
     """A stretch of calls through the batch face, and the outcomes that have come in meanwhile."""
+    for source, events in world.happened().items():
+        workspace.events(source, events)
     if rows.height:
         found = workspace.score(MODEL, rows.drop(KNOWN_LATER), prefix="batch")
         world.note(rows["flight_id"].to_list(), [prediction.id for prediction in found])
@@ -86,6 +102,11 @@ class Caller:
         bodies = rows.drop(KNOWN_LATER).with_columns(pl.col("asked_at").dt.strftime("%Y-%m-%dT%H:%M:%SZ")).to_dicts()
         with ThreadPoolExecutor(CALLERS) as pool:
             return list(pool.map(self._one, bodies))
+
+    def send(self, source: str, events: pl.DataFrame) -> None:
+        stamped = events.with_columns(pl.col(_clock(events)).dt.strftime("%Y-%m-%dT%H:%M:%SZ"))
+        for stretch in stamped.iter_slices(EVENTS_AT_ONCE):
+            self._client.post(f"/events/{source}", json={"events": stretch.to_dicts()}).raise_for_status()
 
     def tell(self, told: list[tuple[str, float, float]]) -> None:
         outcomes = [{"id": i, "value": v, "at": datetime.fromtimestamp(s, UTC).isoformat()} for i, v, s in told]
@@ -114,3 +135,8 @@ class Caller:
             raise RuntimeError(f"{answer.status_code}: {answer.text}")
         self.unanswered += 1
         return {}
+
+
+def _clock(events: pl.DataFrame) -> str:
+    """The column that says when an event happened."""
+    return next(name for name, kind in events.schema.items() if isinstance(kind, pl.Datetime))

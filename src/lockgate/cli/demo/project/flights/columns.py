@@ -24,6 +24,9 @@ SCHEDULE: Final = (
 )
 """Printed in the timetable, or known of the plane that is assigned."""
 
+PLANE: Final = "plane"
+"""The tail number, by which a plane's last landing is found. No model sees it."""
+
 LIVE: Final = (
     "origin_delay_1h",  # mean minutes, flights that really left this origin in the last hour
     "origin_delay_3h",
@@ -35,14 +38,12 @@ LIVE: Final = (
     "plane_last_delay",  # minutes late at this plane's last landing
     "plane_down_minutes",  # minutes since then
 )
-"""What the last hours looked like, as far as it was known at the question."""
+"""What the last hours looked like, as far as it was known at the question. No table holds them: `lockgate.toml` declares the
+counts and sums, `features.live` what is made of them.
+"""
 
 WEATHER: Final = ("temp", "dewp", "humid", "wind_dir", "wind_speed", "precip", "pressure", "visib")
 """The origin's last hourly report (F, F, %, degrees, mph, inches, mbar, miles). Null when it is over 3 h old."""
-
-SCHEDULE_ONLY: Final = SCHEDULE
-SCHEDULE_LIVE: Final = SCHEDULE + LIVE
-SCHEDULE_LIVE_WEATHER: Final = SCHEDULE + LIVE + WEATHER
 
 LEAKS: Final = ("dep_time", "dep_delay", "arr_time", "arr_delay", "air_time")
 """Columns of the source that nobody knows an hour before departure. No call row holds one."""

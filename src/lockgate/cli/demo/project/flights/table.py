@@ -7,8 +7,7 @@ from typing import Final
 import polars as pl
 
 from flights import columns
-from flights.journeys import HOME_ZONE, journeys
-from flights.live import live
+from flights.journeys import HOME_ZONE
 from flights.sources import Sources
 
 REPORTED_AFTER: Final = pl.duration(minutes=60)
@@ -16,25 +15,24 @@ OLDEST_REPORT: Final = "3h"
 LEAKS: Final = columns.LEAKS
 
 
-def calls(sources: Sources) -> pl.DataFrame:
-    """One row per scheduled flight, 336,776 of them, sorted by (asked_at, flight_id).
+def calls(flown: pl.DataFrame, sources: Sources) -> pl.DataFrame:
+    """One row per scheduled flight, 336,776 of them, sorted by (asked_at, flight_id). flown: from `journeys.journeys`.
 
-    Columns: flight_id, asked_at, landed_at, late, then `columns.SCHEDULE_LIVE_WEATHER`. Strings for the categories,
+    Columns: flight_id, asked_at, landed_at, late, then the timetable's and the weather's. Strings for the categories,
     Float32 for all other features, null when unknown. landed_at and late are the outcome: null for flights that
     never landed where they should, and known to nobody before landed_at.
     """
-    flown = journeys(sources)
+    known = (columns.ID, columns.TIME, columns.OUTCOME_TIME, columns.TARGET, "dep_delay")
     return (
-        pl.concat([flown, live(flown)], how="horizontal")
-        .with_columns(*_timetable())
+        flown.with_columns(*_timetable(), pl.col("tailnum").alias(columns.PLANE))
         .join(_planes(sources.planes), on="tailnum", how="left", maintain_order="left")
         .pipe(_with_weather, sources.weather)
-        .select(columns.ID, columns.TIME, columns.OUTCOME_TIME, columns.TARGET, pl.col("dep_delay"), *_features())
+        .select(*known, columns.PLANE, *_features())
     )
 
 
 def _features() -> list[pl.Expr]:
-    names = columns.SCHEDULE_LIVE_WEATHER
+    names = columns.SCHEDULE + columns.WEATHER
     return [pl.col(n) if n in columns.CATEGORIES else pl.col(n).cast(pl.Float32) for n in names]
 
 
