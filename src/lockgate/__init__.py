@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from lockgate import testing as testing
     from lockgate.records.evidence import Verdict as Verdict
     from lockgate.records.policy import Policy as Policy
     from lockgate.records.record import Record
@@ -45,11 +46,14 @@ __all__ = [
     "compare",
     "guard",
     "plan",
+    "testing",
 ]
 
 
 def __getattr__(name: str) -> Any:
     """Public names load their room when first used."""
+    if name == "testing":
+        return import_module("lockgate.testing")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'lockgate' has no attribute {name!r}")
     return getattr(import_module(_PUBLIC[name]), name)

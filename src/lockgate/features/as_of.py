@@ -60,6 +60,11 @@ def computed(
     has_time = rows[time].is_not_null().to_numpy()
     asked = np.where(has_time, asked, 0)
     lanes: dict[Lane, _Laned] = {}
+    streams = {aggregate.source: aggregate.stream for aggregate in aggregates.values()}
+    stale = {
+        source: _is_stale(events[source], stream, asked, stale_after_us[source]) & has_time
+        for source, stream in streams.items()
+    }
     columns: list[pl.Series] = []
     flags: dict[str, int] = {}
     for name, aggregate in aggregates.items():
@@ -69,9 +74,8 @@ def computed(
         found = lanes[own].values(aggregate)
         is_keyed = lanes[own].is_keyed & has_time
         columns.append(_column(name, aggregate, found, is_keyed))
-        is_stale = _is_stale(table, aggregate.stream, asked, stale_after_us[aggregate.source])
         lacks = {NO_KEY: ~is_keyed} | {flag: own_rows & is_keyed for flag, own_rows in found.lacks.items()}
-        for flag, of_rows in {**lacks, STALE: is_stale & has_time}.items():
+        for flag, of_rows in {**lacks, STALE: stale[aggregate.source]}.items():
             if of_rows.any():
                 flags[f"{name}: {flag}"] = int(of_rows.sum())
     return Computed(pl.DataFrame(columns), flags)
@@ -142,19 +146,19 @@ class _Laned:
     def _last(self, aggregate: Aggregate) -> _Found:
         import polars as pl
 
-        past = self._events.select(
-            _us(self._stream.time, _HAPPENED), _us(self._stream.known or self._stream.time, _KNOWN)
-        )
+        clocks = {_HAPPENED: self._stream.time} | ({_KNOWN: self._stream.known} if self._stream.known else {})
+        past = self._events.select(_us(column, name) for name, column in clocks.items())
         past = past.with_columns(self._events[self._stream.key].alias(_ID), *self._own_keys)
         if aggregate.column is not None:
             value = self._events[aggregate.column].cast(pl.Float64).alias(_VALUE)
-            past = past.with_columns(value).filter(pl.col(_VALUE).is_not_null())
-        past = _latest(past, self._own_keys.columns, has_known=self._stream.known is not None)
+            past = past.with_columns(value)
+            past = past.filter(pl.col(_VALUE).is_not_null()) if value.null_count() else past
+        past = _latest(past, self._own_keys.columns)
         asked = self._row_keys.with_columns(pl.Series(_ASKED, self._asked)).with_row_index(_PLACE).sort(_ASKED)
         joined = asked.join_asof(
             past,
             left_on=_ASKED,
-            right_on=_KNOWN,
+            right_on=_KNOWN if self._stream.known else _HAPPENED,
             by=self._own_keys.columns,
             allow_exact_matches=False,
             check_sortedness=False,  # Polars cannot check it under `by`; both are sorted above
@@ -216,13 +220,13 @@ class _Places:
         return codes * self._span + own
 
 
-def _latest(past: pl.DataFrame, keys: list[str], *, has_known: bool) -> pl.DataFrame:
+def _latest(past: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
     """By the clock of knowing, with each event the last to happen of all its key's that are known by then."""
     import polars as pl
 
-    ordered = past.sort(_HAPPENED, _KNOWN, _ID)
-    if not has_known:
-        return ordered
+    ordered = _ordered(past)
+    if _KNOWN not in past.columns:
+        return ordered.drop(_ID)
     rank = pl.int_range(pl.len(), dtype=pl.Int64).alias(_RANK)
     known = ordered.select(_KNOWN, *keys, rank).sort(_KNOWN)
     known = known.with_columns(pl.col(_RANK).cum_max().over(keys))
@@ -230,16 +234,37 @@ def _latest(past: pl.DataFrame, keys: list[str], *, has_known: bool) -> pl.DataF
     return known.with_columns(ordered[name].gather(known[_RANK]) for name in values)
 
 
+def _ordered(past: pl.DataFrame) -> pl.DataFrame:
+    """Events as they happened; those of one moment by when they were known, then by id. To sort by one column takes a third
+    of what three take, so the others are looked at where the first leaves it open.
+    """
+    import polars as pl
+
+    ordered = past.sort(_HAPPENED)
+    moment = pl.col(_HAPPENED)
+    is_open = (moment == moment.shift(1)) | (moment == moment.shift(-1))
+    places = ordered.select(pl.arg_where(is_open.fill_null(value=False))).to_series()
+    if not places.len():
+        return ordered
+    by = [name for name in (_HAPPENED, _KNOWN, _ID) if name in past.columns]
+    settled = ordered[places].select(*by).with_columns(places.alias(_PLACE)).sort(by)[_PLACE]
+    if settled.equals(places):
+        return ordered
+    whole = np.arange(past.height)
+    whole[places.to_numpy()] = settled.to_numpy()
+    return ordered[whole]
+
+
 def _is_stale(events: pl.DataFrame, stream: Stream, asked: Ints, stale_after_us: int | None) -> Bools:
     """Whether no event that happened within that time before the question was known by then; any at all for None."""
     happened = _micros(events[stream.time])
     known = happened if stream.known is None else _micros(events[stream.known])
+    if stale_after_us is None or not known.size:
+        return asked <= known.min(initial=np.iinfo(np.int64).max)
     order = np.argsort(known, kind="stable")
     newest = np.maximum.accumulate(happened[order])
     place = np.searchsorted(known[order], asked)
-    stale: Bools = place == 0
-    if stale_after_us is not None and newest.size:
-        stale = stale | (newest[np.maximum(place - 1, 0)] < asked - stale_after_us)
+    stale: Bools = (place == 0) | (newest[np.maximum(place - 1, 0)] < asked - stale_after_us)
     return stale
 
 

@@ -22,6 +22,13 @@ _TYPES: dict[str, Any] = {
     "text": str,
     "time": Annotated[datetime, msgspec.Meta(tz=True)],
 }
+_JSON: dict[str, dict[str, Any]] = {
+    "int": {"type": "integer", "exclusiveMinimum": -EXACT, "exclusiveMaximum": EXACT},
+    "float": {"type": "number"},
+    "bool": {"type": "boolean"},
+    "text": {"type": "string"},
+    "time": {"type": "string", "format": "date-time"},
+}
 
 
 class EventType:
@@ -146,6 +153,22 @@ class EventType:
             cure += f" Whole numbers lie below {EXACT:,}; a longer one is a name, and text."
         joint = " " if is_null else ": "
         return ContractError(f"Event {number} of {self._source}{joint}{said}.", cure=cure, column=column, row=number)
+
+
+def json_schema(stream: Stream) -> dict[str, Any]:
+    """What a body of events looks like, as JSON Schema (draft 2020-12)."""
+    never_null = (stream.key, stream.time, stream.known)
+    columns: dict[str, Any] = {}
+    for name, kind in stream.columns.items():
+        found = dict(_JSON[kind])
+        columns[name] = found if name in never_null else found | {"type": [found["type"], "null"]}
+    event = {"type": "object", "properties": columns, "required": list(columns), "additionalProperties": False}
+    return {
+        "type": "object",
+        "properties": {"events": {"type": "array", "items": event}},
+        "required": ["events"],
+        "additionalProperties": False,
+    }
 
 
 class _Raw(msgspec.Struct, forbid_unknown_fields=True):

@@ -162,7 +162,9 @@ class FrequencyStep(Record, tag="frequency", frozen=True, kw_only=True):
 
     def _learnt(self) -> dict[str | None, float]:
         shares = _known(self.shares, self.column, "frequency")
-        return {None: math.nan, **{level: share for level, share in shares.items()}}
+        found: dict[str | None, float] = dict.fromkeys((None,), math.nan)
+        found.update(shares.items())
+        return found
 
 
 FittedStep = FilledStep | ScaledStep | FrequencyStep

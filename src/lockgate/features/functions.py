@@ -106,7 +106,7 @@ def _counted(work: Callable[..., Any]) -> Callable[..., Array]:
     return many
 
 
-def _number(one: str, many: Callable[..., Array]) -> Function:
+def _number(one: str, many: Callable[[Array], Array]) -> Function:
     return Function(("number",), "number", one, many)
 
 
@@ -126,11 +126,11 @@ def _rest(one: Array, other: Array) -> Array:
     return np.asarray(np.where(other == 0, np.nan, np.remainder(one, other)))
 
 
-def _of_time(one: str, many: Callable[..., Array]) -> Function:
+def _of_time(one: str, many: Callable[[Array], Array]) -> Function:
     return Function(("time",), "number", one, many)
 
 
-def _whole(one: str, many: Callable[..., Array]) -> Function:
+def _whole(one: str, many: Callable[[Array], Array]) -> Function:
     """To a whole number. Python knows no whole -0.0, so numpy's becomes 0.0."""
     one = f"({{0}} if not -WHOLE < {{0}} < WHOLE else float({one}({{0}})))"
     return _number(one, lambda x: np.where(np.abs(x) < WHOLE, many(x) + 0.0, x))

@@ -87,7 +87,7 @@ class Lines:
 
     def function(self) -> Get:
         body = "\n    ".join(self._lines)
-        names = {**self._names, "__builtins__": {}}
+        names: dict[str, Any] = {**self._names, "__builtins__": {}}
         exec(compile(f"def one_row(row):\n    {body}\n", "<one row>", "exec"), names)  # noqa: S102 - our own text
         made: Get = names["one_row"]
         return made

@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lockgate.errors import SpecError
+from lockgate.errors import ContractError, SpecError
 from lockgate.features.columns import Columns
 from lockgate.records.contract import ColumnType
 
@@ -70,9 +70,7 @@ def _series(polars: Any, values: NDArray[Any], kind: ColumnType) -> Any:
         return polars.Series(values.tolist(), dtype=polars.String)
     floats = polars.Series(values, dtype=polars.Float64).fill_nan(None)
     if kind == "int":
-        # What no whole number of 64 bits holds would be null, and is no missing value: it stays a float.
-        fits = bool((np.isnan(values) | (np.abs(values) < 2.0**63)).all())
-        return floats.cast(polars.Int64) if fits else floats
+        return polars.Series(_whole(values), dtype=polars.Float64).fill_nan(None).cast(polars.Int64)
     if kind == "bool":
         return floats != 0.0
     if kind == "time":
@@ -86,7 +84,19 @@ def _cells(pandas: Any, values: NDArray[Any], kind: ColumnType) -> Any:
     if kind == "time":
         micros = pandas.array(np.round(values * 1e6), dtype="Float64")
         return pandas.to_datetime(micros.astype("Int64"), unit="us", utc=True)
-    is_known = bool(np.isfinite(values).all())
-    if kind == "int" and is_known and bool((np.abs(values) < 2.0**63).all()):
-        return values.astype(np.int64)
+    is_known = not bool(np.isnan(values).any())
+    if kind == "int" and is_known:
+        return _whole(values).astype(np.int64)
     return values != 0 if kind == "bool" and is_known else values
+
+
+def _whole(values: NDArray[Any]) -> NDArray[Any]:
+    """Numbers that 64 bits hold. The largest of those is 2**63 as a float64, and goes back to one that they hold.
+
+    Raises ContractError for one beyond: a frame would make it null, or another number.
+    """
+    if (np.abs(values) > 2.0**63).any():
+        raise ContractError(
+            "A whole number of more than 64 bits goes into no frame.", row=int(np.nanargmax(np.abs(values)))
+        )
+    return np.where(values == 2.0**63, np.nextafter(2.0**63, 0), values)

@@ -188,6 +188,16 @@ class Pipeline(Record, frozen=True, kw_only=True):
         return digest(self)
 
     @property
+    def is_fitted(self) -> bool:
+        """Whether every step knows what it is to learn: from the training rows, or of the contract."""
+        learns = (LevelsStep, RowStep, FilledStep, ScaledStep, FrequencyStep)
+        return not any(
+            _unfitted(step) == step
+            for step in self.steps
+            if isinstance(step, learns) or (isinstance(step, CustomStep) and step.takes != "columns")
+        )
+
+    @property
     def definition(self) -> str:
         """Names what was written, whatever it learnt and from which rows; with the source of the user's own steps, where it
         is `pinned`.

@@ -50,7 +50,7 @@ class AggregateSpec(Record, frozen=True, kw_only=True):
             raise SpecError(
                 f"A default of {self.default} is no value.", cure="Give a number, or leave it out for null."
             )
-        if self.count and self.default is not None and not self.default.is_integer():
+        if self.count and self.default is not None and not float(self.default).is_integer():
             raise SpecError(f"A count is never {self.default}.", cure="Give a whole number as its default.")
 
     @property

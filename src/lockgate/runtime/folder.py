@@ -87,11 +87,11 @@ def load(
     """
     manifest = verify(path, version_id)
     pipeline = read_pipeline(path)
-    _refuse_other_code(path, version_id, pipeline)
     for column in manifest.inputs:
         if column.name not in pipeline.names:
             raise StoreError(f"The manifest in {path} names an input {column.name!r} that its pipeline does not give.")
     try:
+        _refuse_other_code(path, version_id, pipeline)
         if prefer_onnx and _may_compile(path, manifest):
             from_rows = None if manifest.is_foreign else native_from_rows  # a guest costs more than it saves
             fast = by_size(compiled(path / ONNX), lambda: _native(path, manifest, is_child=is_child)[0], from_rows)

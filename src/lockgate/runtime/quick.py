@@ -130,9 +130,20 @@ def _matrix(predictor: Predictor, engine: Compiled, places: dict[str, int]) -> T
 
 
 def _range(column: Column | None) -> tuple[float, float]:
-    """What a model's input was seen to be, as `features.check` holds it to; never beyond float32."""
+    """What a model's input was seen to be, as `features.check` holds it to once it is a float32; never beyond float32."""
     low, high = (None, None) if column is None else (column.low, column.high)
-    return (-_MOST if low is None else low), (_MOST if high is None else high)
+    return (-_MOST if low is None else -_rounded(-low)), (_MOST if high is None else _rounded(high))
+
+
+def _rounded(high: float) -> float:
+    """The largest float64 that surely rounds to a float32 of at most `high`: a ratio that is its feature's most in training,
+    .3 say, lies beside the float32 that it becomes.
+    """
+    narrow = np.float32(high)
+    if float(narrow) != high or abs(high) >= _MOST:
+        return high
+    halfway = (high + float(np.nextafter(narrow, np.float32(np.inf)))) / 2
+    return math.nextafter(halfway, -math.inf)
 
 
 def _pick(places: list[int]) -> Pick:

@@ -53,6 +53,13 @@ class _Accepted(msgspec.Struct):
     accepted: int
 
 
+class Taken(msgspec.Struct, frozen=True):
+    """What became of events. known_before: how many were there already, with the same content."""
+
+    kept: int
+    known_before: int
+
+
 class _Call(NamedTuple):
     path: str
     body: bytes
@@ -130,6 +137,10 @@ class Client(_Shared):
         """Keep what turned out to be true: `{"id": "r1-0", "value": 1, "at": ...}`; how many were kept."""
         return _accepted(self._send(_outcomes(model, told)))
 
+    def events(self, source: str, events: Iterable[Mapping[str, object]]) -> Taken:
+        """Keep events of a source, each once: what is sent again is counted, so that asking again does no harm."""
+        return _taken(self._send(_events(source, events)))
+
     def close(self) -> None:
         self._http.close()
 
@@ -182,6 +193,10 @@ class AsyncClient(_Shared):
         """Keep what turned out to be true; how many were kept."""
         return _accepted(await self._send(_outcomes(model, told)))
 
+    async def events(self, source: str, events: Iterable[Mapping[str, object]]) -> Taken:
+        """Keep events of a source, each once."""
+        return _taken(await self._send(_events(source, events)))
+
     async def close(self) -> None:
         await self._http.aclose()
 
@@ -219,6 +234,10 @@ def _outcomes(model: str, told: Iterable[Mapping[str, object]]) -> _Call:
     return _Call(f"/outcomes/{quote(model, safe='')}", _encoded({"outcomes": [dict(one) for one in told]}))
 
 
+def _events(source: str, events: Iterable[Mapping[str, object]]) -> _Call:
+    return _Call(f"/events/{quote(source, safe='')}", _encoded({"events": [dict(one) for one in events]}))
+
+
 def _encoded(body: object) -> bytes:
     try:
         return msgspec.json.encode(body, enc_hook=_plain)
@@ -239,6 +258,10 @@ def _answers(response: httpx.Response) -> list[Answer]:
 
 def _accepted(response: httpx.Response) -> int:
     return msgspec.json.decode(_right(response), type=_Accepted).accepted
+
+
+def _taken(response: httpx.Response) -> Taken:
+    return msgspec.json.decode(_right(response), type=Taken)
 
 
 def _right(response: httpx.Response) -> bytes:

@@ -9,8 +9,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from lockgate.features.event import json_schema as event_schema
 from lockgate.features.json_schema import DRAFT, NAME, json_schema
 from lockgate.features.request import LONGEST_NAME
+from lockgate.records import Stream
 from lockgate.serve.outcomes import LONGEST_ID
 from lockgate.server import binary_tensors, open_protocol, tensors
 from lockgate.server.calls import Calls
@@ -35,14 +37,19 @@ class OpenApi:
         return [Route("/openapi.json", self._calls.guarded(self._document), methods=["GET"])]
 
     async def _document(self, _request: Request) -> Response:
-        return JSONResponse(document(self._calls.plane.models))
+        plane = self._calls.plane
+        return JSONResponse(document(plane.models, plane.intake.streams))
 
 
-def document(models: Mapping[str, Served]) -> Schema:
-    """OpenAPI 3.1 over the models that are served. Each has paths of its own, for each has a contract of its own."""
+def document(models: Mapping[str, Served], streams: Mapping[str, Stream] = {}) -> Schema:
+    """OpenAPI 3.1 over the models that are served. Each has paths of its own, for each has a contract of its own; and so has
+    each source, whose events are of a shape of their own.
+    """
     paths = dict(_of_the_server(is_alone=len(models) == 1))
     for name, served in sorted(models.items()):
         paths |= _of_a_model(name, served)
+    for name, stream in sorted(streams.items()):
+        paths |= _of_a_source(name, stream)
     for path, methods in paths.items():
         for operation in methods.values():
             if path not in OPEN:
@@ -116,6 +123,13 @@ def _of_a_model(name: str, served: Served) -> Mapping[str, Schema]:
     for version in ("", *(f"/versions/{version}" for version in served.routing.versions)):
         found |= _v2(f"/v2/models/{name}{version}", served)
     return found
+
+
+def _of_a_source(name: str, stream: Stream) -> Mapping[str, Schema]:
+    kept = _object({"kept": {"type": "integer"}, "known_before": {"type": "integer"}})
+    errors = _errors("Error", 400, 401, 404, 409, 413, 415, 422, 503)
+    answers = _told("how many were new, and how many were there already", kept) | errors
+    return {f"/events/{name}": {"post": _operation(f"Events of {name}", answers, takes={JSON: event_schema(stream)})}}
 
 
 def _v2(path: str, served: Served) -> Mapping[str, Schema]:

@@ -32,7 +32,7 @@ _INDEX = "CREATE INDEX IF NOT EXISTS by_time ON events (source, happened)"
 _PUT = "INSERT INTO events (source, id, happened, known, body) VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _HELD = "SELECT happened, known, body FROM events WHERE source = ? AND id = ?"
 _READ = "SELECT place, happened, known, id, body FROM events WHERE source = ? AND place > ? ORDER BY place"
-_READ_SINCE = "SELECT place, happened, known, id, body FROM events WHERE source = ? AND place > ? AND happened >= ? ORDER BY place"
+_READ_SINCE = _READ.replace("ORDER", "AND happened >= ? ORDER")
 _LAST = "SELECT MAX(place) FROM events WHERE source = ?"
 _Values = tuple[float | int | bool | str | None, ...]
 _encode = msgspec.msgpack.Encoder().encode

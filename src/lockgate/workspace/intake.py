@@ -11,7 +11,7 @@ import msgspec
 
 from lockgate.errors import Conflict, NotFound, unknown
 from lockgate.features.event import EventType
-from lockgate.records import Aggregate, Contract, SourceSpec
+from lockgate.records import Aggregate, Contract, SourceSpec, Stream
 from lockgate.serve.completing import Completing
 from lockgate.serve.online import Online
 from lockgate.store.event_store import FILE, EventStore
@@ -43,6 +43,11 @@ class Intake:
             else _Source(sourced, EventType(name, sourced.spec.stream, sourced.aggregates.values()))
             for name, sourced in self._file.read().items()
         }
+
+    @property
+    def streams(self) -> dict[str, Stream]:
+        """The shape of each source's events."""
+        return {name: source.sourced.spec.stream for name, source in self._held.items()}
 
     def completing(self, contract: Contract) -> Completing | None:
         """What completes rows of this contract; None where nothing of it is computed."""

@@ -14,6 +14,7 @@ import numpy as np
 from lockgate.assess.check import Answers, CheckQuestion, report
 from lockgate.errors import NotFound, SpecError
 from lockgate.features.outcome import outcome
+from lockgate.features.pipeline import Pipeline
 from lockgate.records import Contract, CurvePoint, Dataset, ModelSpec, Report, Version, decode, encode
 from lockgate.records.archive import Sample
 from lockgate.records.duration import UNITS_S
@@ -85,9 +86,34 @@ def question(
 def trained(wiring: Wiring, asked: Question, progress: Progress) -> Version:
     """The candidate, its baselines made before it, its report written beside it."""
     training = Training(asked, _outside(wiring), progress)
+    said = redefined(wiring, asked, training.pipeline)
+    if said:
+        progress(said)
     made = training.run()
     _report(wiring, asked, training.rows, made, progress)
     return made[-1]
+
+
+def redefined(wiring: Wiring, asked: Question, pipeline: Pipeline) -> str:
+    """That the features have another definition than the newest version made by the same function had; "" where not.
+
+    Of a version made before definitions were pinned, code that stands outside the definition may have changed unseen.
+    """
+    versions = [v for v in wiring.records.all(Version, asked.model) if v.role == "candidate"]
+    before = next((v for v in reversed(versions) if v.lineage.features == asked.features), None)
+    if before is None:
+        return ""
+    was = folder.read_pipeline(wiring.folders.path(before.id))
+    if was.definition == pipeline.definition:
+        return ""
+    gone = [name for name in was.names if name not in pipeline.names]
+    new = [name for name in pipeline.names if name not in was.names]
+    parts = [f"without {', '.join(gone)}"] * bool(gone) + [f"with {', '.join(new)}"] * bool(new)
+    what = f", {' and '.join(parts)}" if parts else ""
+    return (
+        f"{asked.features} has changed since {before.short}{what}: definition {pipeline.definition[:8]}, then "
+        f"{was.definition[:8]}; {before.short} keeps its own"
+    )
 
 
 def same_as(wiring: Wiring, version: Version, spec: ModelSpec, progress: Progress) -> Same:

@@ -33,6 +33,7 @@ from lockgate.records import (
     WorkspaceSpec,
     digest,
 )
+from lockgate.records.feature_worth import FeatureTable
 from lockgate.records.plan import Plan
 from lockgate.release.controller import Controller
 from lockgate.release.start import begin, check_gates, check_servable, first_routing
@@ -40,11 +41,12 @@ from lockgate.report import now
 from lockgate.report import why as reasons
 from lockgate.report.card import card
 from lockgate.runtime.bounded_child import Limits
+from lockgate.runtime.predictor import Predictor
 from lockgate.serve.batch import from_columns
 from lockgate.serve.outcomes import outcome
 from lockgate.store.ports import Taken
 from lockgate.train.adopt import Terms
-from lockgate.workspace import adopting, budget, config, making, planning, taking
+from lockgate.workspace import ablating, adopting, budget, config, making, planning, taking
 from lockgate.workspace import mirror as mirrors
 from lockgate.workspace.again import Again, again
 from lockgate.workspace.completing import apart, complete
@@ -192,6 +194,11 @@ class Workspace:
         terms = Terms(columns=tuple(columns), trust=trust, limits=Limits(seconds=seconds, memory_mb=memory_mb))
         return adopting.bring(self, str(source), model=model, name=name, terms=terms, progress=progress)
 
+    def predictor(self, version: Version | str) -> Predictor:
+        """The version, loaded once per process: `predict(columns)` answers, as does `lg.testing.assert_parity`."""
+        asked = self.version(version) if isinstance(version, str) else version
+        return self._wiring.predictor(asked.id)
+
     def export(self, version: Version | str, file: str | Path) -> Path:
         """One archive with the version, the baselines behind it, and their evidence; `import_` reads it elsewhere."""
         asked = self.version(version) if isinstance(version, str) else version
@@ -201,6 +208,13 @@ class Workspace:
         """What was found out about a version when it was made."""
         asked = self.version(version) if isinstance(version, str) else version
         return making.report_of(self._wiring, asked.id)
+
+    def features(
+        self, version: Version | str, *, quick: bool = False, progress: Progress = lambda _: None
+    ) -> FeatureTable:
+        """What each feature of a version costs, and what the model loses without it; `quick`: shuffled, not trained again."""
+        asked = self.version(version) if isinstance(version, str) else version
+        return ablating.features_of(self._wiring, asked, self.model(asked.model), quick=quick, progress=progress)
 
     def gate(self, version: Version | str) -> list[Verdict]:
         """The version against its baseline and the champion, on the rows held out when it was trained."""
