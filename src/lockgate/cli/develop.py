@@ -1,38 +1,17 @@
-"""From a table to a judged version: data, train, gate, plan, retrain."""
+"""From a dataset to a judged version: train, gate, plan, retrain."""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lockgate.cli import show
-from lockgate.cli.options import HERE, DecimalComma, Directory, Json, Separator, Text, opened, read_table
+from lockgate.cli.options import HERE, Directory, Json, opened
 
 if TYPE_CHECKING:
     from lockgate.workspace.workspace import Workspace
-
-
-def data(
-    model: str,
-    table: Path,
-    separator: Separator = None,
-    decimal_comma: DecimalComma = False,
-    text: Text = None,
-    directory: Directory = HERE,
-    json: Json = False,
-) -> None:
-    """Keep a table as the model's next dataset version, under its contract."""
-    made = opened(directory).data(model, read_table(table, separator, decimal_comma=decimal_comma, text=text))
-    if json:
-        show.as_json(made)
-        return
-    show.say(f"{made.ref}: {made.rows:,} rows kept.")
-    for rule, rows in made.quarantined.items():
-        show.say(f"  set aside {rows:,} rows: {rule}")
-    show.following(f"lockgate train {model}")
 
 
 def train(
@@ -106,5 +85,5 @@ def retrain(model: str, directory: Directory = HERE, json: Json = False) -> None
 
 
 def register(app: typer.Typer) -> None:
-    for command in (data, train, gate, plan, retrain):
+    for command in (train, gate, plan, retrain):
         app.command()(command)

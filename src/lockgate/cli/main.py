@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lockgate.cli import calls, develop, features, first, know, show, traffic
+from lockgate.cli import calls, data, develop, first, know, show, traffic
 from lockgate.cli.inspect import inspect
 from lockgate.cli.options import HERE, Directory, Json, opened
 from lockgate.errors import LockgateError
@@ -148,12 +148,9 @@ def watch(
     show.following("lockgate status")
 
 
-for room in (first, develop, traffic, calls, know):
+for room in (first, data, develop, traffic, calls, know):
     room.register(app)
 app.command()(inspect)
-app.command("data-features", hidden=True)(
-    features.features
-)  # until `data` is a group: then features.register(data_app)
 
 
 def run() -> None:

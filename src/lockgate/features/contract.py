@@ -20,7 +20,18 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-__all__ = ["Checked", "Mask", "check", "column_type", "infer", "masks", "refuse_leaks", "to_columns"]
+__all__ = [
+    "Checked",
+    "Mask",
+    "check",
+    "column_type",
+    "duplicate_key",
+    "infer",
+    "masks",
+    "refuse_leaks",
+    "to_columns",
+    "typed",
+]
 
 
 class Checked(NamedTuple):
@@ -50,7 +61,7 @@ def check(table: pl.DataFrame, contract: Contract) -> Checked:
     Raises ContractError naming the first column that is missing, extra or of another type: a silent cast would store
     1.7 in an int column as 1.
     """
-    table = _typed(table, contract)
+    table = typed(table, contract)
     asked = masks(contract, table)
     # One pass over the table for every rule, and nothing of the size of the table in Python.
     broken = table.lazy().select(mask.rows.alias(str(place)) for place, mask in enumerate(asked)).collect()
@@ -59,7 +70,7 @@ def check(table: pl.DataFrame, contract: Contract) -> Checked:
     refused = {str(place): mask.flag for place, mask in enumerate(asked) if rows[place] and mask.on_break == "refuse"}
     counts = {flag: rows[int(place)] for place, flag in refused.items()}
     is_broken = _any(broken, refused, table.height)
-    repeats = f"{', '.join(contract.keys)}: duplicate key"
+    repeats = duplicate_key(contract)
     if contract.keys and (is_repeated := _repeated(table, contract.keys, is_broken)).any():
         is_broken = is_broken | is_repeated
         counts[repeats] = int(is_repeated.sum())
@@ -68,6 +79,11 @@ def check(table: pl.DataFrame, contract: Contract) -> Checked:
     quarantined = table.filter(is_broken).with_columns(_words(broken.filter(is_broken), refused, repeats))
     by_count = dict(sorted(counts.items(), key=lambda item: -item[1]))
     return Checked(table.filter(~is_broken), quarantined, by_count, flagged)
+
+
+def duplicate_key(contract: Contract) -> str:
+    """The words under which a second row of the same keys is set aside."""
+    return f"{', '.join(contract.keys)}: duplicate key"
 
 
 def masks(contract: Contract, table: pl.DataFrame) -> list[Mask]:
@@ -139,7 +155,7 @@ def _words(broken: pl.DataFrame, refused: dict[str, str], otherwise: str) -> pl.
     return broken.select(pl.when(is_any).then(words).otherwise(pl.lit(otherwise)).alias("broken_rule")).to_series()
 
 
-def _typed(table: pl.DataFrame, contract: Contract) -> pl.DataFrame:
+def typed(table: pl.DataFrame, contract: Contract) -> pl.DataFrame:
     """The table, once its schema is the contract's; a column without any value gets the contract's type."""
     import polars as pl
 

@@ -4,7 +4,8 @@ from lockgate.records.aggregate import Aggregate, AggregateSpec
 from lockgate.records.alarm import Alarm
 from lockgate.records.block import Block, Cell, PairBlock
 from lockgate.records.contract import Column, Contract, Rule, Severity
-from lockgate.records.dataset import Dataset, DatasetRef
+from lockgate.records.dataset import Dataset, DatasetRef, DatasetState
+from lockgate.records.dataset_diff import ColumnDiff, DatasetDiff
 from lockgate.records.entry import Entry
 from lockgate.records.evidence import Claim, Evidence, Gate, Ruling, Verdict
 from lockgate.records.health import Health
@@ -47,13 +48,16 @@ __all__ = [
     "Cell",
     "Claim",
     "Column",
+    "ColumnDiff",
     "ColumnProfile",
     "ColumnSpec",
     "Contract",
     "ContractSpec",
     "CurvePoint",
     "Dataset",
+    "DatasetDiff",
     "DatasetRef",
+    "DatasetState",
     "Entry",
     "Event",
     "Evidence",

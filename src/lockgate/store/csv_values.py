@@ -44,6 +44,15 @@ def read_values(table: pl.DataFrame, path: str, *, decimal_comma: bool, text: Co
     return Values(table.with_columns(found), tuple(notes))
 
 
+def as_times(series: pl.Series) -> pl.Series | None:
+    """A text column whose every value is an ISO time or date, as such; None for any other. Raises SpecError for a time that
+    does not exist, or where some have an offset and some have not.
+    """
+    if not series.count() or not (series.str.contains(_TIME) | series.str.contains(_DATE)).all():
+        return None
+    return _as_time(series, "the query's answer", decimal_comma=False)
+
+
 def _column(series: pl.Series, path: str, *, decimal_comma: bool) -> tuple[pl.Series, list[str]]:
     import polars as pl
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
@@ -242,19 +243,50 @@ class Lease(Protocol):
     def release(self, name: str, holder: str) -> None: ...
 
 
+class Cleaned(NamedTuple):
+    """What was deleted, or would be: files, and their bytes."""
+
+    files: int = 0
+    size_bytes: int = 0
+
+
 class Tables(Protocol):
     """Immutable versions of tables."""
 
+    def turn(self, table: str) -> AbstractContextManager[object]:
+        """One writer at a time: whoever compares with the newest version and then writes holds it for both. Raises Conflict
+        where another holds it for minutes.
+        """
+        ...
+
     def write(self, table: str, rows: pl.DataFrame) -> DatasetRef:
-        """The rows as the table's next version, replacing what it held."""
+        """The rows, in this order, as the table's next version, replacing what it held. Of two writers at once either both
+        make a version or one gets a Conflict; no version is lost.
+        """
         ...
 
     def read(self, ref: DatasetRef) -> pl.DataFrame:
-        """That version, digest checked. Raises StoreError where its files are not those referred to."""
+        """That version, digest checked, its rows in the order written. Raises StoreError where its files are not those
+        referred to, NotFound where they were cleaned away.
+        """
+        ...
+
+    def scan(self, ref: DatasetRef) -> pl.LazyFrame:
+        """The same, nothing read but what is asked for."""
         ...
 
     def schema(self, ref: DatasetRef) -> Mapping[str, pl.DataType]:
         """That version's columns and their types, none of its rows read; raises as `read` does."""
+        ...
+
+    def is_kept(self, ref: DatasetRef) -> bool:
+        """Whether that version can still be read."""
+        ...
+
+    def clean(self, table: str, keep: Collection[DatasetRef], *, dry_run: bool) -> Cleaned:
+        """Delete the rows of every version but the newest and those to keep; what they share stays. Raises StoreError where
+        one to keep is not there, and deletes nothing then.
+        """
         ...
 
 

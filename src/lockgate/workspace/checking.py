@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import tempfile
 import time as clock
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -232,7 +233,10 @@ def _polars(table: Any) -> pl.DataFrame:
     if hasattr(table, "lazy") and hasattr(table, "collect_schema"):
         return cast("pl.DataFrame", table.lazy().collect())
     try:
-        made: Any = pl.from_pandas(table) if hasattr(table, "iloc") else pl.DataFrame(table)  # pyright: ignore[reportUnknownVariableType] # pandas: untyped
+        with warnings.catch_warnings():
+            # Polars 2.1 asks pandas 3.1 for zoned times in a way that is to change; they are the same moments.
+            warnings.filterwarnings("ignore", "Series.values returning an ndarray that drops timezone")
+            made: Any = pl.from_pandas(table) if hasattr(table, "iloc") else pl.DataFrame(table)  # pyright: ignore[reportUnknownVariableType] # pandas: untyped
     except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
         raise SpecError(
             f"{type(table).__name__} cannot be read as a table: {error}.",

@@ -17,7 +17,7 @@ from lockgate.records.spec import ServerSpec
 PREFIX = "LOCKGATE_"
 SERVER = f"{PREFIX}SERVER_"
 PROJECT = f"{PREFIX}PROJECT"
-_READ = ("PROJECT", "TOKEN", "TOKEN_FILE", "LOG", "LOG_LEVEL", "DEBUG", "SUPERVISOR", "DUCKDB_PYTHON")
+_READ = ("PROJECT", "SQL_CONNECTION", "TOKEN", "TOKEN_FILE", "LOG", "LOG_LEVEL", "DEBUG", "SUPERVISOR", "DUCKDB_PYTHON")
 # What else is read somewhere, each beside its own words: the token, bugs' whereabouts, and a child's parent.
 OTHERS = tuple(f"{PREFIX}{name}" for name in _READ)
 KEYS = {f"{SERVER}{field.name.upper()}": field.name for field in msgspec.structs.fields(ServerSpec)}

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import getpass
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from lockgate.assess.gate import GateQuestion, gate
-from lockgate.errors import ContractError, NotFound, SpecError, unknown
-from lockgate.features.contract import Checked, check, infer, to_columns
-from lockgate.features.schema import refuse_other_schema, storable
+from lockgate.errors import NotFound, SpecError, unknown
+from lockgate.features.contract import to_columns
 from lockgate.records import (
     Contract,
     Dataset,
+    DatasetDiff,
+    DatasetRef,
     Health,
     ModelSpec,
     Move,
@@ -31,7 +31,6 @@ from lockgate.records import (
     Verdict,
     Version,
     WorkspaceSpec,
-    digest,
 )
 from lockgate.records.feature_worth import FeatureTable
 from lockgate.records.plan import Plan
@@ -46,10 +45,12 @@ from lockgate.serve.batch import from_columns
 from lockgate.serve.outcomes import outcome
 from lockgate.store.ports import Taken
 from lockgate.train.adopt import Terms
-from lockgate.workspace import ablating, adopting, budget, config, making, planning, taking
+from lockgate.workspace import ablating, adopting, budget, cleaning, config, dataset_refs, making, planning, taking
+from lockgate.workspace import datasets as sets
 from lockgate.workspace import mirror as mirrors
 from lockgate.workspace.again import Again, again
-from lockgate.workspace.completing import apart, complete
+from lockgate.workspace.cleaning import CleanedModel
+from lockgate.workspace.completing import complete
 from lockgate.workspace.dataplane import DataPlane
 from lockgate.workspace.loop import Loop, Ticked
 from lockgate.workspace.mirror import Mirrored
@@ -93,6 +94,12 @@ class Workspace:
             raise NotFound(unknown("model", name, self.spec.model), cure=f"Add [model.{name}] to lockgate.toml.")
         return found
 
+    def known(self, model: str) -> str:
+        """The name of a model of lockgate.toml, or of one that has data. Raises NotFound."""
+        if model not in self.spec.model and not dataset_refs.datasets(self._wiring, model):
+            self.model(model)
+        return model
+
     def version(self, name: str) -> Version:
         """A version by its id, the start of it, or its short name. Raises NotFound, or SpecError where several fit."""
         versions = self._wiring.records.all(Version)
@@ -103,45 +110,38 @@ class Workspace:
             raise SpecError(f"{name!r} fits {len(found)} versions.", cure="Write more of the id.")
         return found[0]
 
-    def data(self, model: str, table: pl.DataFrame) -> Dataset:
+    def data(self, model: str, table: Any = None, *, sql: str | None = None, connection: str | None = None) -> Dataset:
         """The table, held to its contract, as the model's next dataset version; breaking rows are set aside and counted.
 
-        The first table makes the contract; later ones are held to it.
+        table: a file, a Delta folder, a pandas or Polars frame, a pyarrow table; or sql and connection, a query and the
+        address of the database it is asked of. The first table makes the contract; later ones are held to it. The same
+        rows as the newest version holds, in any order, are that version.
         """
-        spec = self.model(model)
-        datasets = self._wiring.records.all(Dataset, model)
-        whole = complete(self._wiring, model, table)
-        held = self.contract(model) if datasets else infer(model, spec, whole.table)
-        contract = whole.under(held)
-        checked = check(whole.table, contract)
-        if not checked.kept.height:
-            raise ContractError(f"No row of the table keeps the contract of {model}: {_counts(checked)}.")
-        kept = storable(checked.kept)
-        if datasets:
-            stored = apart(self._wiring.tables.schema(datasets[-1].ref), held, contract)
-            refuse_other_schema(kept.select(apart(kept.schema, held, contract)), stored, name=model)
-        if checked.quarantined.height:
-            self._wiring.tables.write(f"{model}.quarantine", storable(checked.quarantined))
-        asked = to_columns(checked.kept, contract.columns)[contract.time] if contract.time else None
-        made = Dataset(
-            ref=self._wiring.tables.write(model, kept),
-            model=model,
-            rows=checked.kept.height,
-            quarantined=checked.counts,
-            contract=digest(contract),
-            since_s=None if asked is None else float(asked.min()),
-            until_s=None if asked is None else float(asked.max()),
-            written_s=self._wiring.clock(),
-        )
-        self._keep_contract(contract)
-        self._wiring.records.write(made)
-        return made
+        brought = sets.bring_either(table, sql, connection)
+        return sets.add(self._wiring, model, self.model(model), brought).dataset
+
+    def datasets(self, model: str | None = None) -> list[Dataset]:
+        """The model's dataset versions, or everybody's, oldest first."""
+        return dataset_refs.datasets(self._wiring, None if model is None else self.known(model))
+
+    def dataset(self, ref: str | DatasetRef) -> Dataset:
+        """By MODEL (the newest), MODEL@3, MODEL@3#1f0c9a2b or MODEL@2026-11-01T00:00:00Z (as it was then)."""
+        return dataset_refs.dataset(self._wiring, ref)
+
+    def table(self, ref: str | DatasetRef) -> pl.DataFrame:
+        """The rows of a dataset version, every digest checked. Raises NotFound where they were cleaned away."""
+        return self._wiring.tables.read(self.dataset(ref).ref)
+
+    def diff(self, before: str | DatasetRef, after: str | DatasetRef) -> DatasetDiff:
+        """What differs between two dataset versions of one model: rows, schema, profile."""
+        return sets.diff(self._wiring, self.dataset(before), self.dataset(after))
+
+    def clean(self, model: str, *, older_than: str = "30d", dry_run: bool = False) -> CleanedModel:
+        """Delete the rows of old dataset versions: never the newest, never one that a version was trained on."""
+        return cleaning.clean(self._wiring, self.known(model), older_than=older_than, dry_run=dry_run)
 
     def contract(self, model: str) -> Contract:
-        path = self._wiring.home / "contracts" / f"{model}.json"
-        if not path.is_file():
-            raise NotFound(f"{model} has no data yet.", cure=f"Bring a table: lockgate data {model} TABLE")
-        return msgspec.json.decode(path.read_bytes(), type=Contract)
+        return sets.contract(self._wiring, model)
 
     def train(
         self,
@@ -418,22 +418,11 @@ class Workspace:
             card(version, self._wiring.contract(version.id), verdicts, self.report(version))
         )
 
-    def _keep_contract(self, contract: Contract) -> None:
-        folder = self._wiring.home / "contracts"
-        folder.mkdir(parents=True, exist_ok=True)
-        fresh = folder / f".{contract.model}.{os.getpid()}"
-        fresh.write_bytes(msgspec.json.encode(contract))
-        fresh.replace(folder / f"{contract.model}.json")
-
 
 def _put_on_path(project: Path) -> None:
     """The user's own modules are importable, and stay so: feature steps are imported when they first run."""
     if str(project) not in sys.path:
         sys.path.insert(0, str(project))
-
-
-def _counts(checked: Checked) -> str:
-    return ", ".join(f"{rule} ({rows})" for rule, rows in checked.counts.items())
 
 
 def _person() -> str:
