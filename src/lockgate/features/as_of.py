@@ -260,7 +260,7 @@ def _is_stale(events: pl.DataFrame, stream: Stream, asked: Ints, stale_after_us:
     happened = _micros(events[stream.time])
     known = happened if stream.known is None else _micros(events[stream.known])
     if stale_after_us is None or not known.size:
-        return asked <= known.min(initial=np.iinfo(np.int64).max)
+        return np.asarray(asked <= known.min(initial=np.iinfo(np.int64).max))
     order = np.argsort(known, kind="stable")
     newest = np.maximum.accumulate(happened[order])
     place = np.searchsorted(known[order], asked)

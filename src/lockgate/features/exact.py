@@ -1,14 +1,13 @@
 """Sums as real numbers have them, rounded once: whatever the order, and however far apart the summands are.
 
-For one window `total`; for many windows over the same values `between`, which takes the difference of two running sums, kept
-in fixed point so that nothing is lost in them.
+For many windows over the same values: the difference of two running sums, kept in fixed point so that nothing is lost in
+them. For one window after another see `lockgate.features.running`.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from fractions import Fraction
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,18 +19,6 @@ _MASK = (1 << LIMB) - 1
 _MOST = 2**62
 
 
-def total(values: Iterable[float]) -> float | None:
-    """The sum of finite numbers, correctly rounded; None where it is beyond float64."""
-    values = list(values)
-    try:
-        return math.fsum(values)
-    except OverflowError:  # on the way at least
-        try:
-            return float(sum(map(Fraction, values)))
-        except OverflowError:
-            return None
-
-
 def between(added: Floats, upto: Ints, taken: Floats, less: Ints) -> Floats:
     """For each row the sum of the first `upto` of `added`, less the first `less` of `taken`; correctly rounded, NaN where it
     is beyond float64.
@@ -40,7 +27,7 @@ def between(added: Floats, upto: Ints, taken: Floats, less: Ints) -> Floats:
     """
     if not added.size:
         return np.zeros(upto.size)
-    if np.abs(added).max() * added.size < _MOST and bool((added == np.trunc(added)).all()):
+    if np.abs(added).max() < _MOST / added.size and bool((added == np.trunc(added)).all()):
         whole = _running(added.astype(np.int64))[upto] - _running(taken.astype(np.int64))[less]
         return whole.astype(np.float64)
     lowest, limbs = _lowest(added)

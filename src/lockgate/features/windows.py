@@ -6,11 +6,10 @@ What an aggregate means stands in `lockgate.features.aggregate`; this and `lockg
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, insort
-from collections.abc import Callable, Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from lockgate.features import exact
 from lockgate.features.aggregate import (
     FORGOTTEN,
     FUTURE_US,
@@ -23,6 +22,7 @@ from lockgate.features.aggregate import (
     where,
 )
 from lockgate.features.one_row import to_function
+from lockgate.features.running import Running
 from lockgate.records import Aggregate, Event, Stream
 
 Key = tuple[Any, ...]
@@ -47,13 +47,30 @@ class _Known(NamedTuple):
 
 
 class _Cell:
-    """One key's events, oldest first, and what its readers found last."""
+    """One key's events, oldest first; their sums by column; and what its readers found last."""
 
-    __slots__ = ("events", "known")
+    __slots__ = ("events", "known", "sums")
 
     def __init__(self, readers: int) -> None:
         self.events: list[Event] = []
+        self.sums: dict[int, Running] = {}
         self.known: list[_Known | None] = [None] * readers
+
+    def take(self, event: Event) -> None:
+        place = _put(self.events, event)
+        for running in self.sums.values():
+            running.cut(place)
+        self.known = [None] * len(self.known)
+
+    def forget(self, events: int) -> None:
+        del self.events[:events]
+        for running in self.sums.values():
+            running.forget(events)
+
+    def running(self, place: int) -> Running:
+        if place not in self.sums:
+            self.sums[place] = Running(place)
+        return self.sums[place]
 
 
 class Windows:
@@ -126,6 +143,7 @@ class _Lane:
     def __init__(self, stream: Stream, own: Lane, aggregate: Aggregate) -> None:
         self.cells: dict[Key, _Cell] = {}
         self.readers = 0
+        self.lag_us = 0  # the longest that any event took to be known
         self._by = [stream.place(name) for name, _ in own.by]
         self._keeps = keeps(aggregate)
 
@@ -136,8 +154,8 @@ class _Lane:
         cell = self.cells.get(key)
         if cell is None:
             cell = self.cells[key] = _Cell(self.readers)
-        _put(cell.events, event)
-        cell.known = [None] * self.readers
+        cell.take(event)
+        self.lag_us = max(self.lag_us, event.known_us - event.happened_us)
 
     def forget(self, before_us: int) -> None:
         for key, cell in [*self.cells.items()]:
@@ -145,7 +163,7 @@ class _Lane:
             if gone == len(cell.events):
                 del self.cells[key]
             elif gone:
-                del cell.events[:gone]
+                cell.forget(gone)
 
     def new_reader(self) -> int:
         self.readers += 1
@@ -159,7 +177,7 @@ class Reader:
 
     def __init__(self, windows: Windows, own: _Lane, aggregate: Aggregate) -> None:
         self._windows = windows
-        self._cells, self._place = own.cells, own.new_reader()
+        self._lane, self._cells, self._place = own, own.cells, own.new_reader()
         self._window_us, self._default = aggregate.window_us, aggregate.default
         self._is_since = aggregate.kind == "since"
         value = None if aggregate.column is None else aggregate.stream.place(aggregate.column)
@@ -179,21 +197,35 @@ class Reader:
             return self._nothing
         known = cell.known[self._place]
         if known is None or not known.since_us <= at_us <= known.until_us:
-            known = cell.known[self._place] = self._look(cell.events, at_us)
+            known = cell.known[self._place] = self._look(cell, at_us)
         if known.value is None:
             return Told(self._default, known.flag)
         return Told((at_us - known.value) / 1e6 if self._is_since else known.value, None)
 
-    def _look(self, events: list[Event], at_us: int) -> _Known:
+    def _look(self, cell: _Cell, at_us: int) -> _Known:
         """events[first:last] happened within the window, and some of them may not be known yet."""
+        events = cell.events
         first = 0 if self._window_us is None else bisect_left(events, (at_us - self._window_us,))
         last = bisect_left(events, (at_us,), lo=first)
         # What happens later is known later still.
         until_us: float = events[last].happened_us if last < len(events) else NEVER
-        return self._find(events, first, last, at_us, until_us)
+        return self._find(cell, _Stretch(first, last, self._unknown(events, first, last, at_us)), at_us, until_us)
+
+    def _unknown(self, events: list[Event], first: int, last: int, at_us: int) -> list[Event]:
+        """Those of events[first:last] that are not known yet: what happened longer ago than any event ever took is."""
+        since = bisect_left(events, (at_us - self._lane.lag_us,), lo=first, hi=last) if self._lane.lag_us else last
+        return [event for event in events[since:last] if event.known_us >= at_us]
 
 
-_Find = Callable[[list[Event], int, int, int, float], _Known]
+class _Stretch(NamedTuple):
+    """events[first:last], without those that are not known yet."""
+
+    first: int
+    last: int
+    unknown: list[Event]
+
+
+_Find = Callable[[_Cell, _Stretch, int, float], _Known]
 
 
 def _finder(aggregate: Aggregate, place: int | None) -> _Find:
@@ -201,36 +233,35 @@ def _finder(aggregate: Aggregate, place: int | None) -> _Find:
     if aggregate.kind in ("last", "since"):
         return _last_of(place, window_us)
 
-    def find(events: list[Event], first: int, last: int, at_us: int, until_us: float) -> _Known:
-        active = [event for event in events[first:last] if event.known_us < at_us]
-        if len(active) < last - first:
-            until_us = min(until_us, *(event.known_us for event in events[first:last] if event.known_us >= at_us))
-        if active:
-            until_us = min(until_us, active[0].happened_us + window_us)
-        value, flag = _value(aggregate, active, place)
-        return _Known(at_us, until_us, value, flag)
+    def find(cell: _Cell, own: _Stretch, at_us: int, until_us: float) -> _Known:
+        changes = [event.known_us for event in own.unknown]
+        if own.first < own.last:
+            changes.append(cell.events[own.first].happened_us + round(window_us))
+        value, flag = _value(aggregate, cell, own, place)
+        return _Known(at_us, min((until_us, *changes)), value, flag)
 
     return find
 
 
-def _value(aggregate: Aggregate, active: Sequence[Event], place: int | None) -> tuple[float | None, Flag | None]:
+def _value(aggregate: Aggregate, cell: _Cell, own: _Stretch, place: int | None) -> tuple[float | None, Flag | None]:
     if place is None:
-        return float(len(active)), None
-    values: list[Any] = [value for event in active if (value := event.values[place]) is not None]
-    if not values:
+        return float(own.last - own.first - len(own.unknown)), None
+    running = cell.running(place)
+    total = running.between(cell.events, own.first, own.last, but=own.unknown)
+    if not total.values:
         return None, NO_HISTORY
-    found = exact.total(values)
+    found = running.rounded(total)
     if found is None:
         return None, TOO_LARGE
-    return (found / len(values) if aggregate.kind == "mean" else found), None
+    return (found / total.values if aggregate.kind == "mean" else found), None
 
 
 def _last_of(place: int | None, window_us: float) -> _Find:
     """The last event, of those with a value where it is one that is asked for."""
 
-    def find(events: list[Event], first: int, last: int, at_us: int, until_us: float) -> _Known:
-        for number in range(last - 1, first - 1, -1):
-            event = events[number]
+    def find(cell: _Cell, own: _Stretch, at_us: int, until_us: float) -> _Known:
+        for number in range(own.last - 1, own.first - 1, -1):
+            event = cell.events[number]
             if event.known_us >= at_us:
                 until_us = min(until_us, event.known_us)
                 continue
@@ -259,9 +290,11 @@ def _read(place: int, kind: str) -> str:
     return f"(None if {value} is None else {value} / 1e6)" if kind == "time" else value
 
 
-def _put(held: list[Any], item: Any) -> None:
-    """In order; most come in order already."""
+def _put(held: list[Any], item: Any) -> int:
+    """In order; most come in order already. Where it stands now."""
     if not held or item >= held[-1]:
         held.append(item)
-    else:
-        insort(held, item)
+        return len(held) - 1
+    place = bisect_right(held, item)
+    held.insert(place, item)
+    return place

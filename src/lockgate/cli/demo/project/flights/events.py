@@ -8,8 +8,8 @@ import polars as pl
 def events(flown: pl.DataFrame) -> dict[str, pl.DataFrame]:
     """By source the year's events, in the order in which they happened. flown: from `journeys.journeys`.
 
-    Each is known when it happens. When a flight was cancelled the source does not say: we take it as known from the
-    scheduled departure on; one called off only later is then counted too early. A flight merely delayed counts 0 from then on.
+    Each is known when it happens. When a flight was cancelled the source does not say: we take it as known from its
+    scheduled departure on; one called off only later is then counted too early. A flight merely delayed counts 0 from then.
     """
     is_cancelled = pl.col("dep_delay").is_null().cast(pl.Int8).alias("cancelled")
     delays = pl.col("dep_delay", "arr_delay").cast(pl.Float64)

@@ -32,5 +32,5 @@ def fresh(workspace: Workspace, calls: pl.DataFrame, events: Mapping[str, pl.Dat
 
 
 def day_old(workspace: Workspace, calls: pl.DataFrame, events: Mapping[str, pl.DataFrame]) -> NDArray[np.float32]:
-    """The same as known 24 h before. The ranges look like those of fresh features, for these are true values of another day."""
+    """The same as known 24 h before: ranges look like those of fresh features, for these are true values of another day."""
     return fresh(workspace, calls.with_columns(pl.col("asked_at") - DAY), events)
