@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -210,3 +211,30 @@ def test_shuffling_asks_the_version_itself(shop: Any, trained: Version) -> None:
     assert lines[0].startswith("shuffled on 750 held-out rows; 10 days as blocks")
     assert any(line.startswith("bend ") and " row " in line for line in lines)
     assert lines[-1] == f"next: lockgate why {trained.short}"
+
+
+def test_a_model_from_elsewhere_is_shuffled_and_never_trained(shop: Any, tmp_path: Path) -> None:
+    import joblib
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, PolynomialFeatures
+
+    numbers = make_pipeline(SimpleImputer(), PolynomialFeatures(2))
+    texts = OneHotEncoder(handle_unknown="ignore")
+    prepared = ColumnTransformer([("n", numbers, ["x1", "x2"]), ("c", texts, ["colour"])])
+    frame = shop.table().select("x1", "x2", "colour", "y").to_pandas()
+    model = make_pipeline(prepared, LogisticRegression(max_iter=999)).fit(frame[["x1", "x2", "colour"]], frame["y"])
+    joblib.dump(model, tmp_path / "m.joblib")
+    workspace = shop.open()
+    made = workspace.import_(tmp_path / "m.joblib", model="tide", name="adopted")
+    found = workspace.features(made, quick=True)
+    by_name = {one.name: one for one in found.features}
+    assert set(by_name) == {"x1", "x2", "colour"}
+    assert by_name["x1"].low > by_name["colour"].low
+    assert by_name["x1"].is_needed
+    assert 0.05 < by_name["x2"].missing < 0.15
+    with pytest.raises(SpecError, match="cannot be trained without a feature"):
+        workspace.features(made)
+    assert lg.testing.assert_parity(workspace.predictor(made), shop.table(), rows=80).rows >= 40

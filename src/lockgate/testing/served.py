@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -50,7 +50,7 @@ def _by_function(served: Callable[[Rows], Sequence[float | None]]) -> Ask:
 
 
 @contextmanager
-def _by_url(url: str, version: str, why: list[str]) -> Iterator[Ask]:
+def _by_url(url: str, version: str, why: list[str]) -> Generator[Ask]:
     from lockgate.server.client import Client
 
     parts = urlsplit(url)
