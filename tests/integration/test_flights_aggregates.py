@@ -58,8 +58,9 @@ def flown() -> pl.DataFrame:
     pytest.importorskip("lightgbm")
     sys.path.insert(0, str(Path(lockgate.__file__).parent / "cli" / "demo" / "project"))
     try:
-        from flights.journeys import journeys
         from flights.live import live
+
+        from flights.journeys import journeys
         from flights.sources import SourcesMissing, read_sources
     finally:
         sys.path.pop(0)

@@ -28,6 +28,8 @@ def test_every_route_and_method_is_in_the_document_and_no_other(served, document
     plane.refresh()
     wanted = set()
     for route in Inference(plane).app().routes:
+        if "{source}" in route.path and not plane.intake.streams:
+            continue  # of each source that there is; tested where there are some
         for method in route.methods - {"HEAD"}:
             for one in plane.models["late"].routing.versions if "{version}" in route.path else [version]:
                 wanted.add((route.path.replace("{model}", "late").replace("{version}", one), method.lower()))
