@@ -184,7 +184,7 @@ def version_before(shop: Any, name: str) -> Version:
 
 @pytest.mark.slow
 def test_what_each_feature_costs_and_what_is_lost_without_it(shop: Any, trained: Version) -> None:
-    told = shop.run("data-features", trained.short, "--json", timeout_s=200)
+    told = shop.run("data", "features", trained.short, "--json", timeout_s=200)
     assert told.returncode == 0, told.stderr
     assert "trained without bend" in told.stderr, "progress is shown"
     found = json.loads(told.stdout)
@@ -205,7 +205,7 @@ def test_what_each_feature_costs_and_what_is_lost_without_it(shop: Any, trained:
 
 
 def test_shuffling_asks_the_version_itself(shop: Any, trained: Version) -> None:
-    told = shop.run("data-features", trained.short, "--quick", timeout_s=100)
+    told = shop.run("data", "features", trained.short, "--quick", timeout_s=100)
     assert told.returncode == 0, told.stderr
     lines = told.stdout.splitlines()
     assert lines[0].startswith("shuffled on 750 held-out rows; 10 days as blocks")
