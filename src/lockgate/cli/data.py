@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from lockgate.cli import data_tables, events, features, show
+from lockgate.cli import data_tables, features, show
+from lockgate.cli.data_events import events
 from lockgate.cli.options import HERE, DecimalComma, Directory, Json, Separator, Text, opened
 
 Ref = Annotated[
@@ -155,11 +156,13 @@ def clean(
         show.following("lockgate data ls")
 
 
+group.command()(events)
+
+
 def _short(dataset: Any) -> str:
     return f"{dataset.model}@{dataset.ref.version}"
 
 
 def register(app: typer.Typer) -> None:
-    for command in (events, features):
-        command.register(group)
+    features.register(group)
     app.add_typer(group, name="data")

@@ -123,20 +123,23 @@ class _Laned:
         assert aggregate.window_us is not None  # the spec asks for one
         own, asked_by = self._coded()
         happened, known = self._times()
-        gone = happened + aggregate.window_us
-        counts = known < gone
-        values: Floats | None = None
+        values, counts = None, known < happened + aggregate.window_us
         if aggregate.column is not None:
             values, has_value = _numbers(self._events, aggregate.column)
             counts = counts & has_value
-            values = values[counts]
-        place = _Places(own[counts], (known[counts], gone[counts]))
-        came, left = place.before(asked_by, self._asked, 0), place.before(asked_by, self._asked, 1)
+        if not counts.all():
+            own, happened, known = own[counts], happened[counts], known[counts]
+            values = None if values is None else values[counts]
+        came_by = _Moments(own, known)
+        left_by = came_by if known is happened else _Moments(own, happened)
+        # What happened before t - window had left by t.
+        came, left = came_by.before(asked_by, self._asked), left_by.before(asked_by, self._asked - aggregate.window_us)
         number = np.where(asked_by < 0, 0, came - left)
         if values is None:
             return _Found(number.astype(np.float64), {})
-        added, taken = values[place.orders[0]], values[place.orders[1]]
         nothing = number == 0
+        added = values[came_by.order]
+        taken = added if left_by is came_by else values[left_by.order]
         sums = exact.between(added, np.where(nothing, 0, came), taken, np.where(nothing, 0, left))
         is_large = np.isnan(sums)
         if aggregate.kind == "mean":
@@ -147,13 +150,17 @@ class _Laned:
         import polars as pl
 
         clocks = {_HAPPENED: self._stream.time} | ({_KNOWN: self._stream.known} if self._stream.known else {})
-        past = self._events.select(_us(column, name) for name, column in clocks.items())
-        past = past.with_columns(self._events[self._stream.key].alias(_ID), *self._own_keys)
+        past, ids = (
+            self._events.select(_us(column, name) for name, column in clocks.items()),
+            self._events[self._stream.key],
+        )
+        past = past.with_columns(*self._own_keys)
         if aggregate.column is not None:
             value = self._events[aggregate.column].cast(pl.Float64).alias(_VALUE)
             past = past.with_columns(value)
-            past = past.filter(pl.col(_VALUE).is_not_null()) if value.null_count() else past
-        past = _latest(past, self._own_keys.columns)
+            if value.null_count():
+                past, ids = past.filter(value.is_not_null()), ids.filter(value.is_not_null())
+        past = _latest(past, ids, self._own_keys.columns)
         asked = self._row_keys.with_columns(pl.Series(_ASKED, self._asked)).with_row_index(_PLACE).sort(_ASKED)
         joined = asked.join_asof(
             past,
@@ -190,43 +197,48 @@ def _joined(rows: pl.DataFrame, keys: pl.DataFrame) -> Ints:
     return codes.cast(pl.Int64).fill_null(-1).to_numpy()
 
 
-class _Places:
-    """Events ordered by (key, time), by each of several clocks, and how many of them lie before a key's moment.
+class _Moments:
+    """Events ordered by (key, moment), and how many of them lie before a key's moment.
 
     Counted from the first event of all: in the difference of two such counts over the same events other keys fall out.
     """
 
-    def __init__(self, codes: Ints, clocks: tuple[Ints, ...]) -> None:
-        self._low = min((int(clock.min()) for clock in clocks if clock.size), default=0)
-        self._high = max((int(clock.max()) for clock in clocks if clock.size), default=0)
-        span, keys = self._high - self._low + 2, int(codes.max(initial=0)) + 1
+    def __init__(self, codes: Ints, moments: Ints) -> None:
+        self._low, self._high = int(moments.min(initial=2**62)), int(moments.max(initial=-(2**62)))
+        span, keys = max(self._high - self._low, 0) + 2, int(codes.max(initial=0)) + 1
         # Where key and moment do not fit into 64 bits together, moments are counted instead.
-        self._moments = None if span * keys < 2**62 else np.unique(np.concatenate(clocks))
-        self._span = span if self._moments is None else self._moments.size + 1
-        ranks = [self._combined(codes, clock) for clock in clocks]
-        self.orders = [np.argsort(rank, kind="stable") for rank in ranks]
-        self._ranks = [rank[order] for rank, order in zip(ranks, self.orders, strict=True)]
+        self._ranked = None if span * keys < 2**62 else np.unique(moments)
+        self._span = span if self._ranked is None else self._ranked.size + 1
+        self._combined = self._of(codes, moments)
+        self._sorted: Ints | None = None
 
-    def before(self, codes: Ints, moments: Ints, clock: int) -> Ints:
-        """How many events lie before each of these moments, by one of the clocks; those of earlier keys count too."""
-        asked = self._combined(np.maximum(codes, 0), np.clip(moments, self._low, self._high + 1))
+    @property
+    def order(self) -> Ints:
+        return np.argsort(self._combined, kind="stable")
+
+    def before(self, codes: Ints, moments: Ints) -> Ints:
+        """How many events lie before each of these moments; those of earlier keys count too."""
+        if not self._combined.size:
+            return np.zeros(codes.size, dtype=np.int64)
+        self._sorted = np.sort(self._combined) if self._sorted is None else self._sorted
+        asked = self._of(np.maximum(codes, 0), np.clip(moments, self._low, self._high + 1))
         order = np.argsort(asked)  # a search in order finds what it needs in the cache
         found = np.empty(asked.size, dtype=np.int64)
-        found[order] = np.searchsorted(self._ranks[clock], asked[order])
+        found[order] = np.searchsorted(self._sorted, asked[order])
         return found
 
-    def _combined(self, codes: Ints, moments: Ints) -> Ints:
-        own = moments - self._low if self._moments is None else np.searchsorted(self._moments, moments)
+    def _of(self, codes: Ints, moments: Ints) -> Ints:
+        own = moments - self._low if self._ranked is None else np.searchsorted(self._ranked, moments)
         return codes * self._span + own
 
 
-def _latest(past: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
+def _latest(past: pl.DataFrame, ids: pl.Series, keys: list[str]) -> pl.DataFrame:
     """By the clock of knowing, with each event the last to happen of all its key's that are known by then."""
     import polars as pl
 
-    ordered = _ordered(past)
+    ordered = past[_in_order(past, ids)]
     if _KNOWN not in past.columns:
-        return ordered.drop(_ID)
+        return ordered
     rank = pl.int_range(pl.len(), dtype=pl.Int64).alias(_RANK)
     known = ordered.select(_KNOWN, *keys, rank).sort(_KNOWN)
     known = known.with_columns(pl.col(_RANK).cum_max().over(keys))
@@ -234,25 +246,25 @@ def _latest(past: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
     return known.with_columns(ordered[name].gather(known[_RANK]) for name in values)
 
 
-def _ordered(past: pl.DataFrame) -> pl.DataFrame:
-    """Events as they happened; those of one moment by when they were known, then by id. To sort by one column takes a third
-    of what three take, so the others are looked at where the first leaves it open.
+def _in_order(past: pl.DataFrame, ids: pl.Series) -> pl.Series:
+    """Places of events as they happened; those of one moment by when they were known, then by id. To sort by one column takes
+    a third of what three take, so the others are looked at only where the first leaves it open.
     """
     import polars as pl
 
-    ordered = past.sort(_HAPPENED)
-    moment = pl.col(_HAPPENED)
-    is_open = (moment == moment.shift(1)) | (moment == moment.shift(-1))
-    places = ordered.select(pl.arg_where(is_open.fill_null(value=False))).to_series()
-    if not places.len():
-        return ordered
-    by = [name for name in (_HAPPENED, _KNOWN, _ID) if name in past.columns]
-    settled = ordered[places].select(*by).with_columns(places.alias(_PLACE)).sort(by)[_PLACE]
-    if settled.equals(places):
-        return ordered
-    whole = np.arange(past.height)
-    whole[places.to_numpy()] = settled.to_numpy()
-    return ordered[whole]
+    order = past[_HAPPENED].arg_sort()
+    moment = past[_HAPPENED].gather(order)
+    is_next = moment[1:] == moment[:-1]
+    if not is_next.any():
+        return order
+    is_open = np.concatenate([is_next.to_numpy(), [False]]) | np.concatenate([[False], is_next.to_numpy()])
+    places = np.flatnonzero(is_open)
+    among = order[places]
+    by = [name for name in (_HAPPENED, _KNOWN) if name in past.columns]
+    settled = past[among].select(*by).with_columns(ids[among].alias(_ID), among.alias(_PLACE)).sort(*by, _ID)[_PLACE]
+    whole = order.to_numpy().copy()
+    whole[places] = settled.to_numpy()
+    return pl.Series(whole)
 
 
 def _is_stale(events: pl.DataFrame, stream: Stream, asked: Ints, stale_after_us: int | None) -> Bools:
@@ -260,7 +272,7 @@ def _is_stale(events: pl.DataFrame, stream: Stream, asked: Ints, stale_after_us:
     happened = _micros(events[stream.time])
     known = happened if stream.known is None else _micros(events[stream.known])
     if stale_after_us is None or not known.size:
-        return np.asarray(asked <= known.min(initial=np.iinfo(np.int64).max))
+        return np.asarray(asked <= known.min(initial=np.iinfo(np.int64).max), dtype=np.bool_)
     order = np.argsort(known, kind="stable")
     newest = np.maximum.accumulate(happened[order])
     place = np.searchsorted(known[order], asked)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 LIMB = 30  # bits: running sums of 2**31 summands still fit into 64
+STRETCH = 1 << 18  # values at once, so that what is made of them stays in the cache
 _MASK = (1 << LIMB) - 1
 _MOST = 2**62
 
@@ -31,11 +32,8 @@ def between(added: Floats, upto: Ints, taken: Floats, less: Ints) -> Floats:
         whole = _running(added.astype(np.int64))[upto] - _running(taken.astype(np.int64))[less]
         return whole.astype(np.float64)
     lowest, limbs = _lowest(added)
-    sums = [
-        _running(one)[upto] - _running(other)[less]
-        for one, other in zip(_limbs(added, lowest, limbs), _limbs(taken, lowest, limbs), strict=True)
-    ]
-    return _rounded(sums, lowest)
+    came, left = _picked(added, upto, lowest, limbs), _picked(taken, less, lowest, limbs)
+    return _rounded(came - left, lowest)
 
 
 def _running(values: Ints) -> Ints:
@@ -59,6 +57,27 @@ def _lowest(values: Floats) -> tuple[int, int]:
     return lowest, (highest - lowest) // LIMB + 3
 
 
+def _picked(values: Floats, counts: Ints, lowest: int, limbs: int) -> Ints:
+    """The sum of the first so many values, for each count: shape (limbs, counts), a limb each, from the lowest on.
+
+    Stretch by stretch, so that neither time nor memory is spent on the running sums of all limbs at once.
+    """
+    order = np.argsort(counts)
+    wanted = counts[order]
+    found = np.zeros((limbs, counts.size), dtype=np.int64)
+    total = np.zeros(limbs, dtype=np.int64)
+    for start in range(0, values.size, STRETCH):
+        own = values[start : start + STRETCH]
+        first, last = np.searchsorted(wanted, (start, start + own.size))
+        rows, places = order[first:last], wanted[first:last] - start
+        for limb, part in enumerate(_limbs(own, lowest, limbs)):
+            running = _running(part)
+            found[limb, rows] = total[limb] + running[places]
+            total[limb] += running[-1]
+    found[:, order[np.searchsorted(wanted, values.size) :]] = total[:, np.newaxis]
+    return found
+
+
 def _limbs(values: Floats, lowest: int, limbs: int) -> Iterator[Ints]:
     """Every number's part of each limb, from the lowest on; a number of 53 bits lies in three limbs at most."""
     whole, exponents = _split(values)
@@ -75,12 +94,12 @@ def _limbs(values: Floats, lowest: int, limbs: int) -> Iterator[Ints]:
         yield found
 
 
-def _rounded(sums: Sequence[Ints], lowest: int) -> Floats:
-    """The sums that limbs say, each to the nearest float64."""
+def _rounded(sums: Ints, lowest: int) -> Floats:
+    """The sums that limbs say, each to the nearest float64. sums: shape (limbs, rows)."""
     digits = _carried(sums)
     is_negative = digits[-1] < 0
     sign = np.where(is_negative, -1, 1)
-    digits = _carried([sign * limb for limb in sums])
+    digits = _carried(sign * sums)
     with np.errstate(over="ignore"):
         scaled = [np.ldexp(digit.astype(np.float64), lowest + LIMB * place) for place, digit in enumerate(digits)]
     columns = [own.tolist() for own in scaled if own.any()]
@@ -90,10 +109,10 @@ def _rounded(sums: Sequence[Ints], lowest: int) -> Floats:
     return np.where(found == 0, 0.0, sign * found)
 
 
-def _carried(sums: Sequence[Ints]) -> list[Ints]:
+def _carried(sums: Ints) -> list[Ints]:
     """The same number in digits of one limb each, all but the last from 0 up; the last is negative where the number is."""
     found: list[Ints] = []
-    carry: Ints = np.zeros(sums[0].size, dtype=np.int64)
+    carry: Ints = np.zeros(sums.shape[1], dtype=np.int64)
     for limb in (*sums, np.zeros_like(carry), np.zeros_like(carry)):
         own = limb + carry
         found.append(own & _MASK)

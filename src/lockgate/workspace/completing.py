@@ -28,6 +28,11 @@ class Completed(NamedTuple):
     aggregates: dict[str, Aggregate]
     flags: dict[str, int]
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The flags in words."""
+        return tuple(f"{flag}, in {rows:,} rows." for flag, rows in self.flags.items())
+
     def under(self, contract: Contract) -> Contract:
         """The contract with these aggregates as columns of its own. One that is there stays as it is; a new one has the range
         of this table; one that is not declared any more goes.

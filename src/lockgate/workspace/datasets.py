@@ -128,6 +128,7 @@ def _add(wiring: Wiring, model: str, spec: ModelSpec, brought: Brought) -> Added
     whole = complete(wiring, model, brought.table)
     held = contract(wiring, model) if before else infer(model, spec, whole.table)
     held_to = whole.under(held)
+    notes = (*brought.notes, *whole.notes)
     single = once(arranged(typed(whole.table, held_to), held_to), held_to)
     checked = settled(check(single.table, held_to), held_to)
     if not checked.kept.height:
@@ -135,9 +136,8 @@ def _add(wiring: Wiring, model: str, spec: ModelSpec, brought: Brought) -> Added
     kept = storable(checked.kept)
     if before:
         stored = apart(wiring.tables.schema(before[-1].ref), held, held_to)
-        refuse_other_schema(kept.select(list(apart(kept.schema, held, held_to))), stored, name=model)
+        refuse_other_schema(kept.select(*apart(kept.schema, held, held_to)), stored, name=model)
     content, terms = digest(kept), record_digest(held_to)
-    notes = (*brought.notes, *(f"{flag}: {rows:,} rows" for flag, rows in whole.flags.items()))
     like = next((d for d in reversed(before) if d.content == content), None)
     if like is not None and like is before[-1] and (like.contract, like.quarantined) == (terms, checked.counts):
         return Added(like, is_new=False, like=None, notes=notes)
@@ -182,7 +182,7 @@ def _late(wiring: Wiring, newest: Dataset, table: pl.DataFrame, contract: Contra
     old, known = table.lazy().filter(pl.col(contract.time) < until), wiring.tables.scan(newest.ref)
     by = list(contract.keys)
     if not by:
-        told_by = marks(sorted(set(table.columns) & set(known.collect_schema())))
+        told_by = marks(sorted(set(table.columns).intersection(known.collect_schema().names())))
         old, known = old.select(told_by), known.select(told_by)
         by = old.collect_schema().names()
     late = old.join(known.select(by), on=by, how="anti", nulls_equal=True)
