@@ -2,42 +2,75 @@
 
 from __future__ import annotations
 
-import hashlib
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from lockgate.cli import show
-from lockgate.cli.options import HERE, DecimalComma, Directory, Separator, Text, opened, read_table
+from lockgate.cli.options import HERE, DecimalComma, Directory, Json, Separator, opened, read_table
+
+if TYPE_CHECKING:
+    from lockgate.workspace.scoring import ScoredTable
+
+REASONS = 10
 
 
 def score(
-    model: str,
-    table: Path,
+    table: Annotated[
+        Path,
+        typer.Argument(metavar="IN", help="Parquet, CSV (.gz), Arrow, JSON lines, or a Delta folder; of any size."),
+    ],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="FILE.parquet, FILE.csv, or FOLDER for a Delta table.")],
+    model: Annotated[str | None, typer.Option(help="Left out where the workspace has one.")] = None,
+    rows_at_once: Annotated[
+        int, typer.Option(min=1, help="Rows of a shard: what is answered, logged and kept together.")
+    ] = 50_000,
+    again: Annotated[bool, typer.Option("--again", help="Replace an OUT that is there already.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Stop at the first row that breaks the contract.")] = False,
     prefix: Annotated[
-        str | None, typer.Option(help="Begins every prediction's id; else the file's name and digest.")
+        str | None, typer.Option(help="Begins every prediction's id; else the table's name and digest.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Parquet file for the predictions.")] = None,
     separator: Separator = None,
     decimal_comma: DecimalComma = False,
-    text: Text = None,
     directory: Directory = HERE,
+    json: Json = False,
 ) -> None:
-    """Score a table: its rows are calls like any others, routed, logged and shadowed."""
-    import polars as pl
+    """Score a table of any size: its rows are calls like any others, routed, logged and shadowed; begun again, it goes on."""
+    from lockgate.cli import bar
+    from lockgate.workspace.scoring import Options
 
-    rows = read_table(table, separator, decimal_comma=decimal_comma, text=text)
-    # The same file scored twice gives the same ids, and its calls count once.
-    begins = prefix or f"{table.stem}-{hashlib.sha256(table.read_bytes()).hexdigest()[:8]}"
+    options = Options(
+        rows_at_once=rows_at_once,
+        is_again=again,
+        is_strict=strict,
+        prefix=prefix,
+        separator=separator,
+        decimal_comma=decimal_comma,
+    )
     workspace = opened(directory)
-    found = workspace.score(model, rows, prefix=begins)
-    workspace.close()
-    if out is not None:
-        answers = [(p.id, p.value, p.version, p.served_by) for p in found]
-        pl.DataFrame(answers, schema=["id", "value", "version", "served_by"], orient="row").write_parquet(out)
-    failed = sum(p.failure is not None for p in found)
-    show.say(f"{len(found):,} rows scored, {failed:,} of them by a fallback.")
+    with bar.rows(f"scoring {table.name}") as tell:
+        found = workspace.score_table(table, out, model=model, options=options, tell=tell)
+    if json:
+        show.as_json(found)
+    else:
+        _say_scored(found)
+    sys.exit(0 if found.is_whole else 1)
+
+
+def _say_scored(found: ScoredTable) -> None:
+    show.notes(found.notes)
+    without = sum(found.refused.values())
+    show.say(
+        f"{found.rows:,} rows in {found.out}: {found.rows - without:,} answered, {found.fallbacks:,} of them by a fallback; "
+        f"{without:,} refused."
+    )
+    reasons = [*found.refused.items()]
+    if reasons:
+        show.say(*(f"  {rows:,} {'row' if rows == 1 else 'rows'}: {reason}" for reason, rows in reasons[:REASONS]))
+    if len(reasons) > REASONS:
+        show.say(f"  and {len(reasons) - REASONS:,} reasons more; each row says its own in the column `refused`.")
     show.following("lockgate status")
 
 

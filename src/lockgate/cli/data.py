@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from lockgate.cli import data_tables, features, show
+from lockgate.cli import data_tables, features, show, skew
 from lockgate.cli.data_events import events
 from lockgate.cli.options import HERE, DecimalComma, Directory, Json, Separator, Text, opened
 
@@ -165,4 +165,5 @@ def _short(dataset: Any) -> str:
 
 def register(app: typer.Typer) -> None:
     features.register(group)
+    skew.register(group)
     app.add_typer(group, name="data")

@@ -135,10 +135,12 @@ def falls_back(found: Iterable[Break], rows: int) -> NDArray[np.bool_]:
 
 def _broken(column: Column, kind: Kind, values: NDArray[Any]) -> NDArray[np.bool_]:
     if column.type == "text":
-        if kind == "missing":
-            return np.array([value is None for value in values], dtype=bool)
-        known = set(column.levels or ())
-        return np.array([value is not None and value not in known for value in values], dtype=bool)
+        texts: list[str | None] = values.tolist()
+        usual: set[str | None] = {*(column.levels or ()), None}
+        # Most stretches break nothing, which is soon known of the whole.
+        if (None not in texts) if kind == "missing" else usual.issuperset(texts):
+            return np.zeros(len(texts), dtype=bool)
+        return np.array([value is None if kind == "missing" else value not in usual for value in texts], dtype=bool)
     broken: NDArray[np.bool_]
     if kind in ("missing", "not finite"):
         broken = np.isnan(values) if kind == "missing" else np.isinf(values)

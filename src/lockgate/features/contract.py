@@ -12,6 +12,7 @@ from lockgate.features.check import Kind, kinds, read_rules
 from lockgate.features.columns import Columns
 from lockgate.features.infer import column_type, infer
 from lockgate.features.table_expression import to_polars
+from lockgate.features.typed import typed as typed_columns
 from lockgate.records import Column, Contract
 from lockgate.records.contract import OnBreak
 
@@ -157,37 +158,13 @@ def _words(broken: pl.DataFrame, refused: dict[str, str], otherwise: str) -> pl.
 
 def typed(table: pl.DataFrame, contract: Contract) -> pl.DataFrame:
     """The table, once its schema is the contract's; a column without any value gets the contract's type."""
-    import polars as pl
-
-    expected = {column.name: column.type for column in contract.columns}
-    for name, kind in expected.items():
-        if name not in table.columns:
-            raise ContractError(
-                f"The table has no column {name!r}, which the contract of {contract.model} asks for.",
-                cure=f"Add it as {kind}; the table's columns are: {', '.join(table.columns)}.",
-                column=name,
-            )
-        found = column_type(name, table.schema[name])
-        if found != kind and not isinstance(table.schema[name], pl.Null):
-            raise ContractError(
-                f"Column {name!r} is {found} ({table.schema[name]}), and the contract of {contract.model} says {kind}.",
-                cure="Cast it where the table is made; Lockgate does not cast silently.",
-                column=name,
-            )
-    extra = [name for name in table.columns if name not in expected]
+    found = typed_columns(table, contract.columns, model=contract.model)
+    extra = [name for name in table.columns if contract.column(name) is None]
     if extra:
         raise ContractError(
             f"Column {extra[0]!r} is not in the contract of {contract.model}.", cure="Drop it.", column=extra[0]
         )
-    empty = [name for name, dtype in table.schema.items() if isinstance(dtype, pl.Null)]
-    return table.with_columns(_nulls(name, expected[name]) for name in empty) if empty else table
-
-
-def _nulls(name: str, kind: str) -> pl.Expr:
-    import polars as pl
-
-    types = {"int": pl.Int64(), "float": pl.Float64(), "bool": pl.Boolean(), "text": pl.String()}
-    return pl.col(name).cast(types.get(kind, pl.Datetime("us", "UTC")))
+    return found
 
 
 def to_columns(table: pl.DataFrame, contract: Iterable[Column]) -> Columns:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lockgate.decide.judgement import Judgement
 from lockgate.metrics import loss
-from lockgate.monitor import champion, guard
+from lockgate.monitor import champion, guard, skew_watch
 from lockgate.monitor.blocks import champion_block, pair_block
 from lockgate.monitor.call import Call
 from lockgate.monitor.evidence import RolloutEvidence
@@ -33,6 +33,7 @@ from lockgate.records import (
 from lockgate.records.duration import seconds
 from lockgate.records.harm_state import HarmState
 from lockgate.records.prediction import LogEntry
+from lockgate.records.skew import SkewReport
 from lockgate.store.ports import Records
 
 
@@ -56,6 +57,7 @@ class Watch:
         self._harm: HarmWatch | None = None
         closed_s = max((block.end_s for block in self._blocks), default=-math.inf)
         self._fallbacks = FallbackWatch(spec.monitor.fallbacks_at)
+        self.skew = skew_watch.SkewWatch()
         self._health = HealthWriter(records)
         self._fold = Fold(model, horizon_s=seconds(spec.outcomes.horizon), closed_until_s=closed_s)
 
@@ -91,6 +93,7 @@ class Watch:
         self._fold.feed(entries, now_s=now_s)
         own = [entry for entry in entries if entry.model == self._model]
         self._fallbacks.feed(own)
+        self.skew.feed(own)
 
     def look(self, routing: Routing, rollout: Rollout | None, facts: ChampionFacts, *, now_s: float) -> list[Verdict]:
         """Judge what is ripe and close what has matured. Returns the verdicts that are new; they are written already."""
@@ -137,6 +140,14 @@ class Watch:
         ]
         fresh = self._untold(found)
         alarms = [champion.alarm(item) for item in fresh]
+        self._records.write(*fresh, *alarms)
+        return alarms
+
+    def tell_skew(self, report: SkewReport, *, now_s: float) -> list[Alarm]:
+        """A ticket for each thing of a version that differs, told once for as long as the version lives."""
+        told = {self._cause(v) for v in self._records.all(Verdict, self._model) if v.gate.claim == "skewed"}
+        fresh = [v for v in skew_watch.verdicts(report, now_s=now_s) if self._cause(v) not in told]
+        alarms = [skew_watch.alarm(v) for v in fresh]
         self._records.write(*fresh, *alarms)
         return alarms
 

@@ -16,6 +16,7 @@ from lockgate.records.record import Record, decode, digest, encode
 from lockgate.records.report import Alternative, Bin, CurvePoint, Finding, Proposal, Report, Rival, Score, SliceLoss
 from lockgate.records.rollout import Move, MoveKind, Rollout, RolloutState, Step
 from lockgate.records.routing import Routing
+from lockgate.records.skew import Skewed, SkewReport
 from lockgate.records.source import Event, SourceSpec, Stream
 from lockgate.records.spec import (
     BudgetSpec,
@@ -100,6 +101,8 @@ __all__ = [
     "ServerSpec",
     "Severity",
     "Shadow",
+    "SkewReport",
+    "Skewed",
     "SliceLoss",
     "SourceSpec",
     "Spend",

@@ -17,7 +17,7 @@ class Alarm(Record, frozen=True, kw_only=True):
 
     id: str
     model: str
-    cause: Literal["drift", "degradation", "contract", "fallback", "log"]
+    cause: Literal["drift", "degradation", "contract", "fallback", "log", "skew"]
     severity: Severity
     sentence: str
     next: str

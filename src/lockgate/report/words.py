@@ -129,8 +129,9 @@ def claims(gate: Gate) -> tuple[str, str]:
         "safe": (f"fails on under {margin:.1%} of calls", f"fails on over {margin:.1%} of calls"),
         "degraded": (f"has lost over {margin:g} of skill", "is as skilful as it was"),
         "drifted": ("has drifted", "is as it was"),
+        "skewed": ("is another in a table than in a call", "is the same in a table and in a call"),
     }
-    who = {"degraded": "champion", "drifted": "column"}.get(gate.claim, "challenger")
+    who = {"degraded": "champion", "drifted": "column", "skewed": "value"}.get(gate.claim, "challenger")
     found, other = words[gate.claim]
     return f"the {who} {found}", f"the {who} {other}"
 

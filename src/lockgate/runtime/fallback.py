@@ -209,13 +209,16 @@ def alone(predictor: CanPredict, *, deadline_s: float | None, bounds: Bounds | N
 
 
 def _fill(own: Answered, rows: _Rows, answer: Answer | str) -> None:
-    for place, row in enumerate(rows.tolist()):
-        if isinstance(answer, str):
+    if isinstance(answer, str):
+        for row in rows.tolist():
             own.failures[row] = answer
-        else:
-            own.flags[row] = answer.flags[place]
-    if not isinstance(answer, str):
-        own.values[rows] = answer.values
+        return
+    own.values[rows] = answer.values
+    if len(rows) == len(own.flags):  # in one piece, as nearly always
+        own.flags[:] = answer.flags
+        return
+    for place, row in enumerate(rows.tolist()):
+        own.flags[row] = answer.flags[place]
 
 
 def _replace(own: Answered, rows: _Rows, other: Answered) -> None:

@@ -60,11 +60,15 @@ class _Waiting:
 class Hosted:
     """A predictor whose version lives in a child process. Safe to call from many threads.
 
-    limits: of one batch, and the child's memory. Raises SpecError when it is made, where the version does not load.
+    limits: of one batch, and the child's memory. rows_at_once: of one batch. Raises SpecError when it is made, where the
+    version does not load.
     """
 
-    def __init__(self, path: Path, version: str, project: Path, limits: Limits) -> None:
+    def __init__(
+        self, path: Path, version: str, project: Path, limits: Limits, *, rows_at_once: int = MOST_ROWS
+    ) -> None:
         self.version = version
+        self._rows_at_once = rows_at_once
         opening = Opening(path=str(path), version=version, project=str(project), seconds=limits.seconds)
         self._child = KeptChild(_ENTRY, msgspec.msgpack.encode(opening), f"Version {version[:6]}", limits)
         self._wake = threading.Condition()
@@ -105,9 +109,10 @@ class Hosted:
     def _enqueue(self, columns: Columns) -> list[_Waiting]:
         """The rows in stretches of a batch at most, so that nobody's huge request takes the child past its time."""
         rows = length(columns)
-        starts = range(0, rows, MOST_ROWS)
-        stretches = [{name: values[start : start + MOST_ROWS] for name, values in columns.items()} for start in starts]
-        parts = [_Waiting(columns)] if rows <= MOST_ROWS else [_Waiting(stretch) for stretch in stretches]
+        most = self._rows_at_once
+        starts = range(0, rows, most)
+        stretches = [{name: values[start : start + most] for name, values in columns.items()} for start in starts]
+        parts = [_Waiting(columns)] if rows <= most else [_Waiting(stretch) for stretch in stretches]
         with self._wake:
             if self._is_closed:
                 raise PredictError(f"Version {self.version[:6]} is closed.", reason="gone")
@@ -137,7 +142,7 @@ class Hosted:
                 return []
             batch = [self._queue.popleft()]
             rows = batch[0].rows
-            while self._queue and rows + self._queue[0].rows <= MOST_ROWS:
+            while self._queue and rows + self._queue[0].rows <= self._rows_at_once:
                 waiting = self._queue.popleft()
                 if not waiting.is_given_up:
                     batch.append(waiting)

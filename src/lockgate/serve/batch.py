@@ -5,12 +5,14 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from operator import itemgetter
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lockgate.features.check import breaks, falls_back, flags_by_row, refuse, sent_rules
-from lockgate.features.columns import Columns, length, row_tuples
+from lockgate.features.columns import Columns, length, row_tuples, take
 from lockgate.features.request import Rows
 from lockgate.records import Contract
 from lockgate.records.duration import UNITS_S
@@ -38,6 +40,19 @@ class Batch:
     def __len__(self) -> int:
         return len(self.ids)
 
+    def take(self, rows: NDArray[np.intp]) -> Batch:
+        """Some of its rows. rows: shape (k,), their places."""
+        numbers: list[int] = rows.tolist()
+        return Batch(
+            ids=[self.ids[row] for row in numbers],
+            units=[self.units[row] for row in numbers],
+            asked_s=self.asked_s[rows],
+            columns=take(self.columns, rows),
+            flags=[self.flags[row] for row in numbers],
+            falls_back=self.falls_back[rows],
+            inputs=[self.inputs[row] for row in numbers],
+        )
+
     def parts(self, rows: int) -> Iterator[Batch]:
         """Stretches of at most that many rows. Ids were given over the whole, so none is given twice."""
         for start in range(0, len(self), rows):
@@ -51,6 +66,16 @@ class Batch:
                 falls_back=self.falls_back[stretch],
                 inputs=self.inputs[stretch],
             )
+
+
+class Held(NamedTuple):
+    """A stretch of a table, held to its contract row by row. batch: the rows that may be asked; places: shape (k,), where
+    in the stretch they stand; refused: by place, all that a row breaks which refuses it.
+    """
+
+    batch: Batch
+    places: NDArray[np.intp]
+    refused: dict[int, str]
 
 
 def from_request(
@@ -92,6 +117,39 @@ def from_columns(
     return replace(batch, ids=[f"{prefix}-{unit}" for unit in batch.units]) if len(named) == rows else batch
 
 
+def held(
+    columns: Columns,
+    contract: Contract,
+    *,
+    prefix: str,
+    first: int,
+    now_s: float,
+    completing: Completing | None = None,
+) -> Held:
+    """The rows of a stretch that begins at row `first` of its table; ids `<prefix>-<place in the table>`. completing: where
+    the contract has aggregates, which the table does not hold.
+
+    A row that a request would be refused for is set aside, and its neighbours are asked.
+    """
+    rows = length(columns)
+    found = breaks(columns, contract.sent, sent_rules(contract))
+    flags, left = flags_by_row(found, rows), falls_back(found, rows)
+    is_refused = np.zeros(rows, dtype=bool)
+    refused: dict[int, str] = {}
+    for item in (item for item in found if item.is_refused):
+        is_refused |= item.rows
+        for place in np.flatnonzero(item.rows).tolist():
+            refused[place] = f"{refused[place]}; {item.flag}" if place in refused else item.flag
+    places = np.flatnonzero(~is_refused)
+    numbers: list[int] = (places + first).tolist()
+    if refused:
+        columns, left, flags = take(columns, places), left[places], [flags[place] for place in places]
+    ids = [f"{prefix}-{number}" for number in numbers]
+    if completing is not None:
+        columns, flags, left = completing.completed(columns, flags, left, now_s=now_s)
+    return Held(_batch(columns, flags, left, ids, contract, unit=None, now_s=now_s), places, refused)
+
+
 def _batch(
     columns: Columns,
     flags: list[tuple[str, ...]],
@@ -104,9 +162,10 @@ def _batch(
 ) -> Batch:
     inputs = row_tuples(columns, contract.asked)
     asked_s = _asked(columns, contract, len(ids), now_s)
+    named = _named_units(inputs, contract)
     return Batch(
         ids=ids,
-        units=[own or unit or row for own, row in zip(_named_units(inputs, contract), ids, strict=True)],
+        units=[own or unit or row for own, row in zip(named, ids, strict=True)],
         asked_s=asked_s,
         columns=columns,
         flags=_dated(flags, np.flatnonzero(asked_s > now_s + FUTURE_S), contract),
@@ -128,8 +187,8 @@ def _named_units(inputs: list[tuple[Scalar, ...]], contract: Contract) -> list[s
     names = [column.name for column in contract.asked]
     if contract.unit not in names:
         return [None] * len(inputs)
-    place = names.index(contract.unit)
-    return [None if row[place] is None else str(row[place]) for row in inputs]
+    values = map(itemgetter(names.index(contract.unit)), inputs)
+    return [value if type(value) is str or value is None else str(value) for value in values]
 
 
 def _asked(columns: Columns, contract: Contract, rows: int, now_s: float) -> NDArray[np.float64]:

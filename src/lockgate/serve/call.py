@@ -16,10 +16,11 @@ from lockgate.features.columns import Columns, take
 from lockgate.features.request import Plain
 from lockgate.records import Contract, Prediction, Routing, Shadow
 from lockgate.records.prediction import Arm, LogEntry
-from lockgate.runtime.fallback import Absent, Answered, Bounds, CanPredict, Prompt, alone, chain
+from lockgate.runtime.fallback import Absent, Bounds, CanPredict, Prompt, alone, chain
 from lockgate.runtime.predictor import Answer
 from lockgate.runtime.quick import quick
 from lockgate.serve import plain
+from lockgate.serve.answers import ArmAnswers, Scored, arms, recorded
 from lockgate.serve.batch import Batch
 from lockgate.serve.requests import Asked, Requests
 from lockgate.serve.served import Served
@@ -117,47 +118,46 @@ class Caller:
         routing = served.routing
         if not routing.shadow or routing.challenger is None or not self._requests.claim_shadow(request):
             return []
-        shadows: list[Shadow] = []
-        for arm, other in (("champion", routing.challenger), ("challenger", routing.champion)):
-            own = np.array([p.arm == arm and p.rollout == routing.rollout for p in predictions], dtype=bool)
-            for rows, is_left in _parts(own, batch):
-                by = replace(served, predictors=_barring(served, other)) if is_left else served
-                shadows += self._shadow(by, batch, rows, other, has_deadline=has_deadline)
+        own: list[Arm | None] = [p.arm if p.rollout == routing.rollout else None for p in predictions]
+        shadows = self._shadows(served, batch, own, has_deadline=has_deadline)
         self._append(shadows)
         return shadows
 
     def score(self, batch: Batch) -> list[Prediction]:
         """A table's rows: the same path, with no one waiting, so without deadlines and with the shadow in line."""
-        predictions = self.answer(batch, has_deadline=False)
-        self.shadow(batch, predictions, has_deadline=False)
-        return predictions
+        return self.keep(self.scored(batch))
+
+    def scored(self, batch: Batch) -> Scored:
+        """The rows with what the models say of them; nothing is logged before `keep`, which another thread may do."""
+        served = self._served
+        answers = _answers(served, batch, has_deadline=False)
+        return Scored(served, batch, answers, self._shadows(served, batch, arms(answers, batch), has_deadline=False))
+
+    def keep(self, scored: Scored) -> list[Prediction]:
+        """Log what was answered, with the other arm's say; gives a prediction for every row, in order."""
+        found = recorded(scored.served.routing, scored.batch, scored.answers)
+        self._append(found)
+        self._append(scored.shadows)
+        return found
 
     def _answer(self, batch: Batch, *, has_deadline: bool) -> list[Prediction]:
-        predictions = self._predict(self._served, batch, has_deadline=has_deadline)
-        self._append(predictions)
-        return predictions
+        served = self._served
+        found = recorded(served.routing, batch, _answers(served, batch, has_deadline=has_deadline))
+        self._append(found)
+        return found
 
-    def _predict(self, served: Served, batch: Batch, *, has_deadline: bool) -> list[Prediction]:
+    def _shadows(self, served: Served, batch: Batch, arms: Sequence[Arm | None], *, has_deadline: bool) -> list[Shadow]:
+        """What the other arm says of each call; None in `arms` for a call of another rollout."""
         routing = served.routing
-        share = 0.0 if routing.challenger is None else routing.share
-        arms: list[Arm] = [assign(routing.salt, unit, share) for unit in batch.units]
-        found: dict[int, Prediction] = {}
-        for arm, version in (("champion", routing.champion), ("challenger", routing.challenger)):
-            if version is None:
-                continue
-            for rows, is_left in _parts(np.array([own == arm for own in arms], dtype=bool), batch):
-                predictors = _barring(served, version) if is_left else served.predictors
-                deadline_s = routing.deadline_ms / 1000 if has_deadline else None
-                began = time.perf_counter()
-                link = chain(routing, version, predictors, deadline_s=deadline_s, bounds=served.bounds)
-                answered = link(take(batch.columns, rows))
-                latency_ms = (time.perf_counter() - began) * 1000 / (1 if has_deadline else rows.size)
-                numbers: list[int] = rows.tolist()
-                for place, row in enumerate(numbers):
-                    found[row] = _prediction(
-                        routing, batch, row, answered, place, arm=arms[row], version=version, latency_ms=latency_ms
-                    )
-        return [found[row] for row in range(len(batch))]
+        if not routing.shadow or routing.challenger is None:
+            return []
+        shadows: list[Shadow] = []
+        for arm, other in (("champion", routing.challenger), ("challenger", routing.champion)):
+            own = np.array([one == arm for one in arms], dtype=bool)
+            for rows, is_left in _parts(own, batch):
+                by = replace(served, predictors=_barring(served, other)) if is_left else served
+                shadows += self._shadow(by, batch, rows, other, has_deadline=has_deadline)
+        return shadows
 
     def _shadow(
         self, served: Served, batch: Batch, rows: NDArray[np.intp], version: str, *, has_deadline: bool
@@ -237,31 +237,33 @@ def _same(known: list[Prediction], batch: Batch, request: str, contract: Contrac
     return known
 
 
-def _prediction(
-    routing: Routing,
-    batch: Batch,
-    row: int,
-    answered: Answered,
-    place: int,
-    *,
-    arm: Arm,
-    version: str,
-    latency_ms: float,
-) -> Prediction:
-    return Prediction(
-        id=batch.ids[row],
-        model=routing.model,
-        unit=batch.units[row],
-        asked_s=float(batch.asked_s[row]),
-        answered_s=time.time(),
-        arm=arm,
-        version=version,
-        served_by=answered.served_by[place],
-        value=float(answered.values[place]),
-        latency_ms=latency_ms,
-        share=routing.share,
-        rollout=routing.rollout,
-        failure=answered.failures[place],
-        flags=batch.flags[row] + answered.flags[place],
-        inputs=batch.inputs[row],
-    )
+def _answers(served: Served, batch: Batch, *, has_deadline: bool) -> list[ArmAnswers]:
+    """Every row assigned, and answered by the chain of its arm's version; by arm, in the order of their rows."""
+    routing = served.routing
+    found: list[ArmAnswers] = []
+    for arm, version, chosen in _assigned(routing, batch):
+        for rows, is_left in _parts(chosen, batch):
+            predictors = _barring(served, version) if is_left else served.predictors
+            deadline_s = routing.deadline_ms / 1000 if has_deadline else None
+            began = time.perf_counter()
+            link = chain(routing, version, predictors, deadline_s=deadline_s, bounds=served.bounds)
+            answered = link(batch.columns if rows.size == len(batch) else take(batch.columns, rows))
+            latency_ms = (time.perf_counter() - began) * 1000 / (1 if has_deadline else rows.size)
+            found.append(ArmAnswers(rows, arm, version, answered, latency_ms))
+    return found
+
+
+def _assigned(routing: Routing, batch: Batch) -> Iterator[tuple[Arm, str, NDArray[np.bool_]]]:
+    """Each arm that has a version, and which rows are its own."""
+    share = 0.0 if routing.challenger is None else routing.share
+    if share <= 0:
+        every: NDArray[np.bool_] = np.ones(len(batch), dtype=bool)
+        yield "champion", routing.champion, every
+        return
+    arms: list[Arm] = [assign(routing.salt, unit, share) for unit in batch.units]
+    versions: tuple[tuple[Arm, str | None], ...]
+    versions = (("champion", routing.champion), ("challenger", routing.challenger))
+    for arm, version in versions:
+        if version is not None:
+            chosen: NDArray[np.bool_] = np.array([own == arm for own in arms], dtype=bool)
+            yield arm, version, chosen

@@ -88,6 +88,12 @@ class Logbook:
             return self._keep(entries)
         return self._write(entries)
 
+    def keep(self, entries: Sequence[LogEntry]) -> None:
+        """For whoever can wait and try again: all of the entries, or StoreError and none; nothing is held in memory."""
+        self._writer.append(
+            self._thinned(entries), durable=any(self._mode(entry).mode == "durable" for entry in entries)
+        )
+
     def look(self) -> None:
         """Try again what waits, and tell how the log is where that has changed; to be called a few times a second."""
         if not self._is_well and time.monotonic() - self._refused_at >= self._retry_s:

@@ -18,10 +18,10 @@ MOSTLY = 0.9
 MISSING = ("NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "None", "?", "-", ".")
 """Words that stand for no value, in a column that otherwise holds numbers or times."""
 
-_WHOLE = r"^[+-]?\d+$"
-_DECIMAL_COMMA = r"^[+-]?(\d{1,3}(\.\d{3})+|\d+),\d+$"
-_TIME = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?\s?(Z|[+-]\d\d:?\d\d)?$"
-_DATE = r"^\d{4}-\d\d-\d\d$"
+WHOLE = r"^[+-]?\d+$"
+DECIMAL_COMMA = r"^[+-]?(\d{1,3}(\.\d{3})+|\d+),\d+$"
+TIME = r"^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?\s?(Z|[+-]\d\d:?\d\d)?$"
+DATE = r"^\d{4}-\d\d-\d\d$"
 _OFFSET = r"(Z|[+-]\d\d:?\d\d)$"
 
 
@@ -48,9 +48,9 @@ def as_times(series: pl.Series) -> pl.Series | None:
     """A text column whose every value is an ISO time or date, as such; None for any other. Raises SpecError for a time that
     does not exist, or where some have an offset and some have not.
     """
-    if not series.count() or not (series.str.contains(_TIME) | series.str.contains(_DATE)).all():
+    if not series.count() or not (series.str.contains(TIME) | series.str.contains(DATE)).all():
         return None
-    return _as_time(series, "the query's answer", decimal_comma=False)
+    return as_time(series, "the query's answer", decimal_comma=False)
 
 
 def _column(series: pl.Series, path: str, *, decimal_comma: bool) -> tuple[pl.Series, list[str]]:
@@ -63,7 +63,7 @@ def _column(series: pl.Series, path: str, *, decimal_comma: bool) -> tuple[pl.Se
         return values.cast(pl.Null), _said(series, is_word)
     if values.str.to_lowercase().is_in(["true", "false"]).all():
         return values.str.to_lowercase() == "true", _said(series, is_word)
-    for read in (_as_time, _as_number):
+    for read in (as_time, _as_number):
         typed = read(values, path, decimal_comma=decimal_comma)
         if typed is not None:
             return typed, _said(series, is_word) + _offsets_said(values, typed)
@@ -80,48 +80,56 @@ def _as_number(values: pl.Series, path: str, *, decimal_comma: bool) -> pl.Serie
     else:
         _refuse_decimal_commas(values, path)
     is_code = numbers.str.contains(r"^0\d+$").any()
-    if is_code and numbers.str.contains(_WHOLE).all():
+    if is_code and numbers.str.contains(WHOLE).all():
         return None
     typed = numbers.cast(pl.Float64, strict=False)
     if typed.null_count() > values.null_count():
         _refuse_mixed(values, typed, path)
         return None
-    if numbers.str.contains(_WHOLE).all():
+    if numbers.str.contains(WHOLE).all():
         whole = numbers.cast(pl.Int64, strict=False)
         return whole if whole.null_count() == values.null_count() else None  # longer than 64 bits: a name
     return typed
 
 
-def _as_time(values: pl.Series, path: str, *, decimal_comma: bool) -> pl.Series | None:  # noqa: ARG001 - as its neighbour
-    """Times and dates as ISO 8601 writes them. Moments with offsets come in UTC, times without stay without."""
+def as_time(
+    values: pl.Series,
+    path: str,
+    *,
+    decimal_comma: bool = False,  # noqa: ARG001 - as its neighbour
+    first: int = 0,
+) -> pl.Series | None:
+    """Times and dates as ISO 8601 writes them. Moments with offsets come in UTC, times without stay without. first: which
+    row of the file the first value is of.
+    """
     import polars as pl
 
-    if values.str.contains(_DATE).all():
+    if values.str.contains(DATE).all():
         return values.str.to_date("%Y-%m-%d", strict=False) if _are_dates(values) else None
-    is_time = values.str.contains(_TIME).fill_null(value=True)
+    is_time = values.str.contains(TIME).fill_null(value=True)
     if not is_time.all():
         share = (is_time & values.is_not_null()).sum() / values.count()
         if share >= MOSTLY:
-            raise _other(values, ~is_time, path, "a time")
+            raise _other(values, ~is_time, path, "a time", first)
         return None
     has_offset = values.str.contains(_OFFSET).fill_null(value=True)
     if not has_offset.any() or (has_offset & values.is_not_null()).sum() == 0:
-        return _parsed(values, path, zone=None)
+        return _parsed(values, path, zone=None, first=first)
     if not has_offset.all():
         row = (~has_offset).arg_max() or 0
         raise SpecError(
-            f"Column {values.name!r} of {path} mixes times with an offset and times without: row {row + 1} (line "
-            f"{row + 2}) is {values[row]!r}.",
+            f"Column {values.name!r} of {path} mixes times with an offset and times without: row {first + row + 1} (line "
+            f"{first + row + 2}) is {values[row]!r}.",
             cure="Write every time with its offset (2026-01-31T12:00:00Z), or none of them.",
         )
-    return _parsed(values, path, zone="UTC").cast(pl.Datetime("us", "UTC"))
+    return _parsed(values, path, zone="UTC", first=first).cast(pl.Datetime("us", "UTC"))
 
 
 def _are_dates(values: pl.Series) -> bool:
     return values.str.to_date("%Y-%m-%d", strict=False).null_count() == values.null_count()
 
 
-def _parsed(values: pl.Series, path: str, *, zone: str | None) -> pl.Series:
+def _parsed(values: pl.Series, path: str, *, zone: str | None, first: int) -> pl.Series:
     """Every value brought to one form first: a T between, seconds, an offset with a colon."""
     import polars as pl
 
@@ -131,15 +139,15 @@ def _parsed(values: pl.Series, path: str, *, zone: str | None) -> pl.Series:
     form = "%Y-%m-%dT%H:%M:%S%.f%:z" if zone else "%Y-%m-%dT%H:%M:%S%.f"
     typed = whole.str.to_datetime(form, time_unit="us", time_zone=zone, strict=False, exact=True)
     if typed.null_count() > values.null_count():
-        raise _other(values, typed.is_null() & values.is_not_null(), path, "a time that exists")
+        raise _other(values, typed.is_null() & values.is_not_null(), path, "a time that exists", first)
     return typed.cast(pl.Datetime("us", zone))
 
 
 def _refuse_decimal_commas(values: pl.Series, path: str) -> None:
-    share = (values.str.contains(_DECIMAL_COMMA).sum() or 0) / values.count()
-    is_rest_whole = values.str.contains(_DECIMAL_COMMA) | values.str.contains(_WHOLE)
+    share = (values.str.contains(DECIMAL_COMMA).sum() or 0) / values.count()
+    is_rest_whole = values.str.contains(DECIMAL_COMMA) | values.str.contains(WHOLE)
     if share > 0 and bool(is_rest_whole.all()):
-        row = values.str.contains(_DECIMAL_COMMA).fill_null(value=False).arg_max() or 0
+        row = values.str.contains(DECIMAL_COMMA).fill_null(value=False).arg_max() or 0
         raise SpecError(
             f"Column {values.name!r} of {path} has decimal commas: row {row + 1} (line {row + 2}) is {values[row]!r}.",
             cure="Say so: decimal_comma=True, or --decimal-comma.",
@@ -153,13 +161,13 @@ def _refuse_mixed(values: pl.Series, typed: pl.Series, path: str) -> None:
         raise _other(values, typed.is_null() & values.is_not_null(), path, "a number")
 
 
-def _other(values: pl.Series, is_other: pl.Series, path: str, wanted: str) -> SpecError:
+def _other(values: pl.Series, is_other: pl.Series, path: str, wanted: str, first: int = 0) -> SpecError:
     row = is_other.arg_max() or 0
     more = int(is_other.sum()) - 1
     others = f", and {more:,} more rows are like it" if more else ""
     return SpecError(
         f"Column {values.name!r} of {path} holds text where {'numbers' if wanted == 'a number' else 'times'} should be: "
-        f"row {row + 1} (line {row + 2}) is {values[row]!r}, which is not {wanted}{others}.",
+        f"row {first + row + 1} (line {first + row + 2}) is {values[row]!r}, which is not {wanted}{others}.",
         cure="Mend the value, or leave it empty where it is missing; if the column is text after all, say so: "
         f"text=({values.name!r},), or --text {values.name!r}.",
     )

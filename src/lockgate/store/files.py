@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a pipe"}
-_CSV = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
+CSV_KINDS = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
+_OTHER_KINDS = (".parquet", ".pq", ".arrow", ".feather", ".ipc", ".jsonl", ".ndjson")
 _KNOWN = ".parquet, .csv, .tsv, .csv.gz, .arrow, .feather, .jsonl, .ndjson, or the folder of a Delta table"
 _CURES = {
     ".xlsx": "Save the sheet as CSV, in UTF-8.",
@@ -57,28 +58,41 @@ def read(
     import polars as pl
 
     path = Path(path)
+    present(path)
     if path.is_dir():
         return Read(_delta(path), ())
-    if not path.is_file():
-        raise NotFound(f"There is no file {path}.{_nearest(path)}")
-    kind = "".join(path.suffixes[-2:]).lower() if path.suffix.lower() == ".gz" else path.suffix.lower()
-    if kind in _CSV:
+    kind = kind_of(path)
+    if kind in CSV_KINDS:
         return _csv(path, kind, separator, decimal_comma=decimal_comma, text=text)
     readers: dict[str, Callable[[], pl.DataFrame]] = dict.fromkeys((".parquet", ".pq"), lambda: pl.read_parquet(path))
     readers |= dict.fromkeys((".arrow", ".feather", ".ipc"), lambda: pl.read_ipc(path))
     readers |= dict.fromkeys((".jsonl", ".ndjson"), lambda: _json_lines(path))
-    if kind not in readers:
-        cure = _CURES.get(kind, f"Save it as one of {_KNOWN}.")
-        raise SpecError(f"{path} is no table that Lockgate reads: {_KNOWN}.", cure=cure)
     if path.stat().st_size == 0:
         raise SpecError(f"{path} is empty.", cure="Write it again; the last attempt ended before its first byte.")
     try:
         table = readers[kind]()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise SpecError(
-            f"{path} cannot be read: {_first_line(error)}.", cure="Write it again, or as Parquet."
+            f"{path} cannot be read: {first_line(error)}.", cure="Write it again, or as Parquet."
         ) from error
     return Read(_with_rows(table, path), ())
+
+
+def present(path: Path) -> None:
+    """Raises NotFound where nothing is there, with the nearest name."""
+    if not path.exists():
+        raise NotFound(f"There is no file {path}.{_nearest(path)}")
+
+
+def kind_of(path: Path) -> str:
+    """By its name: the suffix of a file, with the one before .gz; "" for a folder. Raises SpecError for one not known."""
+    if path.is_dir():
+        return ""
+    kind = "".join(path.suffixes[-2:]).lower() if path.suffix.lower() == ".gz" else path.suffix.lower()
+    if kind not in (*CSV_KINDS, *_OTHER_KINDS):
+        cure = _CURES.get(kind, f"Save it as one of {_KNOWN}.")
+        raise SpecError(f"{path} is no table that Lockgate reads: {_KNOWN}.", cure=cure)
+    return kind
 
 
 def _delta(path: Path) -> pl.DataFrame:
@@ -91,7 +105,7 @@ def _delta(path: Path) -> pl.DataFrame:
     try:
         return _with_rows(pl.read_delta(str(path)), path)
     except Exception as error:
-        raise SpecError(f"The Delta table {path} cannot be read: {_first_line(error)}.") from error
+        raise SpecError(f"The Delta table {path} cannot be read: {first_line(error)}.") from error
 
 
 def _json_lines(path: Path) -> pl.DataFrame:
@@ -118,24 +132,30 @@ def _csv(path: Path, kind: str, separator: str | None, *, decimal_comma: bool, t
     body = _text(_unpacked(path, kind), path).strip("\r\n")
     if not body.strip():
         raise SpecError(f"{path} is empty.", cure="It holds no header and no rows; write it again.")
-    given, separator = separator, separator or ("\t" if kind.startswith(".tsv") else ",")
-    separator = "\t" if separator == "\\t" else separator  # as a shell passes it on
-    if decimal_comma and separator == ",":
-        raise SpecError(
-            "With decimal commas the separator cannot be a comma.",
-            cure="Give the other one as well: separator=';' or --separator ';'.",
-        )
-    header = _header(body, path, separator, is_given=given is not None)
+    given, separator = separator, separator_of(kind, separator, decimal_comma=decimal_comma)
+    header = header_of(body, path, separator, is_given=given is not None)
     _refuse_ragged(body, path, separator, len(header))
     try:
         table = pl.read_csv(io.StringIO(body), separator=separator, infer_schema=False, null_values=[""])
     except pl.exceptions.PolarsError as error:
-        raise SpecError(f"{path} cannot be read: {_first_line(error)}.") from error
+        raise SpecError(f"{path} cannot be read: {first_line(error)}.") from error
     for name in text:
         if name not in header:
             raise SpecError(unknown("column", name, header), cure=f"Name one of {path}.")
     typed, notes = read_values(_with_rows(table, path), str(path), decimal_comma=decimal_comma, text=text)
     return Read(typed, notes)
+
+
+def separator_of(kind: str, given: str | None, *, decimal_comma: bool) -> str:
+    """As it was given, else by the file's name. Raises SpecError where decimal commas would be taken for it."""
+    found = given or ("\t" if kind.startswith(".tsv") else ",")
+    found = "\t" if found == "\\t" else found  # as a shell passes it on
+    if decimal_comma and found == ",":
+        raise SpecError(
+            "With decimal commas the separator cannot be a comma.",
+            cure="Give the other one as well: separator=';' or --separator ';'.",
+        )
+    return found
 
 
 def _unpacked(path: Path, kind: str) -> bytes:
@@ -150,15 +170,20 @@ def _text(raw: bytes, path: Path) -> str:
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        known = "UTF-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "WINDOWS-1252"
-        raise SpecError(
-            f"{path} is not UTF-8: line {line} holds the byte 0x{raw[error.start]:02x}.",
-            cure=f"It looks like {known}; convert it: iconv -f {known} -t UTF-8 {path.name} > utf8.csv",
-        ) from error
+        raise not_utf8(path, raw, error.start, raw.count(b"\n", 0, error.start) + 1) from error
 
 
-def _header(text: str, path: Path, separator: str, *, is_given: bool) -> list[str]:
+def not_utf8(path: Path, raw: bytes, at: int, line: int) -> SpecError:
+    """raw: the file, or one line of it; at: the first byte in it that is wrong."""
+    known = "UTF-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "WINDOWS-1252"
+    return SpecError(
+        f"{path} is not UTF-8: line {line} holds the byte 0x{raw[at]:02x}.",
+        cure=f"It looks like {known}; convert it: iconv -f {known} -t UTF-8 {path.name} > utf8.csv",
+    )
+
+
+def header_of(text: str, path: Path, separator: str, *, is_given: bool) -> list[str]:
+    """The names in the first line. Raises SpecError where they are none, or one comes twice."""
     if len(separator) != 1:
         raise SpecError(f"The separator {separator!r} is not one character.", cure="Give one of , ; | or a tab.")
     first = text.lstrip("\n\r").splitlines()[0]
@@ -191,17 +216,18 @@ def _refuse_ragged(text: str, path: Path, separator: str, wanted: int) -> None:
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
         for row in reader:
             if len(row) != wanted and (row or wanted > 1):
-                raise _ragged(path, reader.line_num, len(row), wanted)
+                raise ragged(path, reader.line_num, len(row), wanted)
         return
     lines = pl.Series("line", text.split("\n")).str.strip_chars("\r")
     values = lines.str.count_matches(separator, literal=True) + 1
     wrong = (values != wanted) | ((lines == "") & (wanted > 1))
     if wrong.any():
         place = wrong.arg_max() or 0
-        raise _ragged(path, place + 1, int(values[place]), wanted)
+        raise ragged(path, place + 1, int(values[place]), wanted)
 
 
-def _ragged(path: Path, line: int, found: int, wanted: int) -> SpecError:
+def ragged(path: Path, line: int, found: int, wanted: int) -> SpecError:
+    """Of a line with another number of values than the first one."""
     return SpecError(
         f"Line {line} of {path} has {found} value{'' if found == 1 else 's'}, and the first line has {wanted}.",
         cure="Mend that line; a value that holds the separator goes in double quotes.",
@@ -222,5 +248,5 @@ def _nearest(path: Path) -> str:
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     return re.split(r"\n", str(error).strip() or repr(error))[0].rstrip(".")

@@ -119,11 +119,13 @@ def _schema(name: str) -> dict[str, Any]:
 
 
 def _columns(kind: str, parts: Sequence[Stretch]) -> dict[str, Any]:
+    import polars as pl
+
     entries = chain.from_iterable(part.entries for part in parts)
     values: Iterable[Sequence[Any]] = zip(*map(msgspec.structs.astuple, entries), strict=True)
     found: dict[str, Any] = dict.fromkeys(fields(kind), ()) | dict(zip(fields(kind), values, strict=False))
     if "flags" in found:
-        found["flags"] = _lists(found["flags"])
+        found["flags"] = few(found["flags"], pl.List(pl.String)).alias("flags")
     if "inputs" in found:
         found["inputs"] = list(map(text_of, found["inputs"]))
     found["date"] = _dates(found["at_s" if kind == "outcomes" else "asked_s"])
@@ -141,13 +143,15 @@ def _dates(at_s: Sequence[float]) -> pl.Series:
     return dates if is_inside.all() else dates.to_frame().select(pl.when(pl.Series(is_inside)).then("date")).to_series()
 
 
-def _lists(flags: Sequence[tuple[str, ...]]) -> pl.Series:
-    """A column of lists made from its few different values: one list at a time is slow."""
+def few(values: Sequence[str] | Sequence[tuple[str, ...]], dtype: Any) -> pl.Series:
+    """A column made from its few different values: one value at a time is slow. dtype: of text, or of lists of it."""
     import polars as pl
 
-    places = {one: place for place, one in enumerate(dict.fromkeys(flags))}
-    different = pl.Series("flags", [list(one) for one in places], dtype=pl.List(pl.String))
-    return different.gather([places[one] for one in flags])
+    places = {one: place for place, one in enumerate(dict.fromkeys(values))}
+    different = pl.Series([list(one) if isinstance(one, tuple) else one for one in places], dtype=dtype)
+    if len(places) == 1:
+        return different.new_from_index(0, len(values))
+    return different.gather([places[one] for one in values])
 
 
 def _is_odd(value: Scalar) -> bool:

@@ -206,14 +206,22 @@ class LogTables:
             wanted &= pl.col("rollout") == rollout
         return self._of(model, "predictions", wanted, but)
 
+    def of_ids(self, model: str, ids: Collection[str], *, but: Sequence[str]) -> list[LogEntry]:
+        """All entries of those ids, as they stood: predictions, then shadows, then outcomes."""
+        import polars as pl
+
+        if not ids:
+            return []
+        wanted = pl.col("id").is_in(pl.Series(sorted(ids), dtype=pl.String).implode())
+        return [entry for kind in KINDS for entry in self._of(model, kind, wanted, but)]
+
     def facts(self, model: str, ids: Collection[str], *, but: Sequence[str]) -> list[LogEntry]:
         """The shadows and outcomes of those predictions, as they stood."""
         import polars as pl
 
         if not ids:
             return []
-        own = pl.Series(sorted(ids), dtype=pl.String).implode()
-        wanted = pl.col("id").is_in(own)
+        wanted = pl.col("id").is_in(pl.Series(sorted(ids), dtype=pl.String).implode())
         return [fact for kind in ("shadows", "outcomes") for fact in self._of(model, kind, wanted, but)]
 
     def _of(self, model: str, kind: str, wanted: pl.Expr, but: Sequence[str]) -> list[LogEntry]:

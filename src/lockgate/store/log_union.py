@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING, TypeVar
 
@@ -17,7 +17,7 @@ from lockgate.errors import StoreError
 from lockgate.records.prediction import LogEntry, Prediction
 from lockgate.store import log_join
 from lockgate.store.compaction import Compactor
-from lockgate.store.frames import Segment, segments_in
+from lockgate.store.frames import Segment, frames, segments_in
 from lockgate.store.log_catalogue import STRETCH, Listed, Seen, Stood
 from lockgate.store.log_columns import CATALOGUE
 from lockgate.store.log_table import LogTables
@@ -82,6 +82,21 @@ class UnionLog:
         facts = self._tables.facts(model, ids, but=[file.name for file in files])
         later = [e for e in fresh if not isinstance(e, Prediction) and e.id in ids]
         return [*found, *facts, *asked, *later]
+
+    def entries_of(self, model: str, ids: Collection[str]) -> list[LogEntry]:
+        """Frame by frame of the files, and of the tables by id alone: memory goes with the ids, not with the log."""
+        return _settled(lambda: self._entries_of(model, frozenset(ids)))
+
+    def _entries_of(self, model: str, ids: frozenset[str]) -> list[LogEntry]:
+        files = segments_in(self._segments.directory)
+        fresh = [
+            entry
+            for file in files
+            for frame in frames(file.path)
+            for entry in frame.entries
+            if entry.id in ids and entry.model == model
+        ]
+        return [*self._tables.of_ids(model, ids, but=[file.name for file in files]), *fresh]
 
     def joined(self, model: str, columns: Sequence[str] | None = None) -> pl.DataFrame:
         """The model's predictions, each id once, with `outcome`, null where none has come.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from lockgate.decide import budget
 from lockgate.errors import Conflict
@@ -52,6 +52,9 @@ class MemoryLog:
             for e in own
             if e.id in asked and (not isinstance(e, Prediction) or _is_asked(e, rollout, since_s, until_s))
         ]
+
+    def entries_of(self, model: str, ids: Collection[str]) -> list[LogEntry]:
+        return [entry for entry in self.read()[0] if entry.model == model and entry.id in ids]
 
     def oldest(self) -> str | None:
         return None

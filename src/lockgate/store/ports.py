@@ -161,6 +161,10 @@ class PredictionLog(Protocol):
         """
         ...
 
+    def entries_of(self, model: str, ids: Collection[str]) -> list[LogEntry]:
+        """All that is logged of those ids; what was logged twice comes twice."""
+        ...
+
     def compact(self, *, may_go_on: Callable[[], bool]) -> Compacted:
         """Move what no writer holds any longer to where it is kept for good; one caller at a time, others do nothing.
 

@@ -21,7 +21,7 @@ from lockgate.runtime import folder
 from lockgate.runtime.bounded import Pool
 from lockgate.runtime.bounded_child import Limits
 from lockgate.runtime.fallback import CanPredict, Prompt
-from lockgate.runtime.hosted import Hosted
+from lockgate.runtime.hosted import MOST_ROWS, Hosted
 from lockgate.runtime.user_rule import UserRule
 from lockgate.serve.call import Caller
 from lockgate.serve.completing import Completing
@@ -63,14 +63,16 @@ class Served(NamedTuple):
 
 class DataPlane:
     """The models of one workspace, kept at their newest routing. home: the workspace's `.lockgate` folder. hangs_s: after how
-    long a batch in a child is ended, whatever a call's deadline is. forgets: whether events older than their source's
-    retention are left out of memory; rows that were asked long ago need them.
+    long a batch in a child is ended, whatever a call's deadline is; rows_at_once: of such a batch. forgets: whether events
+    older than their source's retention are left out of memory; rows that were asked long ago need them.
     """
 
-    def __init__(self, home: Path, *, hangs_s: float = HANGS_S, forgets: bool = True) -> None:
+    def __init__(
+        self, home: Path, *, hangs_s: float = HANGS_S, rows_at_once: int = MOST_ROWS, forgets: bool = True
+    ) -> None:
         self.home = home
         self.intake = Intake(home, forgets=forgets)
-        self._hangs_s = hangs_s
+        self._hangs_s, self._rows_at_once = hangs_s, rows_at_once
         self._board = RoutingFiles(home / "routing")
         self._folders = Folders(home / "versions")
         self._project = home.resolve().parent
@@ -238,7 +240,7 @@ class DataPlane:
             return folder.load(path, version)
         limits = Limits(seconds=max(self._hangs_s, 10 * routing.deadline_ms / 1000), memory_mb=spec.memory_mb)
         try:
-            return Hosted(path, version, self._project, limits)
+            return Hosted(path, version, self._project, limits, rows_at_once=self._rows_at_once)
         except SpecError as error:
             raise StoreError(f"Version {version[:6]} cannot be loaded: {error.message}", cure=error.cure) from error
 

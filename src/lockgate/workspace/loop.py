@@ -26,6 +26,7 @@ from lockgate.release.controller import Controller
 from lockgate.release.replay import replay
 from lockgate.store.frames import began_at_s
 from lockgate.store.ports import Cursor
+from lockgate.workspace.skewing import skew
 from lockgate.workspace.unrouted import Unrouted
 from lockgate.workspace.wire import Wiring
 
@@ -179,7 +180,15 @@ class Loop:
                 done.moves.append(move)
             done.alarms += watch.watch_champion(controller.routing, facts, now_s=now_s)
         done.alarms += watch.watch_fallbacks(controller.routing, now_s=now_s)
+        self._watch_skew(model, done, now_s)
         watch.write_health(now_s)
+
+    def _watch_skew(self, model: str, done: Ticked, now_s: float) -> None:
+        """The newest calls, replayed through the table path now and then; a version that cannot be asked is left out."""
+        watch = self._watches[model]
+        calls = watch.skew.due(event_s=watch.event_s, wall_s=time.monotonic())
+        if calls:
+            done.alarms += watch.tell_skew(skew(self._wiring, model, calls), now_s=now_s)
 
     def _champion_facts(self, routing: Routing) -> ChampionFacts:
         if routing.champion not in self._facts:

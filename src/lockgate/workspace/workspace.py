@@ -27,6 +27,7 @@ from lockgate.records import (
     Report,
     RolloutSpec,
     Routing,
+    SkewReport,
     Spend,
     Verdict,
     Version,
@@ -45,7 +46,19 @@ from lockgate.serve.batch import from_columns
 from lockgate.serve.outcomes import outcome
 from lockgate.store.ports import Taken
 from lockgate.train.adopt import Terms
-from lockgate.workspace import ablating, adopting, budget, cleaning, config, dataset_refs, making, planning, taking
+from lockgate.workspace import (
+    ablating,
+    adopting,
+    budget,
+    cleaning,
+    config,
+    dataset_refs,
+    making,
+    planning,
+    scoring,
+    skewing,
+    taking,
+)
 from lockgate.workspace import datasets as sets
 from lockgate.workspace import mirror as mirrors
 from lockgate.workspace.again import Again, again
@@ -54,6 +67,7 @@ from lockgate.workspace.completing import complete
 from lockgate.workspace.dataplane import DataPlane
 from lockgate.workspace.loop import Loop, Ticked
 from lockgate.workspace.mirror import Mirrored
+from lockgate.workspace.scoring import Options, ScoredTable
 from lockgate.workspace.wire import Clock, Wiring, wire
 
 if TYPE_CHECKING:
@@ -332,12 +346,48 @@ class Workspace:
         """
         return complete(self._wiring, model, table, given=events).table
 
+    def score_table(
+        self,
+        table: str | Path,
+        out: str | Path,
+        *,
+        model: str | None = None,
+        options: Options | None = None,
+        tell: Callable[[scoring.Progress], None] = lambda _: None,
+    ) -> ScoredTable:
+        """A table larger than memory, scored into another: a Parquet or CSV file or a Delta folder, by its name. Its rows
+        are calls like any others; what is finished stays, and the same call goes on behind it.
+
+        model: left out where the workspace has one. tell: told after each shard.
+        """
+        name = self._only_model() if model is None else model
+        self.model(name)
+        return scoring.score_table(self._wiring, name, Path(table), Path(out), options or Options(), tell)
+
     def outcomes(self, model: str, told: list[tuple[str, float, float]]) -> int:
         """Outcomes as (prediction id, value, seconds since 1970 when it came true). Returns how many were kept."""
         task, now_s = self.model(model).task, self._wiring.clock()
         found: list[Outcome] = [outcome(i, v, at_s, model=model, task=task, now_s=now_s) for i, v, at_s in told]
         self.plane.log.append(found)
         return len(found)
+
+    def skew(
+        self,
+        model: str,
+        *,
+        rows: int = skewing.ROWS,
+        since_s: float | None = None,
+        table: pl.DataFrame | None = None,
+        name: str = "the table",
+    ) -> SkewReport:
+        """The newest logged calls, replayed through the table path and laid beside a table, where one is given.
+
+        since_s: of event time; left out, as far back as it takes. name: what the table is called in sentences.
+        """
+        self.model(model)
+        until_s = self.event_s(model)
+        calls = skewing.newest(self._wiring.log, model, rows=rows, until_s=until_s, since_s=since_s)
+        return skewing.skew(self._wiring, model, calls, table=table, name=name)
 
     def mirror(self) -> Mirrored:
         """What the workspace says, shown in MLflow's registry: versions, verdicts as tags, aliases."""
@@ -385,6 +435,12 @@ class Workspace:
         if self._plane is not None:
             self._plane.log.close()
             self._plane = None
+
+    def _only_model(self) -> str:
+        names = sorted(self.spec.model)
+        if len(names) != 1:
+            raise SpecError(f"There are {len(names)} models: {', '.join(names)}.", cure="Say which one: --model NAME.")
+        return names[0]
 
     def _planned(self, model: str, spec: RolloutSpec | None) -> ModelSpec:
         found = self.model(model)

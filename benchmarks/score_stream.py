@@ -1,0 +1,206 @@
+"""`lockgate score` beside the model's own batch speed, and its memory at a table and at one four times as long.
+
+    python benchmarks/score_stream.py [ROWS] [FOLDER]
+
+The rival is the version's own predictor, called on the same columns in batches of 50,000 by one thread, and nothing else: no
+file, no contract, no log. Each is measured in turn, ROUNDS times, every one in a process of its own. `compiled`: the graph in
+ONNX Runtime; `native`: the framework's own model, which `score` keeps in a child process as a server does. What both took:
+rows a second by the clock. Memory: the largest resident size that the process had, the child apart.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ROUNDS = 5
+BATCH = 50_000
+TEXTS = {"carrier": 16, "origin": 3, "dest": 104}
+NUMBERS = ("minute", "weekday", "distance", "block", "flights", "age", "seats")
+TOML = """
+[model.late]
+task = "binary"
+target = "late"
+unit = "flight_id"
+metric = "log_loss"
+train = "given:{train}"
+features = "given:{features}"
+fallback = ["champion", "baseline", 0.23]
+
+[model.late.contract]
+keys = ["flight_id"]
+nullable = ["age", "seats"]
+"""
+GIVEN = """
+from lockgate.features import Pipeline, levels, numeric, raw
+
+TEXTS, NUMBERS = ("carrier", "origin", "dest"), ("minute", "weekday", "distance", "block", "flights", "age", "seats")
+
+
+def numbered():
+    return Pipeline.of(numeric(*NUMBERS), *(levels(name) for name in TEXTS))
+
+
+def columns():
+    return Pipeline.of(raw(*NUMBERS, *TEXTS))
+
+
+def trees(table, features):
+    from lightgbm import LGBMClassifier
+
+    model = LGBMClassifier(n_estimators=200, num_leaves=31, random_state=7, n_jobs=1, verbose=-1)
+    return model.fit(features.matrix(table), features.target(table))
+
+
+def pipeline(table, features):
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    numbers = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
+    kinds = [("numbers", numbers, list(NUMBERS)), ("text", OneHotEncoder(handle_unknown="ignore"), list(TEXTS))]
+    made = make_pipeline(ColumnTransformer(kinds), LogisticRegression(max_iter=500))
+    return made.fit(features.frame(table), features.target(table))
+"""
+MODELS = {"LightGBM, 200 trees": ("trees", "numbered"), "scikit-learn pipeline": ("pipeline", "columns")}
+
+
+def table(rows: int, seed: int) -> Any:
+    """Seven numbers, of which two are missing in one row of six, and three texts."""
+    import numpy as np
+    import polars as pl
+
+    rng = np.random.default_rng(seed)
+    found: dict[str, Any] = {"flight_id": np.arange(rows) + seed * 10**9}
+    for name in NUMBERS:
+        found[name] = rng.normal(size=rows)
+    for name, count in TEXTS.items():
+        found[name] = np.array([f"{name[:2].upper()}{n}" for n in range(count)])[rng.integers(0, count, rows)]
+    chance = 1 / (1 + np.exp(-(2 * found["minute"] + found["block"])))
+    found["late"] = (rng.random(rows) < chance).astype(np.int64)
+    missing = {
+        name: pl.when(pl.Series(rng.random(rows) < 1 / 6)).then(None).otherwise(name) for name in ("age", "seats")
+    }
+    return pl.DataFrame(found).with_columns(**missing)
+
+
+def _refuse(*_asked: Any, **_how: Any) -> bytes:
+    raise RuntimeError("left out, so that the native path is what is measured")
+
+
+def build(folder: Path, train: str, features: str, engine: str) -> None:
+    """A workspace whose champion is the model, with an engine of this kind. In a process of its own."""
+    if engine == "native":  # as where no converter is installed
+        from lockgate.runtime.compile import checked
+
+        checked.convert = _refuse
+    from lockgate.workspace.creating import create
+    from lockgate.workspace.workspace import Workspace
+
+    create(folder, TOML.format(train=train, features=features))
+    (folder / "given.py").write_text(GIVEN)
+    workspace = Workspace.open(folder)
+    workspace.data("late", table(20_000, 1))
+    version = workspace.train("late")
+    assert version.parity is not None
+    if version.parity.is_passed != (engine == "compiled"):
+        raise SystemExit(f"The {engine} workspace came out otherwise: {version.parity.reason}")
+    workspace.gate(version)
+    workspace.rollout(version, dirty=True)
+    workspace.close()
+
+
+def score(folder: Path, rows: Path) -> dict[str, float]:
+    from lockgate.workspace.scoring import Options
+    from lockgate.workspace.workspace import Workspace
+
+    workspace = Workspace.open(folder)
+    found = workspace.score_table(rows, folder / "out.parquet", options=Options(is_again=True))
+    assert found.is_whole
+    assert not found.fallbacks
+    shutil.rmtree(folder / ".lockgate" / "log")
+    return {"rows_s": found.rows / found.seconds, "peak_mb": _peak_mb()}
+
+
+def alone(folder: Path, rows: Path) -> dict[str, float]:
+    """The predictor that `score` serves with, in this process, on columns that are there already."""
+    import time
+
+    import polars as pl
+
+    from lockgate.features.contract import to_columns
+    from lockgate.runtime import folder as versions
+    from lockgate.workspace.workspace import Workspace
+
+    workspace = Workspace.open(folder)
+    champion = workspace.wiring.board.read("late").champion
+    predictor = versions.load(workspace.wiring.folders.path(champion), champion)
+    asked = workspace.wiring.contract(champion).asked
+    whole = pl.read_parquet(rows)
+    batches = [to_columns(part, asked) for part in whole.iter_slices(BATCH)]
+    predictor.predict(batches[0])
+    began = time.perf_counter()
+    for batch in batches:
+        predictor.predict(batch)
+    return {"rows_s": whole.height / (time.perf_counter() - began)}
+
+
+def _peak_mb() -> float:
+    status = Path("/proc/self/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1]) / 1024
+
+
+def told(*argv: object) -> dict[str, float]:
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore", __file__, "--", *map(str, argv)], capture_output=True, text=True, check=False
+    )
+    if ran.returncode:
+        raise SystemExit(ran.stderr)
+    return json.loads(ran.stdout.splitlines()[-1]) if ran.stdout.strip() else {}
+
+
+def main(rows: int, place: Path) -> None:
+    for name, seed, count in (("short", 2, rows), ("long", 3, 4 * rows)):
+        table(count, seed).drop("late").write_parquet(place / f"{name}.parquet")
+    print(f"{rows:,} rows, medians of {ROUNDS}")
+    for model, (train, features) in MODELS.items():
+        for engine in ("compiled", "native"):
+            folder = place / f"{train}-{engine}"
+            told("build", folder, train, features, engine)
+            ours, theirs = [], []
+            for _ in range(ROUNDS):
+                ours.append(told("score", folder, place / "short.parquet"))
+                theirs.append(told("alone", folder, place / "short.parquet"))
+            ratios = [one["rows_s"] / other["rows_s"] for one, other in zip(ours, theirs, strict=True)]
+            pace, own = (statistics.median(one["rows_s"] for one in every) for every in (ours, theirs))
+            peak = statistics.median(one["peak_mb"] for one in ours)
+            longer = told("score", folder, place / "long.parquet")["peak_mb"]
+            print(
+                f"{model}, {engine}: {pace:,.0f} rows/s, alone {own:,.0f}; {statistics.median(ratios):.2f} of it. "
+                f"Peak {peak:.0f} MB, at four times the rows {longer:.0f} MB, {longer / peak:.2f} of it",
+                flush=True,
+            )
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--"]:
+        what, folder, *more = sys.argv[2:]
+        if what == "build":
+            build(Path(folder), *more)
+        else:
+            print(json.dumps({"score": score, "alone": alone}[what](Path(folder), Path(more[0]))))
+    else:
+        asked = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+        if len(sys.argv) > 2:
+            main(asked, Path(sys.argv[2]))
+        else:
+            with tempfile.TemporaryDirectory() as room:
+                main(asked, Path(room))
