@@ -15,18 +15,26 @@ from lockgate.records import Alarm, Prediction, Ruling, Verdict
 
 FIRST = 41
 STEPS = '''
-"""A feature of the user's own; what it does with its rows is changed behind the version's back."""
-import numpy as np
-
+"""A feature of the user's own; what it does with its rows lies in another file, of which a version keeps no digest."""
 from lockgate.features import Pipeline, custom, levels, numeric
 
 
 def scaled(columns):
-    return {"scaled": columns["x1"] * 2.0}
+    from lockgate_skewed_part import reckoned
+
+    return {"scaled": reckoned(columns)}
 
 
 def features():
     return Pipeline.of(numeric("x2"), levels("colour"), custom("lockgate_skewed:scaled", needs=("x1",), gives=("scaled",)))
+'''
+
+PART = '''
+"""Changed behind the version's back."""
+
+
+def reckoned(columns):
+    return columns["x1"] * 2.0
 '''
 
 
@@ -161,6 +169,7 @@ def own_step(built: Any, tmp_path: Path) -> Any:
     """A champion with a feature of the user's own, asked row by row; its definition is changed afterwards."""
     shop = copy_of(built, tmp_path / "project")
     (shop.root / "lockgate_skewed.py").write_text(STEPS)
+    (shop.root / "lockgate_skewed_part.py").write_text(PART)
     workspace = shop.open()
     made = workspace.train("tide", features="lockgate_skewed:features", train_with="lockgate_tidework:fit", name="own")
     workspace.gate(made)
@@ -183,8 +192,8 @@ def test_a_feature_that_became_a_mean_over_its_batch_is_named_with_the_first_cal
     shop, made = own_step
     workspace = shop.open()
     assert workspace.skew("tide").ruling is Ruling.PASS
-    batch_mean = STEPS.replace('columns["x1"] * 2.0', 'columns["x1"] * 2.0 - columns["x1"].mean() + columns["x1"] * 0')
-    (shop.root / "lockgate_skewed.py").write_text(batch_mean)
+    batch_mean = PART.replace('columns["x1"] * 2.0', 'columns["x1"] * 2.0 - columns["x1"].mean() + columns["x1"] * 0')
+    (shop.root / "lockgate_skewed_part.py").write_text(batch_mean)
     found = workspace.skew("tide")
     assert found.ruling is Ruling.FAIL
     feature = found.skewed[0]
@@ -197,17 +206,28 @@ def test_a_feature_that_became_a_mean_over_its_batch_is_named_with_the_first_cal
 
 def test_answers_that_changed_since_they_were_logged_are_named_with_the_version(own_step: Any) -> None:
     shop, made = own_step
-    (shop.root / "lockgate_skewed.py").write_text(STEPS.replace("* 2.0", "* 0.0"))
+    (shop.root / "lockgate_skewed_part.py").write_text(PART.replace("* 2.0", "* 0.0"))
     (found,) = shop.open().skew("tide").skewed
     assert (found.kind, found.version, found.calls) == ("answer", made.id, 30), "alone and together they agree"
     assert found.differ > 15
     assert f"{made.short} answers {found.differ} of 30 logged calls otherwise" in found.sentence
 
 
+def test_calls_of_a_version_that_cannot_be_asked_any_more_are_no_pass(own_step: Any) -> None:
+    shop, made = own_step
+    (shop.root / "lockgate_skewed.py").write_text(STEPS.replace("reckoned(columns)", "reckoned(columns) - 1"))
+    found = shop.open().skew("tide")
+    assert (found.ruling, found.calls) == (Ruling.UNDECIDED, {})
+    ((reason, calls),) = found.left_out.items()
+    assert calls == 30
+    assert f"{made.short} cannot be asked" in reason
+    assert "lockgate_skewed" in reason
+
+
 def test_the_loop_raises_one_ticket_for_what_differs_and_says_why(own_step: Any) -> None:
     shop, _ = own_step
-    batch_mean = STEPS.replace('columns["x1"] * 2.0', 'columns["x1"] - 40 * columns["x1"].mean()')
-    (shop.root / "lockgate_skewed.py").write_text(batch_mean)
+    batch_mean = PART.replace('columns["x1"] * 2.0', 'columns["x1"] - 40 * columns["x1"].mean()')
+    (shop.root / "lockgate_skewed_part.py").write_text(batch_mean)
     workspace = shop.open()
     alarms = workspace.tick().alarms
     told = [alarm for alarm in alarms if alarm.cause == "skew"]

@@ -64,6 +64,7 @@ def skew(
     """
     groups, left_out = _grouped(wiring, calls)
     skewed: list[Skewed] = []
+    replayed: list[_Calls] = []
     beside = 0
     for group in groups:
         try:
@@ -71,6 +72,7 @@ def skew(
         except LockgateError as error:
             left_out[f"{group.version.short} cannot be asked: {error.message}"] += len(group.predictions)
             continue
+        replayed.append(group)
         if recompute is not None:
             asked_s = np.array([p.asked_s for p in group.predictions])
             again = recompute(group.contract, group.columns, asked_s)
@@ -79,7 +81,7 @@ def skew(
             found, rows, missing = _beside(group, table, name)
             skewed, beside = skewed + found, beside + rows
             left_out.update(missing)
-    return _report(model, groups, beside, left_out, skewed, table_name=None if table is None else name)
+    return _report(model, replayed, beside, left_out, skewed, table_name=None if table is None else name)
 
 
 def newest(
