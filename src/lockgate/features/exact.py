@@ -112,9 +112,11 @@ def _rounded(sums: Ints, lowest: int) -> Floats:
 def _carried(sums: Ints) -> list[Ints]:
     """The same number in digits of one limb each, all but the last from 0 up; the last is negative where the number is."""
     found: list[Ints] = []
-    carry: Ints = np.zeros(sums.shape[1], dtype=np.int64)
-    for limb in (*sums, np.zeros_like(carry), np.zeros_like(carry)):
-        own = limb + carry
+    beyond: Ints = np.zeros((2, sums.shape[1]), dtype=np.int64)
+    carry: Ints = beyond[0]
+    limbs: list[Ints] = [*sums, *beyond]
+    for limb in limbs:
+        own: Ints = limb + carry
         found.append(own & _MASK)
         carry = own >> LIMB
     found[-1] = found[-1] + (carry << LIMB)

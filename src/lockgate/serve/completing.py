@@ -60,7 +60,9 @@ class Completing:
         with self._lock:
             for source in self._followed.values():
                 source.follow()
-            values = {one.name: self._values(one, columns, asked_us.tolist(), found) for one in self._computed}
+            asked = asked_us.tolist()
+            values = {one.name: self._values(one, columns, asked, found) for one in self._computed}
+            self._flag_stale(asked, found)
         whole = columns | values
         left = falls_back.copy()
         for item in breaks(whole, self._columns, self._rules):
@@ -97,9 +99,15 @@ class Completing:
             values[row] = math.nan if told.value is None else told.value
             if told.flag is not None:
                 flags[row] = (*flags[row], f"{one.name}: {told.flag}")
-            if one.source.is_stale(at_us):
-                flags[row] = (*flags[row], f"{one.name}: {STALE}")
         return values
+
+    def _flag_stale(self, asked_us: Sequence[int], flags: list[tuple[str, ...]]) -> None:
+        """What is of a source that was silent for too long before a row was asked."""
+        for source in self._followed.values():
+            rows = [row for row, at_us in enumerate(asked_us) if source.is_stale(at_us)]
+            names = [one.name for one in self._computed if one.source is source] if rows else []
+            for row in rows:
+                flags[row] = (*flags[row], *(f"{name}: {STALE}" for name in names))
 
 
 def _keys(one: Any) -> tuple[str, ...]:
