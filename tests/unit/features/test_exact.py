@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from lockgate.features import exact
+from lockgate.features.running import Running
+from lockgate.records import Event
 
 HARD = [
     1e300,
@@ -47,8 +49,38 @@ def test_running_sums_of_any_values_differ_by_the_rounded_sum_of_what_lies_betwe
     for row, (first, last) in enumerate(zip(less.tolist(), upto.tolist(), strict=True)):
         wanted = rounded(values[first:last].tolist())
         assert found[row] == wanted or (math.isnan(found[row]) and math.isnan(wanted)), (seed, row)
-        own = exact.total(values[first:last].tolist())
-        assert (math.nan if own is None else own) == wanted or (own is None and math.isnan(wanted))
+
+
+def event(value: float | int | bool | None) -> Event:
+    return Event(0, 0, 0, (value,))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_list_that_grows_and_is_forgotten_has_the_rounded_sums_of_its_stretches(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    values = [
+        *rng.choice(HARD, 30).tolist(),
+        *rng.integers(-9, 9, 20).tolist(),
+        None,
+        True,
+        *rng.choice(HARD, 8).tolist(),
+    ]
+    events, running = [event(values[at]) for at in rng.permutation(len(values))], Running(0)
+    held: list[Event] = []
+    for step, one in enumerate(events):
+        place = int(rng.integers(0, len(held) + 1)) if step % 3 else len(held)
+        held.insert(place, one)
+        running.cut(place)
+        if step % 11 == 10:
+            gone = int(rng.integers(0, 4))
+            del held[:gone]
+            running.forget(gone)
+        first, last = sorted(rng.integers(0, len(held) + 1, 2).tolist())
+        total = running.between(held, first, last, but=held[first:last][:1])
+        inside = [one.values[0] for one in held[first:last][1:] if one.values[0] is not None]
+        own, wanted = running.rounded(total), rounded(inside)
+        assert total.values == len(inside)
+        assert own == wanted or (own is None and math.isnan(wanted)), (seed, step)
 
 
 def test_one_event_of_1e300_spoils_no_later_window() -> None:
@@ -66,8 +98,9 @@ def test_two_orders_of_the_same_values_take_each_other_away() -> None:
 
 
 def test_a_sum_beyond_float64_is_none_and_one_that_passes_through_there_is_its_value() -> None:
-    assert exact.total([1.7e308, 1.7e308]) is None
-    assert exact.total([1.7e308, 1.7e308, -1.7e308]) == 1.7e308
+    events, running = [event(1.7e308), event(1.7e308), event(-1.7e308)], Running(0)
+    assert running.rounded(running.between(events, 0, 2)) is None
+    assert running.rounded(running.between(events, 0, 3)) == 1.7e308
     values = np.array([1.7e308, 1.7e308, -1.7e308])
     found = exact.between(values, np.array([2, 3]), values, np.array([0, 0]))
     assert math.isnan(found[0])
@@ -90,4 +123,7 @@ def test_nothing_is_nought_and_no_sum_is_minus_nought() -> None:
     values = np.array([-0.0, 0.3, -0.3])
     found = exact.between(values, np.array([1, 3]), values, np.array([0, 0]))
     assert [math.copysign(1, value) for value in found] == [1, 1]
-    assert math.copysign(1, exact.total([-0.0]) or 0.0) == 1
+    running = Running(0)
+    total = running.rounded(running.between([event(-0.0)], 0, 1))
+    assert total is not None
+    assert math.copysign(1, total) == 1
