@@ -13,9 +13,10 @@ import os
 import time
 from pathlib import Path
 
+from lockgate.features import many_calls
 from lockgate.monitor.fold import Fold
 from lockgate.records import Prediction
-from lockgate.records.prediction import entries_decoder, entry_encoder
+from lockgate.records.prediction import entry_encoder, lines_decoder
 
 CALLS, AT_ONCE = 200_000, 2_000
 VERSION = "a" * 64
@@ -49,7 +50,7 @@ def main() -> None:
     for first in range(0, CALLS, AT_ONCE):
         frame = entry_encoder.encode([logged(first + place) for place in range(AT_ONCE)])
         began = time.process_time()
-        fold.feed(entries_decoder.decode(frame), now_s=2e9)
+        fold.feed(many_calls.entries(lines_decoder.decode(frame)), now_s=2e9)
         spent += time.process_time() - began
     gc.collect()
     held = (resident() - before) / CALLS

@@ -175,7 +175,7 @@ def test_a_log_that_refuses_stops_it_and_drops_nothing(shop: Any, tmp_path: Path
 
     def refuse(plane: Any, entries: Any) -> int:
         seen.append(len(entries))
-        if len(seen) == 5:
+        if len(seen) == 3:
             raise StoreError("The prediction log cannot be written.", cure="Free some room there.")
         return writing(plane, entries)
 

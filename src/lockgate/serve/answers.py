@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lockgate.features import many_calls
+from lockgate.features.columns import take
 from lockgate.records import Prediction, Routing, Shadow
-from lockgate.records.prediction import Arm
+from lockgate.records.prediction import Arm, Calls, LogLine
 from lockgate.runtime.fallback import Answered
 from lockgate.serve.batch import Batch
 from lockgate.serve.served import Served
+
+T = TypeVar("T")
 
 
 class ArmAnswers(NamedTuple):
@@ -97,3 +101,50 @@ def _of_arm(routing: Routing, batch: Batch, part: ArmAnswers) -> list[Prediction
         )
         for own, unit, at_s, by, value, failure, own_flags, input_flags, given in rows
     ]
+
+
+def lines(scored: Scored, *, prefix: str, places: NDArray[np.intp]) -> list[LogLine]:
+    """What the log keeps of the rows, a line for each arm's, then the other arm's say. places: shape (n,), in the table, from
+    which their ids are made.
+    """
+    batch, routing, contract = scored.batch, scored.served.routing, scored.served.contract
+    found: list[LogLine] = []
+    for part in scored.answers:
+        is_whole, answered = part.rows.size == len(batch), part.answered
+        flags = batch.flags if is_whole else [batch.flags[row] for row in part.rows.tolist()]
+        found.append(
+            Calls(
+                prefix=prefix,
+                model=routing.model,
+                places=many_calls.place_bytes(places[part.rows]),
+                unit_at=scored.served.who.unit,
+                asked_s=many_calls.number_bytes(batch.asked_s[part.rows]),
+                answered_s=time.time(),
+                arm=part.arm,
+                version=part.version,
+                values=many_calls.number_bytes(answered.values),
+                latency_ms=part.latency_ms,
+                share=routing.share,
+                rollout=routing.rollout,
+                served_by=_but(part.version, answered.served_by),
+                failures={row: why for row, why in _but(None, answered.failures).items() if why is not None},
+                flags=_flags(flags, answered.flags),
+                kinds=tuple(column.type for column in contract.asked),
+                inputs=many_calls.packed(batch.columns if is_whole else take(batch.columns, part.rows), contract),
+            )
+        )
+    return [*found, *scored.shadows]
+
+
+def _but(usual: T, values: Sequence[T]) -> dict[int, T]:
+    """By row, what is not as usual: nothing in most stretches, which is soon known of the whole."""
+    if values.count(usual) == len(values):
+        return {}
+    return {row: value for row, value in enumerate(values) if value != usual}
+
+
+def _flags(of_rows: Sequence[tuple[str, ...]], of_inputs: Sequence[tuple[str, ...]]) -> dict[int, tuple[str, ...]]:
+    if not any(of_rows) and not any(of_inputs):
+        return {}
+    both = zip(of_rows, of_inputs, strict=True)
+    return {row: one + other for row, (one, other) in enumerate(both) if one or other}

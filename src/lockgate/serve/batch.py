@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,21 +21,51 @@ from lockgate.serve.completing import Completing
 
 # A question dated so much later than it came has a wrong clock behind it, or a wrong column.
 FUTURE_S = UNITS_S["d"]
+T = TypeVar("T")
+
+
+class Late(Sequence[T]):
+    """So many values, made all together when the first of them is looked at."""
+
+    def __init__(self, count: int, make: Callable[[], Sequence[T]]) -> None:
+        self._count, self._make = count, make
+        self._values: Sequence[T] | None = None
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, at: int) -> T: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[T]: ...
+    def __getitem__(self, at: int | slice) -> T | Sequence[T]:
+        if isinstance(at, slice):
+            return Late(len(range(*at.indices(self._count))), lambda: self._made()[at])
+        return self._made()[at]
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._made())
+
+    def _made(self) -> Sequence[T]:
+        if self._values is None:
+            self._values = self._make()
+        return self._values
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
     """Rows that keep the contract. asked_s: shape (n,), seconds since 1970; flags: what a row broke without being
     refused; falls_back: shape (n,), which rows the contract leaves to the fallback; inputs: what the log keeps of each row.
+    Of a table's rows, what is a text or a tuple each is made once it is looked at.
     """
 
-    ids: list[str]
-    units: list[str]
+    ids: Sequence[str]
+    units: Sequence[str]
     asked_s: NDArray[np.float64]
     columns: Columns
     flags: list[tuple[str, ...]]
     falls_back: NDArray[np.bool_]
-    inputs: list[tuple[Scalar, ...]]
+    inputs: Sequence[tuple[Scalar, ...]]
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -141,31 +171,35 @@ def held(
         for place in np.flatnonzero(item.rows).tolist():
             refused[place] = f"{refused[place]}; {item.flag}" if place in refused else item.flag
     places = np.flatnonzero(~is_refused)
-    numbers: list[int] = (places + first).tolist()
     if refused:
         columns, left, flags = take(columns, places), left[places], [flags[place] for place in places]
-    ids = [f"{prefix}-{number}" for number in numbers]
+    ids: Late[str] = Late(places.size, lambda: [f"{prefix}-{number}" for number in (places + first).tolist()])
     if completing is not None:
         columns, flags, left = completing.completed(columns, flags, left, now_s=now_s)
-    return Held(_batch(columns, flags, left, ids, contract, unit=None, now_s=now_s), places, refused)
+    return Held(_batch(columns, flags, left, ids, contract, unit=None, now_s=now_s, is_late=True), places, refused)
 
 
 def _batch(
     columns: Columns,
     flags: list[tuple[str, ...]],
     left: NDArray[np.bool_],
-    ids: list[str],
+    ids: Sequence[str],
     contract: Contract,
     *,
     unit: str | None,
     now_s: float,
+    is_late: bool = False,
 ) -> Batch:
-    inputs = row_tuples(columns, contract.asked)
-    asked_s = _asked(columns, contract, len(ids), now_s)
-    named = _named_units(inputs, contract)
+    def units() -> list[str]:
+        return [own or unit or row for own, row in zip(_named_units(inputs, contract), ids, strict=True)]
+
+    rows = len(ids)
+    inputs: Sequence[tuple[Scalar, ...]]
+    inputs = Late(rows, lambda: row_tuples(columns, contract.asked)) if is_late else row_tuples(columns, contract.asked)
+    asked_s = _asked(columns, contract, rows, now_s)
     return Batch(
         ids=ids,
-        units=[own or unit or row for own, row in zip(named, ids, strict=True)],
+        units=Late(rows, units) if is_late else units(),
         asked_s=asked_s,
         columns=columns,
         flags=_dated(flags, np.flatnonzero(asked_s > now_s + FUTURE_S), contract),
@@ -182,7 +216,7 @@ def _dated(flags: list[tuple[str, ...]], ahead: NDArray[np.intp], contract: Cont
     return found
 
 
-def _named_units(inputs: list[tuple[Scalar, ...]], contract: Contract) -> list[str | None]:
+def _named_units(inputs: Sequence[tuple[Scalar, ...]], contract: Contract) -> list[str | None]:
     """What the unit's column says of each row, as text: 7 and not 7.0, so that requests and tables name it alike."""
     names = [column.name for column in contract.asked]
     if contract.unit not in names:

@@ -14,7 +14,7 @@ import msgspec
 from lockgate.decide import assign
 from lockgate.records import LogSpec, Prediction
 from lockgate.records.log_trouble import LogNotice
-from lockgate.records.prediction import LogEntry, entry_encoder
+from lockgate.records.prediction import Calls, LogEntry, LogLine, entry_encoder
 from lockgate.store.ports import LogTeller, LogWriter
 
 BOUND = 10_000
@@ -88,11 +88,12 @@ class Logbook:
             return self._keep(entries)
         return self._write(entries)
 
-    def keep(self, entries: Sequence[LogEntry]) -> None:
-        """For whoever can wait and try again: all of the entries, or StoreError and none; nothing is held in memory."""
-        self._writer.append(
-            self._thinned(entries), durable=any(self._mode(entry).mode == "durable" for entry in entries)
-        )
+    def keep(self, lines: Sequence[LogLine]) -> None:
+        """For whoever can wait and try again: all of the lines, or StoreError and none; nothing is held in memory. Many calls
+        in one line are for models whose calls are all kept whole.
+        """
+        kept = [line if isinstance(line, Calls) else thinned(line, self._mode(line)) for line in lines]
+        self._writer.append(kept, durable=any(self._mode(line).mode == "durable" for line in lines))
 
     def look(self) -> None:
         """Try again what waits, and tell how the log is where that has changed; to be called a few times a second."""
@@ -128,7 +129,7 @@ class Logbook:
         self._tell()
         return dropped
 
-    def _mode(self, entry: LogEntry) -> LogSpec:
+    def _mode(self, entry: LogLine) -> LogSpec:
         return self._modes.get(entry.model, _BUFFERED)
 
     def _thinned(self, entries: Sequence[LogEntry]) -> Sequence[LogEntry]:

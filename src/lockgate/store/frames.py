@@ -19,14 +19,15 @@ from zlib import crc32
 
 import msgspec
 
-from lockgate.records.prediction import LogEntry, entries_decoder
+from lockgate.features import many_calls
+from lockgate.records.prediction import LogEntry, LogLine, lines_decoder
 
 MAGIC = b"LGF1"
 HEADER = struct.Struct("<4sII")
 SUFFIX = ".seg"
 _NAME = re.compile(r"(.+)-(\d{8})")
 _parts_decoder = msgspec.msgpack.Decoder(list[msgspec.Raw])
-_entry_decoder: msgspec.msgpack.Decoder[LogEntry] = msgspec.msgpack.Decoder(LogEntry)
+_line_decoder: msgspec.msgpack.Decoder[LogLine] = msgspec.msgpack.Decoder(LogLine)
 _UNREADABLE = (msgspec.DecodeError, RecursionError)
 
 
@@ -110,15 +111,18 @@ def frames(path: Path, at: int = 0, number: int = 0) -> Iterator[Frame]:
 def _entries(payload: bytes) -> tuple[list[LogEntry], int]:
     """What can be read, and how many cannot; a payload that is no list at all counts as one."""
     with contextlib.suppress(*_UNREADABLE):
-        return entries_decoder.decode(payload), 0
+        return list(many_calls.entries(lines_decoder.decode(payload))), 0
     found: list[LogEntry] = []
     parts: list[msgspec.Raw] = []
     with contextlib.suppress(*_UNREADABLE):
         parts = _parts_decoder.decode(payload)
+    unread = 0
     for part in parts:
-        with contextlib.suppress(*_UNREADABLE):
-            found.append(_entry_decoder.decode(part))
-    return found, max(len(parts) - len(found), 1)
+        try:
+            found += many_calls.entries([_line_decoder.decode(part)])
+        except _UNREADABLE:
+            unread += 1
+    return found, max(unread, 1)
 
 
 def torn_bytes(path: Path, end: int) -> int:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from lockgate.decide import budget
 from lockgate.errors import Conflict
+from lockgate.features import many_calls
 from lockgate.records import BudgetSpec, Entry, Event, Outcome, Prediction, Routing, Spend, decode, encode
 from lockgate.records.duration import UNITS_S
 from lockgate.records.entry import GENESIS, link
-from lockgate.records.prediction import LogEntry
+from lockgate.records.prediction import LogEntry, LogLine
 from lockgate.store.event_store import conflict
 from lockgate.store.keys import CHAINED, REPLACED, at_s, key, new_draws, refuse_spends
 from lockgate.store.ports import Compacted, Cursor, K, Kept, Taken, Written
@@ -24,8 +25,8 @@ class MemoryLog:
     def writer(self) -> MemoryLog:
         return self
 
-    def append(self, entries: Sequence[LogEntry], *, durable: bool = False) -> None:  # noqa: ARG002 - memory is memory
-        self._entries.extend(entries)
+    def append(self, entries: Sequence[LogLine], *, durable: bool = False) -> None:  # noqa: ARG002 - memory is memory
+        self._entries.extend(many_calls.entries(entries))
 
     @property
     def problem(self) -> str | None:

@@ -29,7 +29,7 @@ Kind = Literal["parquet", "csv", "delta"]
 T = TypeVar("T")
 _KINDS: dict[str, Kind] = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", "": "delta"}
 _JOB, _LOCK, _WHOLE, _DONE = "job.json", "lock", "whole", "done.json"
-_PART = "part-{:08d}.parquet"
+_PART = "part-{:08d}"
 
 
 class Job(Record, frozen=True, kw_only=True):
@@ -88,7 +88,10 @@ class Parts:
         fresh = self._folder / f".{number}.new"
 
         def put() -> None:
-            rows.write_parquet(fresh, compression="snappy")
+            if self._kind == "delta":
+                rows.write_parquet(fresh, compression="zstd")
+            else:  # written once more at the end: until then the quickest will do
+                rows.write_ipc(fresh)
             sync_path(fresh)
             fresh.replace(self._part(number))
 
@@ -117,7 +120,8 @@ class Parts:
     def _scan(self) -> pl.LazyFrame:
         import polars as pl
 
-        return pl.scan_parquet([self._part(number) for number in range(self.done)])
+        parts = [self._part(number) for number in range(self.done)]
+        return pl.scan_parquet(parts) if self._kind == "delta" else pl.scan_ipc(parts)
 
     def _totals(self) -> Totals:
         import polars as pl
@@ -151,10 +155,11 @@ class Parts:
         actions: list[Any] = []
         for number in range(self.done):
             part = self._part(number)
-            os.link(part, whole / part.name)
+            name = f"{part.name}.parquet"
+            os.link(part, whole / name)
             told, rows = part.stat(), pl.scan_parquet(part).select(pl.len()).collect().item()
             stats = msgspec.json.encode({"numRecords": rows}).decode()
-            actions.append(AddAction(part.name, told.st_size, {}, int(told.st_mtime * 1000), True, stats))
+            actions.append(AddAction(name, told.st_size, {}, int(told.st_mtime * 1000), True, stats))
         empty: Any = pl.read_parquet(self._part(0), n_rows=0)
         table = DeltaTable.create(whole, Schema.from_arrow(empty.to_arrow().schema))
         table.create_write_transaction(actions, mode="append", schema=table.schema())

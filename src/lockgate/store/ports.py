@@ -29,7 +29,7 @@ from lockgate.records import (
 )
 from lockgate.records.harm_state import HarmState
 from lockgate.records.log_trouble import LogNotice, LogTrouble
-from lockgate.records.prediction import LogEntry
+from lockgate.records.prediction import LogEntry, LogLine
 
 if TYPE_CHECKING:
     import polars as pl
@@ -60,7 +60,7 @@ Cursor = Mapping[str, int]
 class LogWriter(Protocol):
     """One process's own end of the log; never shared."""
 
-    def append(self, entries: Sequence[LogEntry], *, durable: bool = False) -> None:
+    def append(self, entries: Sequence[LogLine], *, durable: bool = False) -> None:
         """Keep the entries, all or none; once it returns, a `kill -9` loses none of them, nor, where durable, a power cut.
 
         Raises StoreError when the outside refuses; the entries are then not kept, and may be appended again.

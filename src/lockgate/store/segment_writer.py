@@ -17,7 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from lockgate.errors import StoreError
-from lockgate.records.prediction import LogEntry, entries_decoder, entry_encoder
+from lockgate.features import many_calls
+from lockgate.records.prediction import LogLine, entry_encoder, lines_decoder
 from lockgate.store.frames import HEADER, segment_name
 from lockgate.store.open_segment import OpenSegment, begin, sync_path
 
@@ -84,7 +85,7 @@ class SegmentWriter:
         self._syncer = threading.Thread(target=self._keep_synced, name="log-sync", daemon=True)
         self._syncer.start()
 
-    def append(self, entries: Sequence[LogEntry], *, durable: bool = False) -> None:
+    def append(self, entries: Sequence[LogLine], *, durable: bool = False) -> None:
         """Keep all entries or none. Raises StoreError when the disk refuses; the segment is then left for good."""
         if not entries:
             return
@@ -111,7 +112,8 @@ class SegmentWriter:
         with self._turn:
             failed, self._failed = self._failed, []
             payloads = [payload for segment in failed for payload in segment.unsynced]
-            self.unsafe = Counter(entry.model for payload in payloads for entry in entries_decoder.decode(payload))
+            lost = (many_calls.entries(lines_decoder.decode(payload)) for payload in payloads)
+            self.unsafe = Counter(entry.model for entries in lost for entry in entries)
             for segment in failed:
                 segment.let_go()
 
@@ -134,7 +136,7 @@ class SegmentWriter:
                 segment.let_go()
         self._open, self._left, self._failed = None, [], []
 
-    def _append_durably(self, entries: Sequence[LogEntry]) -> None:
+    def _append_durably(self, entries: Sequence[LogLine]) -> None:
         waiting = _Waiting(len(entries), _encode(entries)[len(_list_of(len(entries))) :])
         with self._lock:
             self._queue.append(waiting)

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from lockgate.errors import ContractError, LockgateError, SpecError
 from lockgate.features.contract import to_columns
 from lockgate.records import Column, Contract, Prediction, Record, Shadow
-from lockgate.records.prediction import LogEntry
+from lockgate.records.prediction import Calls, LogEntry, LogLine
+from lockgate.serve import answers as serve_answers
 from lockgate.serve.answers import Scored
 from lockgate.serve.batch import Batch, Held, held
 from lockgate.serve.call import Caller
@@ -91,9 +92,14 @@ Tell = Callable[[Progress], None]
 class BatchPlane(DataPlane):
     """The models as a worker holds them, for calls that can wait: a log that refuses stops them, and nothing is dropped."""
 
-    def append(self, entries: Sequence[LogEntry]) -> int:
+    def append(self, entries: Sequence[LogLine]) -> int:
         self.log.keep(entries)
         return 0
+
+    def is_sampled(self, model: str) -> bool:
+        """Whether some of its calls are logged without their inputs, so that each is a line of its own."""
+        spec = self.log.modes.get(model)
+        return spec is not None and spec.mode == "sampled"
 
 
 class _Shard(NamedTuple):
@@ -220,12 +226,23 @@ class _Scoring:
         ):
             for found in answered:
                 shard = found.shard
-                rows = [
-                    (part.places, part.said if isinstance(part.said, list) else self._caller.keep(part.said))
-                    for part in found.said
-                ]
+                rows = [one for part in found.said for one in self._kept(shard, part)]
                 self._parts.write(shard.number, answers.table(shard.own, rows, shard.held.refused))
                 self._tell(Progress(self._row(shard.number) + shard.own.height, shard.done))
+
+    def _kept(self, shard: _Shard, part: _Said) -> Iterator[tuple[NDArray[np.intp], pl.DataFrame]]:
+        """Log what is not logged yet; gives OUT's columns, with their places in the shard."""
+        if isinstance(part.said, list):
+            yield part.places, answers.of_predictions(part.said)
+        elif self._plane.is_sampled(self._job.model):
+            yield part.places, answers.of_predictions(self._caller.keep(part.said))
+        else:
+            table_places = part.places + self._row(shard.number)
+            lines = serve_answers.lines(part.said, prefix=self._job.prefix, places=table_places)
+            self._plane.append(lines)
+            for arm, calls in zip(part.said.answers, lines, strict=False):  # the shadows stand last
+                if isinstance(calls, Calls):
+                    yield part.places[arm.rows], answers.of_calls(calls)
 
     def _shards(self, served: Served) -> Iterator[_Shard]:
         contract = served.contract
