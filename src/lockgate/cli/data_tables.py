@@ -31,15 +31,22 @@ def listed(found: Sequence[DatasetState]) -> None:
     """A row per version, oldest first."""
     from lockgate.report.words import when
 
-    table = _table("dataset", "rows", "set aside", "asked", "written", "trained on it")
+    table = _table("dataset", "rows", "set aside", "asked", "trained on it")
     for state in found:
         held = state.dataset
-        trained = ", ".join(state.pinned_by) or ("-" if state.is_kept else "rows cleaned away")
+        trained = _trained(state.pinned_by) or ("-" if state.is_kept else "rows cleaned away")
         days = [when(at)[:DAY] for at in (held.since_s, held.until_s) if at is not None]
         aside = sum(held.quarantined.values())
         asked = " to ".join(dict.fromkeys(days)) or "-"
-        table.add_row(str(held.ref), f"{held.rows:,}", f"{aside:,}", asked, when(held.written_s)[:DAY], trained)
+        table.add_row(f"{held.model}@{held.ref.version}", f"{held.rows:,}", f"{aside:,}", asked, trained)
     _print(table)
+
+
+def _trained(versions: Sequence[str]) -> str:
+    """The newest, and how many more: baselines are trained beside every candidate."""
+    if not versions:
+        return ""
+    return versions[-1] if len(versions) == 1 else f"{versions[-1]}, {len(versions) - 1} more"
 
 
 def shown(state: DatasetState) -> None:
