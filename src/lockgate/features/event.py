@@ -123,7 +123,7 @@ class EventType:
     def _refuse_unkeyed(self, number: int, event: Event, said: str) -> None:
         for is_own, by in self._keyed:
             lacking = next((name for name, place in by if event.values[place] is None), None)
-            if lacking is not None and is_own(event):
+            if lacking is not None and (is_own is None or is_own(event)):
                 raise ContractError(
                     f"{said} has no {lacking!r}, by which events are told apart.",
                     cure=f'Send it with one, or leave such events out: where = "is_not_null({lacking})".',

@@ -31,14 +31,13 @@ class Running:
 
     def between(self, events: Sequence[Event], first: int, last: int, *, but: Sequence[Event] = ()) -> Total:
         """Of events[first:last], without those of `but`, which are among them."""
-        for event in events[len(self._steps) - 1 : last]:
-            value = self._of(event)
-            more = 0 if value is None else self._whole(value)  # which may make all steps finer
-            self._steps.append(self._steps[-1] + more)
-            self._values.append(self._values[-1] + (value is not None))
+        if last >= len(self._steps):
+            self._go_on(events[len(self._steps) - 1 : last])
+        steps, values = self._steps[last] - self._steps[first], self._values[last] - self._values[first]
+        if not but:
+            return Total(steps, values)
         left = [value for event in but if (value := self._of(event)) is not None]
-        steps = self._steps[last] - self._steps[first] - sum(map(self._whole, left))
-        return Total(steps, self._values[last] - self._values[first] - len(left))
+        return Total(steps - sum(map(self._whole, left)), values - len(left))
 
     def rounded(self, total: Total) -> float | None:
         """The sum to the nearest float64; None where it is beyond that."""
@@ -57,6 +56,13 @@ class Running:
             del self._steps[:events], self._values[:events]
         else:
             self._steps, self._values = [0], [0]
+
+    def _go_on(self, events: Sequence[Event]) -> None:
+        for event in events:
+            value = self._of(event)
+            more = 0 if value is None else self._whole(value)  # which may make all steps finer
+            self._steps.append(self._steps[-1] + more)
+            self._values.append(self._values[-1] + (value is not None))
 
     def _of(self, event: Event) -> Number | None:
         value = event.values[self._place]

@@ -6,8 +6,9 @@ What an aggregate means stands in `lockgate.features.aggregate`; this and `lockg
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from lockgate.features.aggregate import (
@@ -47,23 +48,30 @@ class _Known(NamedTuple):
 
 
 class _Cell:
-    """One key's events, oldest first; their sums by column; and what its readers found last."""
+    """One key's events, oldest first, and when they happened; their sums by column; what its readers found last."""
 
-    __slots__ = ("events", "known", "sums")
+    __slots__ = ("events", "known", "sums", "times_us")
 
     def __init__(self, readers: int) -> None:
         self.events: list[Event] = []
+        self.times_us: list[int] = []
         self.sums: dict[int, Running] = {}
         self.known: list[_Known | None] = [None] * readers
 
     def take(self, event: Event) -> None:
-        place = _put(self.events, event)
-        for running in self.sums.values():
-            running.cut(place)
+        if not self.events or event >= self.events[-1]:  # as most come
+            self.events.append(event)
+            self.times_us.append(event.happened_us)
+        else:
+            place = bisect_right(self.events, event)
+            self.events.insert(place, event)
+            self.times_us.insert(place, event.happened_us)
+            for running in self.sums.values():
+                running.cut(place)
         self.known = [None] * len(self.known)
 
     def forget(self, events: int) -> None:
-        del self.events[:events]
+        del self.events[:events], self.times_us[:events]
         for running in self.sums.values():
             running.forget(events)
 
@@ -144,12 +152,12 @@ class _Lane:
         self.cells: dict[Key, _Cell] = {}
         self.readers = 0
         self.lag_us = 0  # the longest that any event took to be known
-        self._by = [stream.place(name) for name, _ in own.by]
+        self._key = _picker([stream.place(name) for name, _ in own.by])
         self._keeps = keeps(aggregate)
 
     def take(self, event: Event) -> None:
-        key = tuple(event.values[place] for place in self._by)
-        if None in key or not self._keeps(event):
+        key = self._key(event.values)
+        if None in key or (self._keeps is not None and not self._keeps(event)):
             return  # without a key it is nobody's; it was refused when it came, unless the aggregate was declared later
         cell = self.cells.get(key)
         if cell is None:
@@ -159,7 +167,7 @@ class _Lane:
 
     def forget(self, before_us: int) -> None:
         for key, cell in [*self.cells.items()]:
-            gone = bisect_left(cell.events, (before_us,))
+            gone = bisect_left(cell.times_us, before_us)
             if gone == len(cell.events):
                 del self.cells[key]
             elif gone:
@@ -204,17 +212,18 @@ class Reader:
 
     def _look(self, cell: _Cell, at_us: int) -> _Known:
         """events[first:last] happened within the window, and some of them may not be known yet."""
-        events = cell.events
-        first = 0 if self._window_us is None else bisect_left(events, (at_us - self._window_us,))
-        last = bisect_left(events, (at_us,), lo=first)
+        times_us = cell.times_us
+        first = 0 if self._window_us is None else bisect_left(times_us, at_us - self._window_us)
+        last = bisect_left(times_us, at_us, first)
         # What happens later is known later still.
-        until_us: float = events[last].happened_us if last < len(events) else NEVER
-        return self._find(cell, _Stretch(first, last, self._unknown(events, first, last, at_us)), at_us, until_us)
+        until_us: float = times_us[last] if last < len(times_us) else NEVER
+        unknown = self._unknown(cell, first, last, at_us) if self._lane.lag_us else []
+        return self._find(cell, _Stretch(first, last, unknown), at_us, until_us)
 
-    def _unknown(self, events: list[Event], first: int, last: int, at_us: int) -> list[Event]:
+    def _unknown(self, cell: _Cell, first: int, last: int, at_us: int) -> list[Event]:
         """Those of events[first:last] that are not known yet: what happened longer ago than any event ever took is."""
-        since = bisect_left(events, (at_us - self._lane.lag_us,), lo=first, hi=last) if self._lane.lag_us else last
-        return [event for event in events[since:last] if event.known_us >= at_us]
+        since = bisect_left(cell.times_us, at_us - self._lane.lag_us, first, last)
+        return [event for event in cell.events[since:last] if event.known_us >= at_us]
 
 
 class _Stretch(NamedTuple):
@@ -229,31 +238,28 @@ _Find = Callable[[_Cell, _Stretch, int, float], _Known]
 
 
 def _finder(aggregate: Aggregate, place: int | None) -> _Find:
-    window_us: float = NEVER if aggregate.window_us is None else aggregate.window_us
-    if aggregate.kind in ("last", "since"):
-        return _last_of(place, window_us)
+    if aggregate.window_us is None or aggregate.kind in ("last", "since"):
+        return _last_of(place, NEVER if aggregate.window_us is None else aggregate.window_us)
+    window_us, is_mean = aggregate.window_us, aggregate.kind == "mean"
 
     def find(cell: _Cell, own: _Stretch, at_us: int, until_us: float) -> _Known:
-        changes = [event.known_us for event in own.unknown]
-        if own.first < own.last:
-            changes.append(cell.events[own.first].happened_us + round(window_us))
-        value, flag = _value(aggregate, cell, own, place)
-        return _Known(at_us, min((until_us, *changes)), value, flag)
+        first, last, unknown = own
+        if first < last:
+            until_us = min(until_us, cell.times_us[first] + window_us)
+        if unknown:
+            until_us = min(until_us, *(event.known_us for event in unknown))
+        if place is None:
+            return _Known(at_us, until_us, float(last - first - len(unknown)), None)
+        running = cell.running(place)
+        total = running.between(cell.events, first, last, but=unknown)
+        if not total.values:
+            return _Known(at_us, until_us, None, NO_HISTORY)
+        found = running.rounded(total)
+        if found is None:
+            return _Known(at_us, until_us, None, TOO_LARGE)
+        return _Known(at_us, until_us, found / total.values if is_mean else found, None)
 
     return find
-
-
-def _value(aggregate: Aggregate, cell: _Cell, own: _Stretch, place: int | None) -> tuple[float | None, Flag | None]:
-    if place is None:
-        return float(own.last - own.first - len(own.unknown)), None
-    running = cell.running(place)
-    total = running.between(cell.events, own.first, own.last, but=own.unknown)
-    if not total.values:
-        return None, NO_HISTORY
-    found = running.rounded(total)
-    if found is None:
-        return None, TOO_LARGE
-    return (found / total.values if aggregate.kind == "mean" else found), None
 
 
 def _last_of(place: int | None, window_us: float) -> _Find:
@@ -274,11 +280,11 @@ def _last_of(place: int | None, window_us: float) -> _Find:
     return find
 
 
-def keeps(aggregate: Aggregate) -> Callable[[Event], bool]:
-    """Whether an event meets the aggregate's condition; what is unknown is not met."""
+def keeps(aggregate: Aggregate) -> Callable[[Event], bool] | None:
+    """Whether an event meets the aggregate's condition; what is unknown is not met. None where there is no condition."""
     stream, tree = aggregate.stream, where(aggregate, aggregate.column or aggregate.kind)
     if tree is None:
-        return lambda _: True
+        return None
     reads = {name: _read(place, stream.columns[name]) for place, name in enumerate(stream.names)}
     is_met = to_function(tree, reads, moments=False)
     return lambda event: is_met(event) is True
@@ -290,11 +296,17 @@ def _read(place: int, kind: str) -> str:
     return f"(None if {value} is None else {value} / 1e6)" if kind == "time" else value
 
 
-def _put(held: list[Any], item: Any) -> int:
-    """In order; most come in order already. Where it stands now."""
+def _picker(places: Sequence[int]) -> Callable[[tuple[Any, ...]], Key]:
+    """What takes these of a row's values, always as a tuple."""
+    if len(places) == 1:
+        (only,) = places
+        return lambda values: (values[only],)
+    return itemgetter(*places) if places else lambda _: ()
+
+
+def _put(held: list[Any], item: Any) -> None:
+    """In order; most come in order already."""
     if not held or item >= held[-1]:
         held.append(item)
-        return len(held) - 1
-    place = bisect_right(held, item)
-    held.insert(place, item)
-    return place
+    else:
+        insort(held, item)
