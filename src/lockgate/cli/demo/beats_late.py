@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from lockgate.cli.demo.cast import Cast
 from lockgate.cli.demo.stage import Stage
@@ -111,8 +112,8 @@ class Late:
     def _nightly(self) -> None:
         """Right for every flight asked about so far, a day old for every later one."""
         stale, world = self.cast.flights("stale"), self.cast.world
-        fresh = stale.fresh(self.ws, world.calls, world.events)
-        old = stale.day_old(self.ws, world.calls, world.events)
+        fresh: NDArray[np.float32] = stale.fresh(self.ws, world.calls, world.events)
+        old: NDArray[np.float32] = stale.day_old(self.ws, world.calls, world.events)
         is_new = (world.calls["asked_at"] >= world.now).to_numpy()
         chosen = np.where(is_new[:, None], old, fresh)
         self.cast.flights("extract").write("nightly.npz", world.calls["flight_id"].to_list(), chosen)
