@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 ROWS_AT_ONCE = 50_000
-ASKED_AT_ONCE = 10_000  # rows with the models at once: what one of them takes down with it
+ASKED_AT_ONCE = 25_000  # rows with the models at once: as many as one that crashes can take down with it
 HANGS_S = 300.0
 MANY_OBJECTS = 500_000
 
