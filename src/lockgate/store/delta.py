@@ -116,7 +116,8 @@ class DeltaTables:
         for ref in keep:
             self._held(ref)
         held = DeltaTable(path)
-        versions = [held.version(), *(ref.version for ref in keep)]
+        # In order: deltalake 1.5 goes through them one by one, and not back.
+        versions = sorted({held.version(), *(ref.version for ref in keep)})
         # Whoever asks has judged the ages of versions: the files of all but the kept ones may go at once. Files that no
         # commit names, a writer's in the middle of its work, are not touched.
         ask = partial(held.vacuum, retention_hours=0, enforce_retention_duration=False, keep_versions=versions)
