@@ -105,10 +105,6 @@ def micros(seconds_since_1970: NDArray[np.float64]) -> NDArray[np.int64]:
     return near
 
 
-def moment(microseconds: int) -> datetime:
-    return EPOCH + microseconds * MICROSECOND
-
-
 def refuse_changed(model: str, held: Mapping[str, Aggregate], declared: Mapping[str, Aggregate], *, by: str) -> None:
     """Raises SpecError where a name stands for one definition in `held` and for another in what is declared now.
 
