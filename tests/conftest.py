@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -189,6 +189,14 @@ class Server:
 
     def get(self, path: str) -> httpx.Response:
         return self.client.get(f"{self.url}{path}")
+
+    def sockets(self, worker: int) -> set[str]:
+        """The sockets that a worker has open, as the kernel names them; one that closes while we look is not among them."""
+        found: set[str] = set()
+        for link in Path(f"/proc/{worker}/fd").iterdir():
+            with suppress(FileNotFoundError):
+                found.add(str(link.readlink()))
+        return {name for name in found if name.startswith("socket:")}
 
 
 @dataclass

@@ -32,6 +32,7 @@ class Target:
     """A worker behind its supervisor, and what is asked of it."""
 
     def __init__(self, server: Any) -> None:
+        self.server = server
         self.url = server.url
         self.port = int(server.url.rpartition(":")[2])
         self.worker = server.state()["workers"][0]
@@ -56,17 +57,13 @@ class Target:
         return heard
 
     def open_sockets(self) -> int:
-        return len(self._sockets())
+        return len(self.server.sockets(self.worker))
 
     def holds(self, line: socket.socket) -> bool:
         """Whether the worker has the other end of this connection open, whatever becomes of others meanwhile."""
         port = f":{line.getsockname()[1]:04X}"
         known = [row.split() for row in Path(f"/proc/{self.worker}/net/tcp").read_text().splitlines()[1:]]
-        return any(f"socket:[{row[9]}]" in self._sockets() for row in known if row[2].endswith(port))
-
-    def _sockets(self) -> set[str]:
-        links = [link.readlink() for link in Path(f"/proc/{self.worker}/fd").iterdir() if link.is_symlink()]
-        return {str(link) for link in links if str(link).startswith("socket:")}
+        return any(f"socket:[{row[9]}]" in self.server.sockets(self.worker) for row in known if row[2].endswith(port))
 
     def memory_mb(self) -> float:
         pages = int(Path(f"/proc/{self.worker}/statm").read_text().split()[1])

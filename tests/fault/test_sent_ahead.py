@@ -8,7 +8,6 @@ import re
 import socket
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -26,6 +25,7 @@ class Target:
     """A worker behind its supervisor, and what is asked of it."""
 
     def __init__(self, server: Any) -> None:
+        self.server = server
         self.port = int(server.url.rpartition(":")[2])
         self.worker = server.state()["workers"][0]
 
@@ -45,8 +45,7 @@ class Target:
         return heard
 
     def open_sockets(self) -> int:
-        links = [link.readlink() for link in Path(f"/proc/{self.worker}/fd").iterdir() if link.is_symlink()]
-        return sum(str(link).startswith("socket:") for link in links)
+        return len(self.server.sockets(self.worker))
 
 
 def statuses(heard: bytes) -> list[int]:

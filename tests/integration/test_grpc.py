@@ -264,11 +264,11 @@ def listeners(server: Any) -> set[int]:
                 fields = line.split()
                 if fields[1].endswith(port) and fields[3] == listening:
                     inodes.add(f"socket:[{fields[9]}]")
-    return {pid for pid in server.state()["workers"] if held(pid) & inodes}
+    return {pid for pid in server.state()["workers"] if held(server, pid) & inodes}
 
 
-def held(pid: int) -> set[str]:
+def held(server: Any, pid: int) -> set[str]:
     try:
-        return {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}  # noqa: PTH115, PTH208
+        return server.sockets(pid)
     except OSError:
         return set()
