@@ -9,6 +9,8 @@ PIP    := $(BIN)/pip $(QUIET)
 PINNED := install --require-hashes --no-build-isolation
 # what is not there yet is not run, so that a young repository passes on what it has
 TESTS  := $(wildcard tests/unit tests/property tests/conformance tests/calibration tests/integration tests/e2e tests/fault)
+# files of tests that run at a time: half of a test's time is waiting for a process that it started
+AT_ONCE ?= 2
 # one thread per numeric library: on few cores more of them only wait for each other
 export OMP_NUM_THREADS ?= 1
 
@@ -22,7 +24,7 @@ demo: $(VENV)/.demo  ## install, then the two-minute story on real data
 	@$(BIN)/lockgate demo
 
 test: $(VENV)/.dev  ## install, then all tests in their short form
-	@$(BIN)/python -m pytest -q -m "not slow" $(TESTS)
+	@$(BIN)/python -m pytest -q -n $(AT_ONCE) --dist loadfile -m "not slow" $(TESTS)
 
 check: fmt lint types floors test docs  ## everything a change must pass
 

@@ -23,7 +23,8 @@ def test_hundreds_wait_at_once_without_a_thread_each():
         return await asyncio.gather(*waiting), held, threads, tasks.at_work
 
     answers, held, threads, left = asyncio.run(scene())
-    assert (set(answers), held, threads, left) == ({"yes"}, 500, 0, 0)
+    assert (set(answers), held, left) == ({"yes"}, 500, 0)
+    assert threads <= 0  # those of tests before may end meanwhile
 
 
 def test_one_that_is_late_is_cancelled():
