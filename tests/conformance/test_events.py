@@ -39,6 +39,17 @@ def test_what_was_added_is_read_in_the_order_it_was_added(events: Events) -> Non
     assert events.read("s", place)[0] == [event(4)]
 
 
+def test_what_events_say_is_had_without_the_events(events: Events) -> None:
+    assert events.values("s") == []
+    events.add("s", [event(3, 30), event(1, 10, None)])
+    events.add("r", [event("x")])
+    events.add("s", [event(2, 20)])
+    found = events.values("s")
+    assert found == [one.values for one in events.read("s")[0]]
+    assert len(found) == 3
+    assert [type(value) for value in found[0]] == [int, int, float, str, bool, type(None)]
+
+
 def test_an_event_that_comes_twice_counts_once(events: Events) -> None:
     events.add("s", [event(1)])
     assert events.add("s", [event(1), event(2), event(2)]) == Taken(kept=1, known_before=2)

@@ -328,7 +328,7 @@ def test_scored_tables_are_completed_as_calls_are(shop: Any, built: Any) -> None
     found = logged(shop, "scored-")
     workspace = shop.open()
     aggregates = workspace.contract("tide").aggregates
-    events = event_table.frame(aggregates["mean_6h"].stream, workspace.wiring.events.read("landings")[0])
+    events = event_table.frame(aggregates["mean_6h"].stream, workspace.wiring.events.values("landings"))
     offline = as_of.computed(table, "asked_at", aggregates, {"landings": events}, stale_after_us={"landings": None})
     for number, boat in enumerate(table["boat"]):
         own = found[f"scored-{boat}"]

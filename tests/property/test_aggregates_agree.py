@@ -122,19 +122,30 @@ def all_three(spec: SourceSpec, events: list[Event], questions: list[tuple[str |
         {"place": [place for place, _ in questions], "t": moments}, schema={"place": pl.String, "t": pl.Int64}
     )
     rows = rows.with_columns(pl.col("t").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"))
-    table = event_table.held("s", spec.stream, event_table.frame(spec.stream, events), now_us=10**15)
+    table = event_table.held("s", spec.stream, event_table.frame(spec.stream, [e.values for e in events]), now_us=10**15)
     offline = as_of.computed(rows, "t", aggregates, {"s": table}, stale_after_us={"s": None}).columns
     assert offline.height == len(questions)
     windows = Windows(spec.stream, aggregates.values())
     readers = {name: windows.reader(aggregate) for name, aggregate in aggregates.items()}
     windows.take(events)
     for name, aggregate in aggregates.items():
+        in_one_pass(windows, aggregate, questions)
         for number, (place, at) in enumerate(zip((p for p, _ in questions), moments, strict=True)):
             wanted = bits(by_definition(aggregate, events, place, at))
             online = readers[name].at((place,) if aggregate.by else (), at)
             assert bits(online.value) == wanted, (name, aggregate, place, at)
             here = offline[name][number]
             assert bits(None if here is None else float(here)) == wanted, (name, aggregate, place, at)
+
+
+def in_one_pass(windows: Windows, aggregate: Aggregate, questions: list[tuple[str | None, int]]) -> None:
+    """What a key's rows are told together is what each is told alone, in the order of time and in any other."""
+    for order in (sorted, list):
+        reader, alone = windows.reader(aggregate), windows.reader(aggregate)
+        for place in dict.fromkeys(place for place, _ in questions):
+            key = (place,) if aggregate.by else ()
+            moments = order(at * SECOND // 2 for own, at in questions if own == place)
+            assert reader.each(key, moments) == [alone.at(key, at_us) for at_us in moments], (aggregate, place)
 
 
 @settings(max_examples=25, deadline=None)

@@ -10,7 +10,7 @@ from lockgate.features.aggregate import FUTURE_US, lane, where
 from lockgate.features.infer import column_type
 from lockgate.features.table_expression import to_polars
 from lockgate.records import Aggregate, Event, Stream
-from lockgate.records.source import EXACT
+from lockgate.records.source import EXACT, Values
 
 if TYPE_CHECKING:
     import polars as pl
@@ -46,12 +46,12 @@ def held(
     return _once(source, stream, typed)
 
 
-def frame(stream: Stream, events: Iterable[Event]) -> pl.DataFrame:
-    """Events that were kept, as such a table."""
+def frame(stream: Stream, events: Iterable[Values]) -> pl.DataFrame:
+    """What events that were kept say, as such a table."""
     import polars as pl
 
     schema: dict[str, Any] = {name: _dtype("int" if kind == "time" else kind) for name, kind in _kinds(stream)}
-    found = pl.DataFrame([event.values for event in events], schema=schema, orient="row")
+    found = pl.DataFrame(list(events), schema=schema, orient="row")
     return found.with_columns(
         pl.col(name).cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
         for name, kind in _kinds(stream)
@@ -60,7 +60,7 @@ def frame(stream: Stream, events: Iterable[Event]) -> pl.DataFrame:
 
 
 def events(stream: Stream, table: pl.DataFrame) -> list[Event]:
-    """The reverse of `frame`."""
+    """Such a table as events."""
     import polars as pl
 
     whole = table.select(

@@ -58,16 +58,17 @@ class _Cell:
         self.sums: dict[int, Running] = {}
         self.known: list[_Known | None] = [None] * readers
 
-    def take(self, event: Event) -> None:
-        if not self.events or event >= self.events[-1]:  # as most come
-            self.events.append(event)
-            self.times_us.append(event.happened_us)
-        else:
-            place = bisect_right(self.events, event)
-            self.events.insert(place, event)
-            self.times_us.insert(place, event.happened_us)
-            for running in self.sums.values():
-                running.cut(place)
+    def take(self, fresh: Sequence[Event]) -> None:
+        for event in fresh:
+            if not self.events or event >= self.events[-1]:  # as most come
+                self.events.append(event)
+                self.times_us.append(event.happened_us)
+            else:
+                place = bisect_right(self.events, event)
+                self.events.insert(place, event)
+                self.times_us.insert(place, event.happened_us)
+                for running in self.sums.values():
+                    running.cut(place)
         self.known = [None] * len(self.known)
 
     def forget(self, events: int) -> None:
@@ -104,14 +105,17 @@ class Windows:
 
     def take(self, events: Iterable[Event]) -> None:
         """Events not taken before, in any order."""
-        for event in events:
-            if self._newest is None or event > self._newest:
-                self._newest = event
-            if event.happened_us < self.forgotten_us:
-                continue
+        fresh = list(events)
+        if not fresh:
+            return
+        newest = max(fresh)
+        if self._newest is None or newest > self._newest:
+            self._newest = newest
+        fresh = [event for event in fresh if event.happened_us >= self.forgotten_us]
+        for event in fresh:
             _put(self._times, (event.happened_us, event.known_us))
-            for own in self._lanes.values():
-                own.take(event)
+        for own in self._lanes.values():
+            own.take(fresh)
         self._forget()
 
     def start_from(self, newest_us: int | None) -> int | None:
@@ -155,15 +159,21 @@ class _Lane:
         self._key = _picker([stream.place(name) for name, _ in own.by])
         self._keeps = keeps(aggregate)
 
-    def take(self, event: Event) -> None:
-        key = self._key(event.values)
-        if None in key or (self._keeps is not None and not self._keeps(event)):
-            return  # without a key it is nobody's; it was refused when it came, unless the aggregate was declared later
-        cell = self.cells.get(key)
-        if cell is None:
-            cell = self.cells[key] = _Cell(self.readers)
-        cell.take(event)
-        self.lag_us = max(self.lag_us, event.known_us - event.happened_us)
+    def take(self, events: Sequence[Event]) -> None:
+        fresh: dict[Key, list[Event]] = {}
+        pick, keeps = self._key, self._keeps
+        for event in events:
+            key = pick(event.values)
+            if None in key or (keeps is not None and not keeps(event)):
+                continue  # without a key it is nobody's; it was refused when it came, unless the aggregate was declared later
+            fresh.setdefault(key, []).append(event)
+            if event.known_us - event.happened_us > self.lag_us:
+                self.lag_us = event.known_us - event.happened_us
+        for key, own in fresh.items():
+            cell = self.cells.get(key)
+            if cell is None:
+                cell = self.cells[key] = _Cell(self.readers)
+            cell.take(own)
 
     def forget(self, before_us: int) -> None:
         for key, cell in [*self.cells.items()]:
@@ -206,6 +216,29 @@ class Reader:
         known = cell.known[self._place]
         if known is None or not known.since_us <= at_us <= known.until_us:
             known = cell.known[self._place] = self._look(cell, at_us)
+        return self._told(known, at_us)
+
+    def each(self, key: Key, moments_us: Sequence[int]) -> list[Told]:
+        """What `at` says of each of these moments, in order. Where they ascend, what holds for several is looked up once."""
+        cell = None if None in key else self._cells.get(key)
+        if cell is None:
+            return [self.at(key, at_us) for at_us in moments_us]
+        earliest_us = self._windows.forgotten_us + self._reach_us
+        found: list[Told] = []
+        known, told = cell.known[self._place], None
+        for at_us in moments_us:
+            if at_us < earliest_us:
+                found.append(self._forgotten)
+                continue
+            if known is None or not known.since_us <= at_us <= known.until_us:
+                known, told = self._look(cell, at_us), None
+            if told is None or self._is_since:
+                told = self._told(known, at_us)
+            found.append(told)
+        cell.known[self._place] = known
+        return found
+
+    def _told(self, known: _Known, at_us: int) -> Told:
         if known.value is None:
             return Told(self._default, known.flag)
         return Told((at_us - known.value) / 1e6 if self._is_since else known.value, None)

@@ -12,6 +12,8 @@ from lockgate.records.record import Record
 EXACT = 2**53
 """Whole numbers of an event lie below it, for every path computes with float64: beyond, two of them may be one."""
 
+Values = tuple[float | int | bool | str | None, ...]
+
 
 class Event(NamedTuple):
     """One event. happened_us, known_us: microseconds since 1970, UTC; id: text or a whole number, one event's alone; values:
@@ -24,7 +26,7 @@ class Event(NamedTuple):
     happened_us: int
     known_us: int
     id: int | str
-    values: tuple[float | int | bool | str | None, ...]
+    values: Values
 
 
 class Stream(Record, frozen=True, kw_only=True):

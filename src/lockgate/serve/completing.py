@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Mapping, Sequence
+from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from lockgate.features.aggregate import STALE, lane, micros
 from lockgate.features.check import asked_rules, breaks, sent_rules
 from lockgate.features.columns import Columns
-from lockgate.features.windows import Reader
+from lockgate.features.windows import Key, Reader
 from lockgate.records import Contract, SourceSpec
 from lockgate.serve.online import Followed, Online, followed
 
@@ -31,6 +32,14 @@ class _Computed(NamedTuple):
     reader: Reader
     source: Followed
     keys: tuple[str, ...]
+
+
+class _Asked(NamedTuple):
+    """What is asked of one key: when, ascending, and by which rows."""
+
+    key: Key
+    moments_us: tuple[int, ...]
+    rows: tuple[int, ...]
 
 
 class Completing:
@@ -61,7 +70,8 @@ class Completing:
             for source in self._followed.values():
                 source.follow()
             asked = asked_us.tolist()
-            values = {one.name: self._values(one, columns, asked, found) for one in self._computed}
+            own = {keys: _by_key(keys, columns, asked) for keys in {one.keys for one in self._computed}}
+            values = {one.name: _values(one, own[one.keys], found) for one in self._computed}
             self._flag_stale(asked, found)
         whole = columns | values
         left = falls_back.copy()
@@ -87,33 +97,44 @@ class Completing:
             return np.full(rows, now_s)
         return np.where(np.isnan(own), now_s, own)
 
-    @staticmethod
-    def _values(
-        one: _Computed, columns: Columns, asked_us: Sequence[int], flags: list[tuple[str, ...]]
-    ) -> NDArray[np.float64]:
-        """The column; what stands for its default is added to the rows' flags."""
-        keys = zip(*(map(_key, columns[name].tolist()) for name in one.keys), strict=True) if one.keys else None
-        values = np.empty(len(asked_us))
-        for row, at_us in enumerate(asked_us):
-            told = one.reader.at(next(keys) if keys is not None else (), at_us)
-            values[row] = math.nan if told.value is None else told.value
-            if told.flag is not None:
-                flags[row] = (*flags[row], f"{one.name}: {told.flag}")
-        return values
-
     def _flag_stale(self, asked_us: Sequence[int], flags: list[tuple[str, ...]]) -> None:
         """What is of a source that was silent for too long before a row was asked."""
+        moments_us = set(asked_us)
         for source in self._followed.values():
-            rows = [row for row, at_us in enumerate(asked_us) if source.is_stale(at_us)]
-            names = [one.name for one in self._computed if one.source is source] if rows else []
-            for row in rows:
-                flags[row] = (*flags[row], *(f"{name}: {STALE}" for name in names))
+            stale_us = {at_us for at_us in moments_us if source.is_stale(at_us)}
+            if not stale_us:
+                continue
+            told = tuple(f"{one.name}: {STALE}" for one in self._computed if one.source is source)
+            for row, at_us in enumerate(asked_us):
+                if at_us in stale_us:
+                    flags[row] += told
 
 
 def _keys(one: Any) -> tuple[str, ...]:
     return tuple(name for _, name in lane(one).by)
 
 
+def _by_key(keys: tuple[str, ...], columns: Columns, asked_us: Sequence[int]) -> list[_Asked]:
+    """The rows of each key, in the order of their time: neighbours there see nearly the same events."""
+    own = zip(*(map(_key, columns[name].tolist()) for name in keys), strict=True) if keys else repeat(())
+    found: dict[Key, list[tuple[int, int]]] = {}
+    for row, (key, at_us) in enumerate(zip(own, asked_us, strict=False)):
+        found.setdefault(key, []).append((at_us, row))
+    return [_Asked(key, *zip(*sorted(rows), strict=True)) for key, rows in found.items()]
+
+
 def _key(value: Any) -> Any:
     """A float64 of `Columns` as a key: 7.0 is found under 7, and NaN is missing."""
     return None if value != value else value
+
+
+def _values(one: _Computed, asked: Sequence[_Asked], flags: list[tuple[str, ...]]) -> NDArray[np.float64]:
+    """The column; what stands for its default is added to the rows' flags."""
+    values = np.empty(len(flags))
+    for key, moments_us, rows in asked:
+        told = one.reader.each(key, moments_us)
+        values[list(rows)] = [math.nan if value is None else value for value, _ in told]
+        for row, (_, flag) in zip(rows, told, strict=True):
+            if flag is not None:
+                flags[row] = (*flags[row], f"{one.name}: {flag}")
+    return values

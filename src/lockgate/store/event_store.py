@@ -13,6 +13,7 @@ import msgspec
 
 from lockgate.errors import Conflict, StoreError
 from lockgate.records import Event
+from lockgate.records.source import Values
 from lockgate.store.ports import Taken
 
 FILE = "events.db"
@@ -34,10 +35,11 @@ _HELD = "SELECT happened, known, body FROM events WHERE source = ? AND id = ?"
 # +source: not by the index of sources, which would look at every event of one for the few that are new
 _READ = "SELECT place, happened, known, id, body FROM events WHERE +source = ? AND place > ? ORDER BY place"
 _READ_SINCE = _READ.replace("+source", "source").replace("ORDER", "AND happened >= ? ORDER")
+_BODIES = "SELECT body FROM events WHERE +source = ? ORDER BY place"
 _LAST = "SELECT MAX(place) FROM events"
-_Values = tuple[float | int | bool | str | None, ...]
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(_Values).decode
+_decode = msgspec.msgpack.Decoder(list[Values]).decode
+_ARRAY = b"\xdd"  # of msgpack: as many items as the next four bytes say
 _NO_FILE = -1
 T = TypeVar("T")
 
@@ -73,9 +75,16 @@ class EventStore:
                 last = connection.execute(_LAST).fetchone()[0]
             finally:
                 connection.execute("COMMIT")
-            return [Event(row[1], row[2], row[3], _decode(row[4])) for row in found], last or after
+            values = _decoded([row[4] for row in found])
+            return [Event(*row[1:4], own) for row, own in zip(found, values, strict=True)], last or after
 
         return self._looked(look) or ([], after)
+
+    def values(self, source: str) -> list[Values]:
+        def look(connection: sqlite3.Connection) -> list[bytes]:
+            return [body for (body,) in connection.execute(_BODIES, (source,))]
+
+        return _decoded(self._looked(look) or [])
 
     def newest_us(self, source: str) -> int | None:
         asked = "SELECT MAX(happened) FROM events WHERE source = ?"
@@ -149,6 +158,11 @@ class EventStore:
         for row in rows:
             if connection.execute(_HELD, row[:2]).fetchone() != row[2:]:
                 raise conflict(source, row[1])
+
+
+def _decoded(bodies: Sequence[bytes]) -> list[Values]:
+    """All in one go: a call for each takes three times as long."""
+    return _decode(b"".join((_ARRAY, len(bodies).to_bytes(4, "big"), *bodies)))
 
 
 def conflict(source: str, event: int | str) -> Conflict:

@@ -13,6 +13,7 @@ from lockgate.records import BudgetSpec, Entry, Event, Outcome, Prediction, Rout
 from lockgate.records.duration import UNITS_S
 from lockgate.records.entry import GENESIS, link
 from lockgate.records.prediction import LogEntry, LogLine
+from lockgate.records.source import Values
 from lockgate.store.event_store import conflict
 from lockgate.store.keys import CHAINED, REPLACED, at_s, key, new_draws, refuse_spends
 from lockgate.store.ports import Compacted, Cursor, K, Kept, Taken, Written
@@ -209,6 +210,9 @@ class MemoryEvents:
     def read(self, source: str, after: int = 0, *, since_us: int | None = None) -> tuple[list[Event], int]:
         held = list(self._held.get(source, {}).values())
         return [e for e in held[after:] if since_us is None or e.happened_us >= since_us], len(held)
+
+    def values(self, source: str) -> list[Values]:
+        return [event.values for event in self.read(source)[0]]
 
     def newest_us(self, source: str) -> int | None:
         return max((event.happened_us for event in self.read(source)[0]), default=None)

@@ -30,6 +30,7 @@ from lockgate.records import (
 from lockgate.records.harm_state import HarmState
 from lockgate.records.log_trouble import LogNotice, LogTrouble
 from lockgate.records.prediction import LogEntry, LogLine
+from lockgate.records.source import Values
 
 if TYPE_CHECKING:
     import polars as pl
@@ -316,6 +317,10 @@ class Events(Protocol):
 
         since_us: leave out what happened before. Raises StoreError when the outside refuses.
         """
+        ...
+
+    def values(self, source: str) -> list[Values]:
+        """What every event of a source says, in the order they were added; raises as `read` does."""
         ...
 
     def newest_us(self, source: str) -> int | None:

@@ -101,7 +101,7 @@ def source_events(wiring: Wiring, source: str, aggregates: Mapping[str, Aggregat
 
     spec = wiring.spec.source[source]
     own = [one for one in aggregates.values() if one.source == source]
-    tables = [event_table.frame(spec.stream, wiring.events.read(source)[0])]
+    tables = [event_table.frame(spec.stream, wiring.events.values(source))]
     if spec.table is not None:
         brought = _brought(wiring.project / spec.table)
         tables.append(event_table.held(source, spec.stream, brought, now_us=_now_us(wiring)))
