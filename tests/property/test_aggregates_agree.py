@@ -122,7 +122,9 @@ def all_three(spec: SourceSpec, events: list[Event], questions: list[tuple[str |
         {"place": [place for place, _ in questions], "t": moments}, schema={"place": pl.String, "t": pl.Int64}
     )
     rows = rows.with_columns(pl.col("t").cast(pl.Datetime("us")).dt.replace_time_zone("UTC"))
-    table = event_table.held("s", spec.stream, event_table.frame(spec.stream, [e.values for e in events]), now_us=10**15)
+    table = event_table.held(
+        "s", spec.stream, event_table.frame(spec.stream, [e.values for e in events]), now_us=10**15
+    )
     offline = as_of.computed(rows, "t", aggregates, {"s": table}, stale_after_us={"s": None}).columns
     assert offline.height == len(questions)
     windows = Windows(spec.stream, aggregates.values())
@@ -139,13 +141,16 @@ def all_three(spec: SourceSpec, events: list[Event], questions: list[tuple[str |
 
 
 def in_one_pass(windows: Windows, aggregate: Aggregate, questions: list[tuple[str | None, int]]) -> None:
-    """What a key's rows are told together is what each is told alone, in the order of time and in any other."""
-    for order in (sorted, list):
-        reader, alone = windows.reader(aggregate), windows.reader(aggregate)
-        for place in dict.fromkeys(place for place, _ in questions):
-            key = (place,) if aggregate.by else ()
-            moments = order(at * SECOND // 2 for own, at in questions if own == place)
-            assert reader.each(key, moments) == [alone.at(key, at_us) for at_us in moments], (aggregate, place)
+    """What a key's rows are told together is what each is told alone, be they few or many."""
+    reader, alone = windows.reader(aggregate), windows.reader(aggregate)
+    for place in dict.fromkeys(place for place, _ in questions):
+        key = (place,) if aggregate.by else ()
+        few = sorted(at * SECOND // 2 for own, at in questions if own == place)
+        for moments in (few, sorted([*few, *few, *range(-SECOND, 14 * SECOND, SECOND // 2)])):
+            told = reader.each(key, moments)
+            wanted = [alone.at(key, at_us) for at_us in moments]
+            assert list(map(bits, told.values.tolist())) == [bits(one.value) for one in wanted], (aggregate, place)
+            assert told.flags == {at: one.flag for at, one in enumerate(wanted) if one.flag is not None}
 
 
 @settings(max_examples=25, deadline=None)

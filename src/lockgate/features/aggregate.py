@@ -105,6 +105,15 @@ def micros(seconds_since_1970: NDArray[np.float64]) -> NDArray[np.int64]:
     return near
 
 
+def micro(seconds_since_1970: float) -> int:
+    """The same of one moment."""
+    near = round(seconds_since_1970 * 1e6)
+    for step in (-1, 1):
+        if near / 1e6 != seconds_since_1970 and (near + step) / 1e6 == seconds_since_1970:
+            near += step
+    return near
+
+
 def refuse_changed(model: str, held: Mapping[str, Aggregate], declared: Mapping[str, Aggregate], *, by: str) -> None:
     """Raises SpecError where a name stands for one definition in `held` and for another in what is declared now.
 

@@ -83,8 +83,6 @@ class RequestType:
 
     def plain(self, body: bytes) -> Plain | None:
         """The rows without a table made of them; None where anything about them must be looked at, which `decode` does."""
-        if self._aggregates:
-            return None  # they are not whole yet
         try:
             request = self._narrow.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

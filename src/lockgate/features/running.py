@@ -8,9 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from lockgate.records import Event
 
 Number = float | int | bool
+_MOST = 2**61  # so that the difference of two fits into 64 bits
+_FINEST = 900  # bits behind the point: a sum of such steps is far from the smallest float64
 
 
 class Total(NamedTuple):
@@ -38,6 +43,24 @@ class Running:
             return Total(steps, values)
         left = [value for event in but if (value := self._of(event)) is not None]
         return Total(steps - sum(map(self._whole, left)), values - len(left))
+
+    def many(
+        self, events: Sequence[Event], low: int, high: int, first: NDArray[np.int64], last: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.int64]] | None:
+        """The sums of events[low + first : low + last], rounded, and how many values they are of; None where whole numbers of
+        64 bits do not hold them.
+
+        first, last: shape (n,), 0 to high - low.
+        """
+        if high >= len(self._steps):
+            self._go_on(events[len(self._steps) - 1 : high])
+        start = self._steps[low]
+        steps = [step - start for step in self._steps[low : high + 1]]
+        if self._shift > _FINEST or max(steps) > _MOST or min(steps) < -_MOST:
+            return None
+        sums, counts = np.array(steps, dtype=np.int64), np.array(self._values[low : high + 1], dtype=np.int64)
+        # A whole number becomes the nearest float64, and a power of two changes none of its bits.
+        return np.ldexp((sums[last] - sums[first]).astype(np.float64), -self._shift), counts[last] - counts[first]
 
     def rounded(self, total: Total) -> float | None:
         """The sum to the nearest float64; None where it is beyond that."""

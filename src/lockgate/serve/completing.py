@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Mapping, Sequence
-from itertools import repeat
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +16,7 @@ from lockgate.features.columns import Columns
 from lockgate.features.windows import Key, Reader
 from lockgate.records import Contract, SourceSpec
 from lockgate.serve.online import Followed, Online, followed
+from lockgate.serve.whole import Row, WholeRows
 
 
 class Whole(NamedTuple):
@@ -38,8 +38,8 @@ class _Asked(NamedTuple):
     """What is asked of one key: when, ascending, and by which rows."""
 
     key: Key
-    moments_us: tuple[int, ...]
-    rows: tuple[int, ...]
+    moments_us: list[int]
+    rows: NDArray[np.int64]
 
 
 class Completing:
@@ -57,6 +57,8 @@ class Completing:
         sent = {rule.rule.name for rule in sent_rules(contract)}
         self._rules = [rule for rule in asked_rules(contract) if rule.rule.name not in sent]
         self._lock = threading.Lock()
+        readers = {one.name: one.reader for one in self._computed}
+        self._whole = WholeRows(contract, readers, list(self._followed.values()))
 
     def completed(
         self, columns: Columns, flags: Sequence[tuple[str, ...]], falls_back: NDArray[np.bool_], *, now_s: float
@@ -70,7 +72,8 @@ class Completing:
             for source in self._followed.values():
                 source.follow()
             asked = asked_us.tolist()
-            own = {keys: _by_key(keys, columns, asked) for keys in {one.keys for one in self._computed}}
+            order = np.argsort(asked_us, kind="stable").tolist()
+            own = {keys: _by_key(keys, columns, asked, order) for keys in {one.keys for one in self._computed}}
             values = {one.name: _values(one, own[one.keys], found) for one in self._computed}
             self._flag_stale(asked, found)
         whole = columns | values
@@ -90,6 +93,18 @@ class Completing:
             return {
                 one.name: one.reader.at(tuple([row[name] for name in one.keys]), at_us).value for one in self._computed
             }
+
+    def plain(self, rows: Sequence[Row]) -> list[Row] | None:
+        """Rows in the order of what is sent, made whole in the order of what is asked; None where `completed` has to: where
+        anything is to be flagged, where it is time to look for new events, or where somebody else is at it. Never waits.
+        """
+        if not self._lock.acquire(blocking=False):
+            return None
+        try:
+            is_current = all(source.is_current for source in self._followed.values())
+            return self._whole.of(rows) if is_current else None
+        finally:
+            self._lock.release()
 
     def _asked(self, columns: Columns, rows: int, now_s: float) -> NDArray[np.float64]:
         own = columns.get(self._time) if self._time is not None else None
@@ -114,13 +129,15 @@ def _keys(one: Any) -> tuple[str, ...]:
     return tuple(name for _, name in lane(one).by)
 
 
-def _by_key(keys: tuple[str, ...], columns: Columns, asked_us: Sequence[int]) -> list[_Asked]:
-    """The rows of each key, in the order of their time: neighbours there see nearly the same events."""
-    own = zip(*(map(_key, columns[name].tolist()) for name in keys), strict=True) if keys else repeat(())
-    found: dict[Key, list[tuple[int, int]]] = {}
-    for row, (key, at_us) in enumerate(zip(own, asked_us, strict=False)):
-        found.setdefault(key, []).append((at_us, row))
-    return [_Asked(key, *zip(*sorted(rows), strict=True)) for key, rows in found.items()]
+def _by_key(keys: tuple[str, ...], columns: Columns, asked_us: Sequence[int], order: Sequence[int]) -> list[_Asked]:
+    """The rows of each key, in the order of their time, which is `order`."""
+    if not keys:
+        return [_Asked((), [asked_us[row] for row in order], np.array(order))]
+    own = list(zip(*(map(_key, columns[name].tolist()) for name in keys), strict=True))
+    found: dict[Key, list[int]] = {}
+    for row in order:
+        found.setdefault(own[row], []).append(row)
+    return [_Asked(key, [asked_us[row] for row in rows], np.array(rows)) for key, rows in found.items()]
 
 
 def _key(value: Any) -> Any:
@@ -133,8 +150,8 @@ def _values(one: _Computed, asked: Sequence[_Asked], flags: list[tuple[str, ...]
     values = np.empty(len(flags))
     for key, moments_us, rows in asked:
         told = one.reader.each(key, moments_us)
-        values[list(rows)] = [math.nan if value is None else value for value, _ in told]
-        for row, (_, flag) in zip(rows, told, strict=True):
-            if flag is not None:
-                flags[row] = (*flags[row], f"{one.name}: {flag}")
+        values[rows] = told.values
+        for place, flag in told.flags.items():
+            row = int(rows[place])
+            flags[row] = (*flags[row], f"{one.name}: {flag}")
     return values

@@ -49,6 +49,10 @@ class Online:
                     self.was_refused(error)
         return self.news
 
+    def seen_of_late(self) -> int | None:
+        """That number without a look at the store, which may hold up who asks; None where it is time for one."""
+        return None if time.monotonic() >= self._next_s else self.news
+
     def read(self, source: str, after: int, since_us: int | None) -> tuple[list[Event], int]:
         return self._events.read(source, after, since_us=since_us)
 
@@ -105,6 +109,11 @@ class Followed:
             return
         self._windows.take(sorted(events))
         self._seen, self._since_us = news, None
+
+    @property
+    def is_current(self) -> bool:
+        """Whether all is taken that the last look found, which is not long ago. It waits for nothing."""
+        return self._seen is not None and self._seen == self._online.seen_of_late()
 
     def is_stale(self, at_us: int) -> bool:
         if self._seen is None or self._online.is_away:

@@ -20,6 +20,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from lockgate.errors import ContractError, LockgateError
+from lockgate.features.columns import from_tuples
 from lockgate.features.request import Plain, Rows
 from lockgate.records import Prediction
 from lockgate.serve.batch import Batch, from_request
@@ -96,6 +97,9 @@ class Calls:
         if body.count(b"{") > MOST_ROWS + 1:
             return None
         asked = served.request.plain(body)
+        if asked is not None and served.completing is not None:
+            rows = served.completing.plain(asked.rows)
+            asked = None if rows is None else asked._replace(rows=rows)
         return None if asked is None else (served, asked)
 
     def shadow_plain(self, served: Served, body: bytes, asked: Plain, predictions: list[Prediction]) -> None:
@@ -173,7 +177,11 @@ def answered_by(served: Served, read: ReadRows, *, part: str = "", places: Seque
 
 def again(served: Served, body: bytes, request: str | None, predictions: list[Prediction]) -> Answered:
     """The rows of a plain body as a batch, once they were answered: for the other arm, off the caller's path."""
-    batch = from_request(served.request.decode(body), served.contract, now_s=predictions[0].asked_s)
+    rows = served.request.decode(body)
+    if served.completing is not None:  # of the events that the answer saw, and no others
+        inputs = [prediction.inputs for prediction in predictions]
+        rows = rows._replace(columns=from_tuples(served.contract.asked, inputs))
+    batch = from_request(rows, served.contract, now_s=predictions[0].asked_s)
     ids = [prediction.id for prediction in predictions]
     asked_s = np.array([prediction.asked_s for prediction in predictions])
     return Answered(replace(batch, ids=ids, asked_s=asked_s), request, predictions)

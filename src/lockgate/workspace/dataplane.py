@@ -58,7 +58,7 @@ class Served(NamedTuple):
     def is_quick(self) -> bool:
         """Whether the champion has a quick way: without one, nothing of a call is tried there."""
         now = self.caller.served
-        return self.completing is None and now.routing.champion in now.quick
+        return now.routing.champion in now.quick
 
 
 class DataPlane:

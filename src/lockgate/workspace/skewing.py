@@ -113,8 +113,12 @@ def _grouped(wiring: Wiring, calls: Sequence[Prediction]) -> tuple[list[_Calls],
     """By version and contract; why the others cannot be replayed."""
     left_out: Counter[str] = Counter()
     groups: dict[tuple[str, str], _Calls] = {}
+    read: dict[tuple[str, str | None], tuple[Version | None, Contract | None]] = {}
     for call in calls:
-        version, contract = _read_by(wiring, call)
+        by = (call.version, call.rollout)
+        if by not in read:
+            read[by] = _read_by(wiring, call)
+        version, contract = read[by]
         if call.served_by != call.version:
             left_out["answered by a fallback"] += 1
         elif version is None or contract is None:

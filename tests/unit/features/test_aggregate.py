@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lockgate.errors import ConfigError, SpecError
-from lockgate.features.aggregate import define, micros, refuse_changed
+from lockgate.features.aggregate import define, micro, micros, refuse_changed
 from lockgate.records import AggregateSpec, SourceSpec
 from lockgate.workspace import config
 
@@ -98,6 +98,7 @@ def test_microseconds_come_back_from_seconds_exactly() -> None:
     rng = np.random.default_rng(1)
     told = rng.integers(-(10**15), 8_500_000_000_000_000, 200_000)
     assert np.array_equal(micros(told / 1e6), told)
+    assert [micro(moment) for moment in (told / 1e6).tolist()] == told.tolist()
 
 
 TOML = """

@@ -102,11 +102,13 @@ class Cast:
                 return
 
     def turn(self) -> None:
-        """Turn the loop until it has read everything; another loop holding the lease does as well."""
+        """Turn the loop until nothing moves any more. A turn that leads reads all there is, and judges it; only after a move,
+        which changes what is judged, is there more to do.
+        """
         give_up = time.monotonic() + SETTLED_S
         while time.monotonic() < give_up:
             done = self.workspace.tick()
-            if done.is_leader and not done.read:
+            if done.is_leader and not done.moves:
                 return
             if not done.is_leader:
                 time.sleep(0.01)
