@@ -179,8 +179,7 @@ class _Lane:
             if None in key or (keeps is not None and not keeps(event)):
                 continue  # without a key it is nobody's; it was refused when it came, unless the aggregate was declared later
             fresh.setdefault(key, []).append(event)
-            if event.known_us - event.happened_us > self.lag_us:
-                self.lag_us = event.known_us - event.happened_us
+            self.lag_us = max(self.lag_us, event.known_us - event.happened_us)
         for key, own in fresh.items():
             cell = self.cells.get(key)
             if cell is None:
