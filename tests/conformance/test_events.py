@@ -50,6 +50,16 @@ def test_what_events_say_is_had_without_the_events(events: Events) -> None:
     assert [type(value) for value in found[0]] == [int, int, float, str, bool, type(None)]
 
 
+def test_the_newest_event_is_the_newest_that_was_known_by_then(events: Events) -> None:
+    assert events.newest_us("s") is None
+    assert events.newest_us("s", known_before_us=50) is None
+    events.add("s", [event(1, 10), event(2, 30), event(3, 20), Event(15, 90, 4, (4, 15, 1.5, "JFK", True, None))])
+    assert events.newest_us("s") == 30
+    found = {before: events.newest_us("s", known_before_us=before) for before in (11, 12, 21, 22, 31, 32, 91)}
+    assert found == {11: None, 12: 10, 21: 10, 22: 20, 31: 20, 32: 30, 91: 30}
+    assert events.newest_us("r", known_before_us=99) is None
+
+
 def test_an_event_that_comes_twice_counts_once(events: Events) -> None:
     events.add("s", [event(1)])
     assert events.add("s", [event(1), event(2), event(2)]) == Taken(kept=1, known_before=2)

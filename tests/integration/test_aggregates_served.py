@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import pytest
 
 from lockgate.errors import Conflict, ContractError, NotFound, SpecError
 from lockgate.features import as_of, event_table
-from lockgate.records import Dataset, Prediction
+from lockgate.records import Alarm, Dataset, Prediction
 
 SOURCES = """
 [source.landings]
@@ -88,7 +89,15 @@ def shop(built: Any, tide_project: tuple[str, str], tmp_path_factory: pytest.Tem
     workspace.gate(version)
     workspace.rollout(version, by="the tests")
     workspace.close()
+    shutil.copytree(root, root.parent / "before")
     return type(built)(root, {"trees": version.id})
+
+
+@pytest.fixture
+def before(shop: Any, tmp_path: Path) -> Any:
+    """The same before anything was asked."""
+    shutil.copytree(shop.root.parent / "before", tmp_path / "project")
+    return type(shop)(tmp_path / "project", shop.versions)
 
 
 @pytest.fixture(scope="module")
@@ -333,6 +342,43 @@ def test_scored_tables_are_completed_as_calls_are(shop: Any, built: Any) -> None
     for number, boat in enumerate(table["boat"]):
         own = found[f"scored-{boat}"]
         assert {name: own[name] for name in NAMES} == {name: offline.columns[name][number] for name in NAMES}
+    workspace.close()
+
+
+def asked(workspace: Any, built: Any, day: int) -> list[Any]:
+    """The calls of a day, and the alarms of the turn of the loop after them."""
+    workspace.score("tide", built.table(first_day=day, days=1, per_day=20).drop("y", "known_at"), prefix=f"day{day}")
+    return [alarm for alarm in workspace.tick().alarms if alarm.cause == "source"]
+
+
+def test_a_source_that_stops_is_one_alarm_that_names_who_reads_it_and_ends_when_it_tells_again(
+    before: Any, built: Any
+) -> None:
+    workspace = before.open()
+    assert asked(workspace, built, 39) == []
+    assert asked(workspace, built, 40) == [], "a day without an event is within the two that are put up with"
+    (page,) = asked(workspace, built, 43)
+    newest = landings(0, 40)["at"].max()
+    assert isinstance(newest, datetime)
+    assert f"The source landings has told nothing since {newest:%Y-%m-%d %H:%M:%S} UTC" in page.sentence
+    assert f"within 2d). Computed of it are, for tide: {', '.join(NAMES)}." in page.sentence
+    assert (page.severity, page.next, page.verdict) == ("page", "lockgate data events landings TABLE", None)
+    assert asked(workspace, built, 44) == [], "it is told once"
+    (now,) = workspace.status()
+    assert (now.alarms[-1], now.next) == (page.sentence, page.next)
+    assert workspace.why(page.id).lines[0] == page.sentence
+    workspace.close()
+    workspace = before.open()
+    assert asked(workspace, built, 45) == [], "and not by another loop again"
+    workspace.events("landings", landings(45, 1))
+    (note,) = asked(workspace, built, 46)
+    assert (note.severity, note.id) == ("note", f"{page.id}-over")
+    assert note.sentence.startswith(
+        f"The source landings tells again: it was silent from {newest:%Y-%m-%d %H:%M:%S} UTC on"
+    )
+    assert workspace.status()[0].alarms == ()
+    assert [a.id for a in asked(workspace, built, 50)] != [page.id], "another silence is another alarm"
+    assert len([a for a in workspace.wiring.records.all(Alarm) if a.cause == "source"]) == 3
     workspace.close()
 
 

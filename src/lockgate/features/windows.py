@@ -211,7 +211,7 @@ class Reader:
         self._is_since, self._is_mean = aggregate.kind == "since", aggregate.kind == "mean"
         self._value = None if aggregate.column is None else aggregate.stream.place(aggregate.column)
         self._find = _finder(aggregate, self._value)
-        self._sums = self._many if aggregate.kind in ("count", "sum", "mean") else None
+        self._is_sum = aggregate.kind in ("count", "sum", "mean")
         self._nothing = Told(0.0, None) if aggregate.kind == "count" else Told(aggregate.default, NO_HISTORY)
         self._no_key, self._forgotten = Told(aggregate.default, NO_KEY), Told(aggregate.default, FORGOTTEN)
         self._reach_us = NEVER if aggregate.window_us is None else aggregate.window_us
@@ -233,14 +233,18 @@ class Reader:
     def each(self, key: Key, moments_us: Sequence[int]) -> Answers:
         """What `at` says of each of these moments, which ascend: many at a time where that is quicker."""
         cell = None if None in key else self._cells.get(key)
-        if cell is not None and len(moments_us) >= MANY and self._sums is not None and not self._lane.lag_us:
-            if moments_us[0] - self._reach_us >= self._windows.forgotten_us:
-                found = self._sums(cell, np.array(moments_us, dtype=np.int64))
-                if found is not None:
-                    return found
+        if cell is not None and len(moments_us) >= MANY and self._fits_arrays(moments_us[0]):
+            found = self._many(cell, np.array(moments_us, dtype=np.int64))
+            if found is not None:
+                return found
         told = [self.at(key, at_us) for at_us in moments_us]
         values = np.array([math.nan if value is None else value for value, _ in told])
         return Answers(values, {place: flag for place, (_, flag) in enumerate(told) if flag is not None})
+
+    def _fits_arrays(self, earliest_us: int) -> bool:
+        """Whether the values are sums or counts of events that are known as soon as they happen, none of them forgotten."""
+        is_kept = earliest_us - self._reach_us >= self._windows.forgotten_us
+        return self._is_sum and not self._lane.lag_us and is_kept
 
     def _many(self, cell: _Cell, moments_us: Ints) -> Answers | None:
         """Sums or counts of windows over one cell, of which every event is known; None where int64 does not hold them."""

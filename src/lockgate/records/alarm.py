@@ -1,4 +1,4 @@
-"""An alarm: a verdict that a person should see, or that the log those rest on has holes."""
+"""An alarm: a verdict that a person should see, that the log those rest on has holes, or that a source has stopped."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ Severity = Literal["page", "ticket", "note"]
 class Alarm(Record, frozen=True, kw_only=True):
     """`severity`: page wakes somebody, ticket waits for the day, note is only listed. `next`: the command to run.
 
-    One about the log concerns every model, `-`, and no verdict stands behind it.
+    One about the log concerns every model, `-`; one about a source those that it names, `-` too. No verdict stands behind
+    either.
     """
 
     id: str
     model: str
-    cause: Literal["drift", "degradation", "contract", "fallback", "log", "skew"]
+    cause: Literal["drift", "degradation", "contract", "fallback", "log", "skew", "source"]
     severity: Severity
     sentence: str
     next: str

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from lockgate.records import Alarm, Health, Record, Rollout, Routing, Ruling, Verdict, Version
 from lockgate.records.log_trouble import LogTrouble
+from lockgate.records.silence import Silence
 from lockgate.store.ports import Records
 
 
@@ -38,16 +39,20 @@ class Row(Record, frozen=True, kw_only=True):
 
 def rows(records: Records) -> list[Row]:
     """Every model that has a routing, and every one that is guarded in somebody's own service and watched; by name. A log
-    that is not well concerns them all, and is said with each.
+    that is not well concerns them all, and is said with each; a source that is silent with those that read it.
     """
-    trouble = next((found for found in records.all(LogTrouble) if found.until_s is None), None)
-    routed = [_row(records, routing, trouble) for routing in records.all(Routing)]
+    log = [found for found in records.all(LogTrouble) if found.until_s is None]
+    silent = [found for found in records.all(Silence) if found.until_s is None]
+    routed = [
+        _row(records, routing, [*log, *(found for found in silent if routing.model in found.readers)])
+        for routing in records.all(Routing)
+    ]
     names = {row.model for row in routed}
-    guarded = [_guarded(health, trouble) for health in records.all(Health) if health.model not in names]
+    guarded = [_guarded(health, log) for health in records.all(Health) if health.model not in names]
     return sorted([*routed, *guarded], key=lambda row: row.model)
 
 
-def _guarded(health: Health, trouble: LogTrouble | None) -> Row:
+def _guarded(health: Health, troubles: Sequence[LogTrouble | Silence]) -> Row:
     """Its traffic is split where it is called; what came of that is what is known here."""
     calls = sum(health.calls.values())
     return Row(
@@ -64,12 +69,12 @@ def _guarded(health: Health, trouble: LogTrouble | None) -> Row:
         outcome_lag_s=health.outcome_lag_s,
         calls=calls,
         until_s=health.until_s,
-        alarms=(trouble.sentence,) if trouble else (),
-        next=trouble.next if trouble else "lockgate watch",
+        alarms=tuple(trouble.sentence for trouble in troubles),
+        next=troubles[0].next if troubles else "lockgate watch",
     )
 
 
-def _row(records: Records, routing: Routing, trouble: LogTrouble | None) -> Row:
+def _row(records: Records, routing: Routing, troubles: Sequence[LogTrouble | Silence]) -> Row:
     model = routing.model
     names = {version.id: version.short for version in records.all(Version, model)}
     running = next((r for r in records.all(Rollout, model) if r.is_running), None)
@@ -90,8 +95,8 @@ def _row(records: Records, routing: Routing, trouble: LogTrouble | None) -> Row:
         outcome_lag_s=health.outcome_lag_s if health else None,
         calls=sum(health.calls.values()) if health else 0,
         until_s=health.until_s if health else None,
-        alarms=(*(alarm.sentence for alarm in alarms[-1:]), *([trouble.sentence] if trouble else [])),
-        next=trouble.next if trouble else _next(running, alarms, void or last, model),
+        alarms=(*(alarm.sentence for alarm in alarms[-1:]), *(trouble.sentence for trouble in troubles)),
+        next=troubles[0].next if troubles else _next(running, alarms, void or last, model),
     )
 
 

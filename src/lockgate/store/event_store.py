@@ -36,6 +36,11 @@ _HELD = "SELECT happened, known, body FROM events WHERE source = ? AND id = ?"
 _READ = "SELECT place, happened, known, id, body FROM events WHERE +source = ? AND place > ? ORDER BY place"
 _READ_SINCE = _READ.replace("+source", "source").replace("ORDER", "AND happened >= ? ORDER")
 _BODIES = "SELECT body FROM events WHERE +source = ? ORDER BY place"
+_NEWEST = "SELECT MAX(happened) FROM events WHERE source = ?"
+# From the newest back, by the index of sources: the first that was known is the one.
+_NEWEST_BEFORE = (
+    "SELECT happened FROM events WHERE source = ? AND happened < ? AND known < ? ORDER BY happened DESC LIMIT 1"
+)
 _LAST = "SELECT MAX(place) FROM events"
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[Values]).decode
@@ -86,9 +91,12 @@ class EventStore:
 
         return _decoded(self._looked(look) or [])
 
-    def newest_us(self, source: str) -> int | None:
-        asked = "SELECT MAX(happened) FROM events WHERE source = ?"
-        return self._looked(lambda connection: connection.execute(asked, (source,)).fetchone()[0])
+    def newest_us(self, source: str, *, known_before_us: int | None = None) -> int | None:
+        asked = (source,) if known_before_us is None else (source, known_before_us, known_before_us)
+        found = self._looked(
+            lambda c: c.execute(_NEWEST if known_before_us is None else _NEWEST_BEFORE, asked).fetchone()
+        )
+        return None if found is None else found[0]
 
     def has_news(self) -> bool:
         def look(connection: sqlite3.Connection) -> bool:

@@ -9,9 +9,10 @@ from lockgate.records import Alarm, Block, Dataset, Health, Move, PairBlock, Rol
 from lockgate.records.entry import EntryKind
 from lockgate.records.harm_state import HarmState
 from lockgate.records.log_trouble import LogTrouble
+from lockgate.records.silence import Silence
 from lockgate.store.ports import Kept
 
-REPLACED = (HarmState, Health, LogTrouble, Rollout, Routing)
+REPLACED = (HarmState, Health, LogTrouble, Rollout, Routing, Silence)
 CHAINED: dict[type, EntryKind] = {Verdict: "verdict", Move: "move", Alarm: "alarm", Spend: "spend"}
 
 
@@ -21,6 +22,8 @@ def key(record: Kept) -> str:
         return str(record.ref)
     if isinstance(record, Routing | Health | LogTrouble):
         return record.model
+    if isinstance(record, Silence):
+        return record.source
     if isinstance(record, Block):
         return f"{record.model}/{record.start_s:.0f}"
     if isinstance(record, HarmState):

@@ -214,8 +214,9 @@ class MemoryEvents:
     def values(self, source: str) -> list[Values]:
         return [event.values for event in self.read(source)[0]]
 
-    def newest_us(self, source: str) -> int | None:
-        return max((event.happened_us for event in self.read(source)[0]), default=None)
+    def newest_us(self, source: str, *, known_before_us: int | None = None) -> int | None:
+        before = math.inf if known_before_us is None else known_before_us
+        return max((e.happened_us for e in self.read(source)[0] if max(e[:2]) < before), default=None)
 
     def has_news(self) -> bool:
         is_new, self._told = self._told != self._added, self._added

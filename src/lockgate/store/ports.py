@@ -30,13 +30,26 @@ from lockgate.records import (
 from lockgate.records.harm_state import HarmState
 from lockgate.records.log_trouble import LogNotice, LogTrouble
 from lockgate.records.prediction import LogEntry, LogLine
+from lockgate.records.silence import Silence
 from lockgate.records.source import Values
 
 if TYPE_CHECKING:
     import polars as pl
 
 Written = (
-    Alarm | Block | Dataset | HarmState | Health | LogTrouble | Move | PairBlock | Rollout | Routing | Verdict | Version
+    Alarm
+    | Block
+    | Dataset
+    | HarmState
+    | Health
+    | LogTrouble
+    | Move
+    | PairBlock
+    | Rollout
+    | Routing
+    | Silence
+    | Verdict
+    | Version
 )
 Kept = Written | Spend
 K = TypeVar(
@@ -51,6 +64,7 @@ K = TypeVar(
     PairBlock,
     Rollout,
     Routing,
+    Silence,
     Spend,
     Verdict,
     Version,
@@ -323,8 +337,8 @@ class Events(Protocol):
         """What every event of a source says, in the order they were added; raises as `read` does."""
         ...
 
-    def newest_us(self, source: str) -> int | None:
-        """When the newest of them happened; raises as `read` does."""
+    def newest_us(self, source: str, *, known_before_us: int | None = None) -> int | None:
+        """When the newest of them happened, of those that had happened and were known by then; raises as `read` does."""
         ...
 
     def has_news(self) -> bool:

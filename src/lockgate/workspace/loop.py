@@ -26,6 +26,7 @@ from lockgate.release.controller import Controller
 from lockgate.release.replay import replay
 from lockgate.store.frames import began_at_s
 from lockgate.store.ports import Cursor
+from lockgate.workspace import silences
 from lockgate.workspace.skewing import skew
 from lockgate.workspace.unrouted import Unrouted
 from lockgate.workspace.wire import Wiring
@@ -94,6 +95,7 @@ class Loop:
         for model in watches:
             self._turn(model, done, now_s)
         done.problems += self._unrouted.look(now_s, watches)
+        self._watch_sources(done, now_s)
         if not 0.0 < self._compact_at_s - now_s <= COMPACT_EVERY_S:  # a clock set back puts nothing off
             self._compact_at_s = now_s + COMPACT_EVERY_S
             kept = self._keep_log(watches)
@@ -189,6 +191,20 @@ class Loop:
         calls = watch.skew.due(event_s=watch.event_s, wall_s=time.monotonic())
         if calls:
             done.alarms += watch.tell_skew(skew(self._wiring, model, calls), now_s=now_s)
+
+    def _watch_sources(self, done: Ticked, now_s: float) -> None:
+        """Events that cannot be read are a source that nothing is known of; every judgement is made by now."""
+        routed = [(model, self._wiring.records.get(Routing, model)) for model in self._watches]
+        models = {
+            model: silences.Asked(self._watches[model].event_s, self._champion_facts(routing).contract)
+            for model, routing in routed
+            if routing is not None
+        }
+        try:
+            done.alarms += silences.watch(self._wiring, models, now_s=now_s)
+        except StoreError as error:
+            _log.warning("The sources were not looked at: %s", error)
+            done.problems.append(str(error))
 
     def _champion_facts(self, routing: Routing) -> ChampionFacts:
         if routing.champion not in self._facts:
