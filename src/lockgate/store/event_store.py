@@ -81,7 +81,7 @@ class EventStore:
             finally:
                 connection.execute("COMMIT")
             values = _decoded([row[4] for row in found])
-            return [Event(*row[1:4], own) for row, own in zip(found, values, strict=True)], last or after
+            return [Event(row[1], row[2], row[3], own) for row, own in zip(found, values, strict=True)], last or after
 
         return self._looked(look) or ([], after)
 

@@ -68,10 +68,16 @@ class World:
         """Remember which prediction each flight got."""
         self._ids.update(zip(flights, predictions, strict=True))
 
-    def landed(self) -> list[tuple[str, float, float]]:
-        """Outcomes that came true since the last telling, of calls that got a prediction: (id, value, seconds)."""
-        due = self._untold.filter(pl.col("landed_at") <= self.now)
-        self._untold = self._untold.filter(pl.col("landed_at") > self.now)
+    def landed(self, *, asked_before: datetime | None = None) -> list[tuple[str, float, float]]:
+        """Outcomes that came true since the last telling, of calls that got a prediction: (id, value, seconds).
+
+        asked_before: of calls asked before that alone; the others are told when this is asked again.
+        """
+        is_due = pl.col("landed_at") <= self.now
+        if asked_before is not None:
+            is_due &= pl.col("asked_at") < asked_before
+        due = self._untold.filter(is_due)
+        self._untold = self._untold.filter(~is_due)
         rows = due.select("flight_id", pl.col("late").cast(pl.Float64), pl.col("landed_at").dt.epoch("us") / 1e6).rows()
         return [(self._ids.pop(flight), value, when) for flight, value, when in rows if flight in self._ids]
 
@@ -81,9 +87,14 @@ def batch(workspace: Workspace, world: World, rows: pl.DataFrame) -> None:
     for source, events in world.happened().items():
         workspace.events(source, events)
     if rows.height:
+        # Of earlier calls first: what a new day's calls close is then whole, whichever loop looks in between.
+        _tell(workspace, world.landed(asked_before=rows["asked_at"][0]))
         found = workspace.score(MODEL, rows.drop(KNOWN_LATER), prefix="batch")
         world.note(rows["flight_id"].to_list(), [prediction.id for prediction in found])
-    told = world.landed()
+    _tell(workspace, world.landed())
+
+
+def _tell(workspace: Workspace, told: list[tuple[str, float, float]]) -> None:
     if told:
         workspace.outcomes(MODEL, told)
 
