@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lockgate.errors import ContractError
+from lockgate.features.levelled import levels_of
 from lockgate.features.columns import Columns
 from lockgate.features.expression import Expression, condition, names
 from lockgate.features.lower import to_array
@@ -149,8 +150,12 @@ def _keeps_all(column: Column, values: NDArray[Any]) -> bool:
 
 def _broken(column: Column, kind: Kind, values: NDArray[Any]) -> NDArray[np.bool_]:
     if column.type == "text":
-        texts: list[str | None] = values.tolist()
         usual: set[str | None] = {*(column.levels or ()), None}
+        known = levels_of(values)
+        if known is not None:
+            found = [level is None if kind == "missing" else level not in usual for level in known.levels]
+            return np.array(found, dtype=bool)[known.codes]
+        texts: list[str | None] = values.tolist()
         # Most stretches break nothing, which is soon known of the whole.
         if (None not in texts) if kind == "missing" else usual.issuperset(texts):
             return np.zeros(len(texts), dtype=bool)

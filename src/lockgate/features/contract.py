@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lockgate.errors import ContractError, LeakError, unknown
-from lockgate.features.check import Kind, kinds, read_rules
+from lockgate.features.check import MANY_ROWS, Kind, kinds, read_rules
+from lockgate.features.levelled import levelled
 from lockgate.features.columns import Columns
 from lockgate.features.infer import column_type, infer
 from lockgate.features.table_expression import to_polars
@@ -33,6 +35,8 @@ __all__ = [
     "to_columns",
     "typed",
 ]
+
+MANY_UNSEEN = 1_000  # texts that are no level: beyond, a column is not one of few values
 
 
 class Checked(NamedTuple):
@@ -177,15 +181,32 @@ def to_columns(table: pl.DataFrame, contract: Iterable[Column]) -> Columns:
             raise ContractError(unknown("column", column.name, table.columns), column=column.name)
         series = table[column.name]
         if column.type == "text":
-            values = np.empty(series.len(), dtype=object)
-            values[:] = series.cast(pl.String).to_list()
-            columns[column.name] = values
+            columns[column.name] = _texts(series.cast(pl.String), column.levels or ())
         elif column.type == "time" and not isinstance(series.dtype, pl.Null):
             micros = series.dt.cast_time_unit("us").cast(pl.Int64)
             columns[column.name] = micros.cast(pl.Float64).fill_null(float("nan")).to_numpy() / 1e6
         else:
             columns[column.name] = series.cast(pl.Float64).fill_null(float("nan")).to_numpy()
     return columns
+
+
+def _texts(series: pl.Series, levels: tuple[str, ...]) -> NDArray[Any]:
+    """An object array; where the texts are the contract's levels and few others, each is one object however often it comes."""
+    import polars as pl
+
+    known = list(dict.fromkeys(levels))
+    if known and series.len() >= MANY_ROWS:
+        found = series.cast(pl.Enum(known), strict=False)
+        if found.null_count() != series.null_count():
+            unseen = series.filter(found.is_null() & series.is_not_null()).unique(maintain_order=True)
+            known += unseen.to_list() if unseen.len() <= MANY_UNSEEN else []
+            found = series.cast(pl.Enum(known), strict=False)
+        if found.null_count() == series.null_count():
+            codes = found.to_physical().cast(pl.UInt32).fill_null(len(known)).to_numpy()
+            return levelled([*known, None], codes)
+    values = np.empty(series.len(), dtype=object)
+    values[:] = series.to_list()
+    return values
 
 
 def refuse_leaks(contract: Contract, needs: Iterable[str]) -> None:

@@ -7,19 +7,31 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from lockgate.features.levelled import levelled, levels_of, present
 from lockgate.features.columns import Columns, row_tuples
 from lockgate.records import Column, Contract, Prediction
-from lockgate.records.prediction import Calls, LogEntry, LogLine
+from lockgate.records.prediction import Calls, Levelled, LogEntry, LogLine
 
 _FLOAT, _WHOLE = np.dtype("<f8"), np.dtype("<i8")
 
 
-def packed(columns: Columns, contract: Contract) -> tuple[bytes | list[str | None], ...]:
+def packed(columns: Columns, contract: Contract) -> tuple[bytes | list[str | None] | Levelled, ...]:
     """The inputs as `Calls` holds them."""
     return tuple(
-        columns[column.name].tolist() if column.type == "text" else number_bytes(columns[column.name])
+        _texts(columns[column.name]) if column.type == "text" else number_bytes(columns[column.name])
         for column in contract.asked
     )
+
+
+def _texts(values: NDArray[np.object_]) -> list[str | None] | Levelled:
+    known = levels_of(values)
+    if known is None:
+        return values.tolist()
+    few = present(known)
+    if 2 * len(few.levels) > len(few.codes):  # as many texts as rows, nearly
+        return values.tolist()
+    codes = few.codes.astype(few.codes.dtype.newbyteorder("<"), copy=False)
+    return Levelled(levels=few.levels, codes=codes.tobytes())
 
 
 def number_bytes(values: NDArray[np.float64]) -> bytes:
@@ -77,9 +89,12 @@ def predictions(calls: Calls) -> list[Prediction]:
     return found
 
 
-def _array(values: bytes | list[str | None]) -> NDArray[np.float64] | NDArray[np.object_]:
+def _array(values: bytes | list[str | None] | Levelled) -> NDArray[np.float64] | NDArray[np.object_]:
     if isinstance(values, bytes):
         return np.frombuffer(values, _FLOAT)
+    if isinstance(values, Levelled):
+        kind = np.min_scalar_type(max(len(values.levels) - 1, 0)).newbyteorder("<")
+        return levelled(values.levels, np.frombuffer(values.codes, kind))
     out = np.empty(len(values), dtype=object)
     out[:] = values
     return out

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from lockgate.errors import INTERRUPTIONS, PredictError, SpecError, unknown
 from lockgate.features import opaque
+from lockgate.features.levelled import levels_of
 from lockgate.features.columns import Columns, length
 from lockgate.features.fitted_step import FilledStep, FrequencyStep, ScaledStep
 from lockgate.features.row_step import RowStep
@@ -293,9 +294,10 @@ def _run(step: Step, columns: Columns, made: Columns, rows: int) -> Columns:
                 f"The levels of {step.column!r} are not fitted.", cure="Call fit on the training rows first."
             )
         codes = {level: float(code) for code, level in enumerate(step.levels)}
-        values = columns[step.column].tolist()
-        found = map(codes.get, values, repeat(np.nan))
-        return {step.column: np.fromiter(found, dtype=np.float64, count=len(values))}
+        known = levels_of(columns[step.column])
+        values = columns[step.column].tolist() if known is None else known.levels
+        found = np.fromiter(map(codes.get, values, repeat(np.nan)), dtype=np.float64, count=len(values))
+        return {step.column: found if known is None else found[known.codes]}
     return _run_custom(step, columns, rows)
 
 

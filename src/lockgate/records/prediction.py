@@ -66,14 +66,23 @@ class Outcome(Record, tag="outcome", array_like=True, frozen=True, kw_only=True,
 LogEntry = Prediction | Shadow | Outcome
 
 
+class Levelled(Record, frozen=True, kw_only=True, gc=False):
+    """A column of text that repeats. codes: the place of each row's level, as bytes: little-endian, without sign, as wide as
+    the last place needs (1, 2 or 4 bytes).
+    """
+
+    levels: tuple[str | None, ...]
+    codes: bytes
+
+
 class Calls(Record, tag="calls", array_like=True, frozen=True, kw_only=True, gc=False):
     """Predictions of many rows of a table that went to one arm, field by field: a line of the log that costs a tenth of as
     many lines. Whoever reads the log is given the predictions (`features.many_calls`).
 
     ids are `<prefix>-<place>`. places: int64; asked_s, values: float64; all as bytes, little-endian. unit_at: the place among
     the inputs of the column that names the unit, else the id does. served_by, failures, flags: by row, where it is not the
-    version, none, and none. inputs: in the order of the contract's asked columns, texts as they are, all else as float64 with
-    NaN for missing; kinds: what each is.
+    version, none, and none. inputs: in the order of the contract's asked columns, texts as they are or by level, all else as
+    float64 with NaN for missing; kinds: what each is.
     """
 
     prefix: str
@@ -92,7 +101,7 @@ class Calls(Record, tag="calls", array_like=True, frozen=True, kw_only=True, gc=
     failures: dict[int, str]
     flags: dict[int, tuple[str, ...]]
     kinds: tuple[ColumnType, ...]
-    inputs: tuple[bytes | list[str | None], ...]
+    inputs: tuple[bytes | list[str | None] | Levelled, ...]
 
 
 LogLine = LogEntry | Calls

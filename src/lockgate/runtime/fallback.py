@@ -130,8 +130,8 @@ class WithFallback:
             found = [(np.arange(n), error.reason)]
         for rows, answer in found:
             _fill(own, rows, answer)
-        failed = np.array([row for row, reason in enumerate(own.failures) if reason is not None], dtype=np.int64)
-        if failed.size:
+        if own.failures.count(None) < n:  # in large batches it is soon known that none has
+            failed = np.array([row for row, reason in enumerate(own.failures) if reason is not None], dtype=np.int64)
             _replace(own, failed, self._otherwise(take(columns, failed)))
         return own
 

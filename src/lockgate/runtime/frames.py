@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lockgate.errors import SpecError
 from lockgate.features.columns import Columns
+from lockgate.features.levelled import levels_of
 from lockgate.features.pipeline import Floats
 from lockgate.records import Column
 
@@ -61,7 +62,7 @@ def refuse_text(order: Sequence[Column]) -> None:
 def _cell(pandas: Any, column: Column, strict: bool) -> Cell:
     if column.type == "text":
         dtype = pandas.StringDtype(na_value=np.nan)
-        return lambda values: pandas.array(values, dtype=dtype) if values.dtype == object else values
+        return lambda values: _texts(pandas, values, dtype) if values.dtype == object else values
     if column.type == "int" and not column.is_nullable:
         return _whole
     if column.type == "bool":
@@ -69,6 +70,13 @@ def _cell(pandas: Any, column: Column, strict: bool) -> Cell:
     if column.type == "time":
         return lambda values: pandas.DatetimeIndex(_stamps(values), tz="UTC")
     return lambda values: values
+
+
+def _texts(pandas: Any, values: NDArray[Any], dtype: Any) -> Any:
+    known = levels_of(values)
+    if known is None:
+        return pandas.array(values, dtype=dtype)
+    return pandas.array(list(known.levels), dtype=dtype).take(known.codes)
 
 
 def _whole(values: NDArray[Any]) -> NDArray[Any]:
@@ -106,7 +114,10 @@ def _category(pandas: Any, column: Column, levels: tuple[Any, ...]) -> Cell:
     find = codes.get
 
     def cell(values: NDArray[Any]) -> Any:
-        found = np.fromiter((find(value, -1) for value in values.tolist()), dtype=np.int64, count=len(values))
+        known = levels_of(values)
+        each = values.tolist() if known is None else known.levels
+        found = np.fromiter((find(value, -1) for value in each), dtype=np.int64, count=len(each))
+        found = found if known is None else found[known.codes]
         return pandas.Categorical.from_codes(found, dtype=dtype)
 
     return cell

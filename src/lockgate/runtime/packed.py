@@ -6,16 +6,21 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from msgspec.structs import replace
 
+from lockgate.features.levelled import levelled, levels_of
 from lockgate.features.columns import Columns
 from lockgate.runtime.predictor import Inputs
 
 
 class Array(msgspec.Struct, frozen=True, kw_only=True):
+    """levels: of text that repeats, whose codes the body holds."""
+
     dtype: str = ""
     shape: tuple[int, ...] = ()
     body: bytes = b""
     text: list[str | None] | None = None
+    levels: tuple[str | None, ...] | None = None
 
 
 def packed(inputs: Inputs) -> bytes:
@@ -40,7 +45,8 @@ def one(body: bytes) -> Any:
 
 def pack(array: np.ndarray[Any, Any]) -> Array:
     if array.dtype == object:
-        return Array(text=array.tolist())
+        known = levels_of(array)
+        return Array(text=array.tolist()) if known is None else replace(pack(known.codes), levels=known.levels)
     return Array(dtype=array.dtype.str, shape=array.shape, body=np.ascontiguousarray(array).tobytes())
 
 
@@ -51,7 +57,8 @@ def unpack(packed: Array) -> Any:
         return out
     if np.dtype(packed.dtype).kind not in "fiub":
         raise ValueError(f"an array of {packed.dtype}")
-    return np.frombuffer(packed.body, dtype=packed.dtype).reshape(packed.shape)
+    found = np.frombuffer(packed.body, dtype=packed.dtype).reshape(packed.shape)
+    return found if packed.levels is None else levelled(packed.levels, found)
 
 
 _columns = msgspec.msgpack.Decoder(dict[str, Array])

@@ -66,7 +66,7 @@ class Predictor:
             return [()] * rows
         named: Columns = dict(zip(self.pipeline.names, inputs.T, strict=True))
         found = flags_by_row(breaks(named, self.manifest.inputs), rows)
-        return [tuple(f"input {flag}" for flag in flags) for flags in found]
+        return [tuple(f"input {flag}" for flag in flags) if flags else () for flags in found]
 
     @property
     def _name(self) -> str:

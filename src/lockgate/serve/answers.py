@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from itertools import compress
 from typing import NamedTuple, TypeVar
 
 import numpy as np
@@ -111,8 +112,7 @@ def lines(scored: Scored, *, prefix: str, places: NDArray[np.intp]) -> list[LogL
     found: list[LogLine] = []
     for part in scored.answers:
         is_whole, answered = part.rows.size == len(batch), part.answered
-        numbers: list[int] = part.rows.tolist()
-        flags = batch.flags if is_whole else [batch.flags[row] for row in numbers]
+        flags = batch.flags if is_whole else [batch.flags[row] for row in part.rows.tolist()]
         found.append(
             Calls(
                 prefix=prefix,
@@ -145,7 +145,5 @@ def _but(usual: T, values: Sequence[T]) -> dict[int, T]:
 
 
 def _flags(of_rows: Sequence[tuple[str, ...]], of_inputs: Sequence[tuple[str, ...]]) -> dict[int, tuple[str, ...]]:
-    if not any(of_rows) and not any(of_inputs):
-        return {}
-    both = zip(of_rows, of_inputs, strict=True)
-    return {row: one + other for row, (one, other) in enumerate(both) if one or other}
+    rows = {row for flags in (of_rows, of_inputs) for row in compress(range(len(flags)), flags)}
+    return {row: of_rows[row] + of_inputs[row] for row in sorted(rows)}

@@ -131,6 +131,9 @@ class Caller:
         """The rows with what the models say of them; nothing is logged before `keep`, which another thread may do."""
         served = self._served
         answers = _answers(served, batch, has_deadline=False)
+        routing = served.routing
+        if not routing.shadow or routing.challenger is None:
+            return Scored(served, batch, answers, [])
         return Scored(served, batch, answers, self._shadows(served, batch, arms(answers, batch), has_deadline=False))
 
     def keep(self, scored: Scored) -> list[Prediction]:

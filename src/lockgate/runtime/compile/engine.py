@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lockgate.errors import PredictError
 from lockgate.features.columns import Columns
+from lockgate.features.levelled import levels_of, present
 from lockgate.features.pipeline import Floats, Matrix
 from lockgate.records import decode
 from lockgate.runtime.compile.layout import KEY, Layout, lookups, packed_numbers, packed_texts
@@ -84,7 +85,8 @@ class Compiled:
             if is_missing.any():
                 raise _refused(f"a missing value in {name!r}")
         for name, levels in self._levels.items():
-            for value in columns[name].tolist():
+            known = levels_of(columns[name])
+            for value in columns[name].tolist() if known is None else present(known).levels:
                 if value is not None and value not in levels:
                     raise _refused(f"{value!r} in {name!r}, which training never saw")
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lockgate.features.columns import Columns, length
+from lockgate.features.levelled import levels_of
 from lockgate.records import Column, Record
 
 MISSING = "\x1a"  # Unicode's own "substitute": what a graph is given for a missing text, for it has no None
@@ -71,7 +72,10 @@ def packed_numbers(columns: Columns, names: tuple[str, ...], coded: Sequence[Loo
         for place, name in enumerate(names):
             out[:, place] = columns[name]
     for place, (name, table, otherwise) in enumerate(coded, len(names)):
-        out[:, place] = [table.get(value, otherwise) for value in columns[name].tolist()]
+        known = levels_of(columns[name])
+        values = columns[name].tolist() if known is None else known.levels
+        found = [table.get(value, otherwise) for value in values]
+        out[:, place] = found if known is None else np.array(found)[known.codes]
     return out
 
 
@@ -79,7 +83,10 @@ def packed_texts(columns: Columns, names: tuple[str, ...]) -> NDArray[Any]:
     """Shape (n, q), of str."""
     out = np.empty((length(columns), len(names)), dtype=object)
     for place, name in enumerate(names):
-        out[:, place] = [MISSING if value is None else value for value in columns[name].tolist()]
+        known = levels_of(columns[name])
+        values = columns[name].tolist() if known is None else known.levels
+        found = np.array([MISSING if value is None else value for value in values], dtype=object)
+        out[:, place] = found if known is None else found[known.codes]
     return out
 
 
