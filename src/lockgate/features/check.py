@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lockgate.errors import ContractError
-from lockgate.features.levelled import levels_of
 from lockgate.features.columns import Columns
 from lockgate.features.expression import Expression, condition, names
+from lockgate.features.levelled import levels_of
 from lockgate.features.lower import to_array
 from lockgate.records import Column, Contract, Rule
 from lockgate.records.contract import ColumnType, OnBreak

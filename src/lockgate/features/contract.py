@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from lockgate.errors import ContractError, LeakError, unknown
 from lockgate.features.check import MANY_ROWS, Kind, kinds, read_rules
-from lockgate.features.levelled import levelled
 from lockgate.features.columns import Columns
 from lockgate.features.infer import column_type, infer
+from lockgate.features.levelled import levelled
 from lockgate.features.table_expression import to_polars
 from lockgate.features.typed import typed as typed_columns
 from lockgate.records import Column, Contract
@@ -191,7 +191,7 @@ def to_columns(table: pl.DataFrame, contract: Iterable[Column]) -> Columns:
 
 
 def _texts(series: pl.Series, levels: tuple[str, ...]) -> NDArray[Any]:
-    """An object array; where the texts are the contract's levels and few others, each is one object however often it comes."""
+    """An object array, with its levels where the texts are the contract's and few others."""
     import polars as pl
 
     known = list(dict.fromkeys(levels))

@@ -25,10 +25,17 @@ class LevelledText(np.ndarray[Any, np.dtype[np.object_]]):
 
     _known: Levels | None = None
 
+    @property
+    def known(self) -> Levels | None:
+        return self._known
+
+    def know(self, known: Levels) -> None:
+        self._known = known
+
     def __getitem__(self, at: Any) -> Any:
         found = super().__getitem__(at)
         if self._known is not None and type(found) is LevelledText:
-            found._known = Levels(self._known.levels, self._known.codes[at])
+            found.know(Levels(self._known.levels, self._known.codes[at]))
         return found
 
     def __setitem__(self, at: Any, value: Any) -> None:
@@ -41,7 +48,7 @@ def levelled(levels: Sequence[str | None], codes: NDArray[np.unsignedinteger[Any
     texts = np.empty(len(levels), dtype=object)
     texts[:] = levels
     found = texts[codes].view(LevelledText)
-    found._known = Levels(tuple(levels), codes)  # noqa: SLF001 - it is made here alone
+    found.know(Levels(tuple(levels), codes))
     return found
 
 
@@ -49,7 +56,7 @@ def levels_of(values: NDArray[Any]) -> Levels | None:
     """None where the column does not say them."""
     if not isinstance(values, LevelledText):
         return None
-    known = values._known  # noqa: SLF001 - as above
+    known = values.known
     return known if known is not None and known.codes.shape == values.shape else None
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lockgate.features.levelled import levelled, levels_of, present
 from lockgate.features.columns import Columns, row_tuples
+from lockgate.features.levelled import levelled, levels_of, present
 from lockgate.records import Column, Contract, Prediction
 from lockgate.records.prediction import Calls, Levelled, LogEntry, LogLine
 

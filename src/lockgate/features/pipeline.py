@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from lockgate.errors import INTERRUPTIONS, PredictError, SpecError, unknown
 from lockgate.features import opaque
-from lockgate.features.levelled import levels_of
 from lockgate.features.columns import Columns, length
 from lockgate.features.fitted_step import FilledStep, FrequencyStep, ScaledStep
+from lockgate.features.levelled import levels_of
 from lockgate.features.row_step import RowStep
 from lockgate.records import Column, Record, digest
 from lockgate.records.contract import ColumnType

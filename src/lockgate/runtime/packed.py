@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 from msgspec.structs import replace
 
-from lockgate.features.levelled import levelled, levels_of
 from lockgate.features.columns import Columns
+from lockgate.features.levelled import levelled, levels_of
 from lockgate.runtime.predictor import Inputs
 
 

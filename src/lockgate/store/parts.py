@@ -1,7 +1,8 @@
 """A scored table while it is made: parts beside their journal in `OUT.parts`, which become OUT in one step at the end.
 
-A part is there whole or not at all, and the parts come in order: whoever begins again goes on behind the last. One process
-at a time holds the folder, by a lock that the kernel drops with the process.
+A part is there whole or not at all, and the parts come in order: whoever begins again goes on behind the last. Each is
+written once, as it will stand in OUT: the end copies bytes, or names the files. One process at a time holds the folder, by a
+lock that the kernel drops with the process.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -18,6 +19,7 @@ import msgspec
 
 from lockgate.errors import Conflict, SpecError, StoreError
 from lockgate.records import Record, decode, encode
+from lockgate.store import parquet_join
 from lockgate.store.files import first_line
 from lockgate.store.open_segment import sync_path
 from lockgate.store.stretches import Identity
@@ -30,6 +32,7 @@ T = TypeVar("T")
 _KINDS: dict[str, Kind] = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", "": "delta"}
 _JOB, _LOCK, _WHOLE, _DONE = "job.json", "lock", "whole", "done.json"
 _PART = "part-{:08d}"
+_SUFFIXES: dict[Kind, str] = {"parquet": ".parquet", "csv": ".csv", "delta": ".parquet"}
 
 
 class Job(Record, frozen=True, kw_only=True):
@@ -85,13 +88,15 @@ class Parts:
 
     def write(self, number: int, rows: pl.DataFrame) -> None:
         """Part `number`, whole or not at all, also after a power cut. Raises StoreError where the disk refuses."""
+        import polars as pl
+
         fresh = self._folder / f".{number}.new"
 
         def put() -> None:
-            if self._kind == "delta":
-                rows.write_parquet(fresh, compression="zstd")
-            else:  # written once more at the end: until then the quickest will do
-                rows.write_ipc(fresh)
+            if self._kind == "csv":
+                rows.with_columns(pl.col("flags").list.join("; ")).write_csv(fresh, include_header=number == 0)
+            else:  # a higher level takes twice as long for the same size
+                rows.write_parquet(fresh, compression="zstd", compression_level=1)
             sync_path(fresh)
             fresh.replace(self._part(number))
 
@@ -115,13 +120,22 @@ class Parts:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _part(self, number: int) -> Path:
-        return self._folder / _PART.format(number)
+        return self._folder / f"{_PART.format(number)}{_SUFFIXES[self._kind]}"
+
+    @property
+    def _every(self) -> list[Path]:
+        return [self._part(number) for number in range(self.done)]
 
     def _scan(self) -> pl.LazyFrame:
         import polars as pl
 
-        parts = [self._part(number) for number in range(self.done)]
-        return pl.scan_parquet(parts) if self._kind == "delta" else pl.scan_ipc(parts)
+        if self._kind != "csv":
+            return pl.scan_parquet(self._every)
+        first, *others = self._every
+        head = pl.scan_csv(first, infer_schema=False)
+        names = head.collect_schema()
+        more = [pl.scan_csv(others, has_header=False, schema=names)] if others else []
+        return pl.concat([head, *more])
 
     def _totals(self) -> Totals:
         import polars as pl
@@ -133,12 +147,10 @@ class Parts:
         return Totals(rows=int(counted["rows"].sum()), refused=by_count, fallbacks=int(counted["fallbacks"].sum()))
 
     def _join(self, whole: Path) -> None:
-        import polars as pl
-
         if self._kind == "parquet":
-            self._scan().sink_parquet(whole, maintain_order=True)
+            parquet_join.join(self._every, whole)
         elif self._kind == "csv":
-            self._scan().with_columns(pl.col("flags").list.join("; ")).sink_csv(whole, maintain_order=True)
+            _concatenate(self._every, whole)
         else:
             self._join_delta(whole)
             return
@@ -155,11 +167,10 @@ class Parts:
         actions: list[Any] = []
         for number in range(self.done):
             part = self._part(number)
-            name = f"{part.name}.parquet"
-            os.link(part, whole / name)
+            os.link(part, whole / part.name)
             told, rows = part.stat(), pl.scan_parquet(part).select(pl.len()).collect().item()
             stats = msgspec.json.encode({"numRecords": rows}).decode()
-            actions.append(AddAction(name, told.st_size, {}, int(told.st_mtime * 1000), True, stats))
+            actions.append(AddAction(part.name, told.st_size, {}, int(told.st_mtime * 1000), True, stats))
         empty: Any = pl.read_parquet(self._part(0), n_rows=0)
         table = DeltaTable.create(whole, Schema.from_arrow(empty.to_arrow().schema))
         table.create_write_transaction(actions, mode="append", schema=table.schema())
@@ -242,7 +253,7 @@ def held(out: Path, make: Callable[[Job | None], Job], *, is_again: bool) -> Gen
             raise
         if begun is not None:
             differs = _differs(begun, job)
-            if differs and not is_again and (folder / _PART.format(0)).exists():
+            if differs and not is_again and any(folder.glob("part-*")):
                 raise Conflict(
                     f"{out} was begun otherwise: {differs}.",
                     cure=f"Give it back as it was, begin anew with --again, or remove {folder}.",
@@ -301,6 +312,13 @@ def _is_here(handle: int, path: Path) -> bool:
         return os.fstat(handle).st_ino == path.stat().st_ino
     except FileNotFoundError:
         return False
+
+
+def _concatenate(parts: Sequence[Path], whole: Path) -> None:
+    with whole.open("xb") as out:
+        for part in parts:
+            with part.open("rb") as file:
+                shutil.copyfileobj(file, out, 1 << 20)
 
 
 def _empty(folder: Path) -> None:
