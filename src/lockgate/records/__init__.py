@@ -12,7 +12,7 @@ from lockgate.records.health import Health
 from lockgate.records.log_trouble import LogNotice, LogTrouble
 from lockgate.records.prediction import Outcome, Prediction, Shadow
 from lockgate.records.profile import ColumnProfile, Profile
-from lockgate.records.record import Record, decode, digest, encode
+from lockgate.records.record import Record, decode, digest, encode, ready
 from lockgate.records.report import Alternative, Bin, CurvePoint, Finding, Proposal, Report, Rival, Score, SliceLoss
 from lockgate.records.rollout import Move, MoveKind, Rollout, RolloutState, Step
 from lockgate.records.routing import Routing
@@ -114,5 +114,6 @@ __all__ = [
     "decode",
     "digest",
     "encode",
+    "ready",
     "spend_id",
 ]

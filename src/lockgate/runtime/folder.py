@@ -8,7 +8,7 @@ from pathlib import Path
 from lockgate.errors import SpecError, StoreError
 from lockgate.features.opaque import source_digest
 from lockgate.features.pipeline import CustomStep, Pipeline
-from lockgate.records import Column, Contract, Library, Lineage, Manifest, Parity, Record, decode, digest, encode
+from lockgate.records import Column, Contract, Library, Lineage, Manifest, Parity, Record, decode, digest, encode, ready
 from lockgate.records.spec import Task
 from lockgate.records.version import Format, Role
 from lockgate.runtime import formats
@@ -28,6 +28,7 @@ REPORT = "report.json"
 VERSION = "version.json"
 # What comes after the seal: evidence and the register's own record, never read to answer a call.
 LATER = frozenset({MANIFEST, REPORT, VERSION, "gate.json", "card.md"})
+ready(Manifest, Contract, Pipeline, Parity)  # versions are loaded side by side
 
 
 def put(folder: Path, name: str, record: Record) -> None:

@@ -6,7 +6,9 @@ import secrets
 from pathlib import Path
 
 from lockgate.errors import StoreError
-from lockgate.records import Routing, decode, encode
+from lockgate.records import Routing, decode, encode, ready
+
+ready(Routing)  # models are taken up side by side
 
 
 class RoutingFiles:

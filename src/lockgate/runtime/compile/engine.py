@@ -14,12 +14,13 @@ from lockgate.errors import PredictError
 from lockgate.features.columns import Columns
 from lockgate.features.levelled import levels_of, present
 from lockgate.features.pipeline import Floats, Matrix
-from lockgate.records import decode
+from lockgate.records import decode, ready
 from lockgate.runtime.compile.layout import KEY, Layout, lookups, packed_numbers, packed_texts
 
 ONNX = "model.onnx"
 _BEYOND = float(np.finfo(np.float32).max)
 _DTYPES: Mapping[str, Any] = {"tensor(float)": np.float32, "tensor(double)": np.float64}
+ready(Layout)
 
 
 class Compiled:

@@ -8,7 +8,7 @@ import numpy as np
 
 from lockgate.features.columns import length
 from lockgate.features.pipeline import Floats
-from lockgate.records import Record, decode, encode
+from lockgate.records import Record, decode, encode, ready
 from lockgate.runtime.formats.kind import Kind, head, reading
 from lockgate.runtime.loaded import Loaded
 from lockgate.runtime.predictor import Engine, Inputs
@@ -58,4 +58,5 @@ def sniff(path: Path) -> bool:
     return head(path).startswith(b'{"value":')
 
 
+ready(ConstantFile)
 KIND = Kind(format="constant", file=FILE, what="a constant", sniff=sniff, load=load)

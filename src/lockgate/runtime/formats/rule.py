@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lockgate.errors import SpecError
 from lockgate.features.pipeline import Floats, Matrix
-from lockgate.records import Record, decode, encode
+from lockgate.records import Record, decode, encode, ready
 from lockgate.runtime.formats.kind import Kind, head, reading
 from lockgate.runtime.loaded import Loaded
 from lockgate.runtime.predictor import Engine
@@ -95,4 +95,5 @@ def sniff(path: Path) -> bool:
     return head(path).startswith(b'{"columns":')
 
 
+ready(RuleFile)
 KIND = Kind(format="rule", file=FILE, what="a rule", sniff=sniff, load=load)
