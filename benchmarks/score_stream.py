@@ -2,11 +2,14 @@
 
     python benchmarks/score_stream.py [ROWS] [FOLDER]
 
-The rival is the version's own predictor, called on the same columns in batches of 50,000 by one thread, and nothing else: no
-file, no contract, no log. Each is measured in turn, ROUNDS times, every one in a process of its own. `compiled`: the graph
-in ONNX Runtime; `native`: the framework's own model, which `score` keeps in a child process as a server does. Pace: rows a
-second by the clock, of `score` from its first shard to OUT; when the first was done is said apart. Memory: the largest
-resident size that the process had, the child apart.
+Two rivals, each one thread that calls a model on batches of 50,000 rows which are in memory already, and nothing else: no
+file, no contract, no log. `alone` is the version's own predictor on arrays by name, a text an object for each row;
+`framework` is the loop that a user would write, the framework's own model on a pandas frame (of trees: of numbers, the levels
+of texts among them, which are made before the clock starts). `score` has what threads it starts, and for a native model its
+child. Each is measured in turn, ROUNDS times, every one in a process of its own. `compiled`: the graph in ONNX Runtime;
+`native`: the framework's own model, which `score` keeps in a child process as a server does. Pace: rows a second by the
+clock, of `score` from its first shard to OUT; when the first was done is said apart. CPU: of `score` per row of that stretch,
+its child apart. Memory: the largest resident size that the process had, the child apart.
 """
 
 from __future__ import annotations
@@ -129,26 +132,33 @@ def score(folder: Path, rows: Path) -> dict[str, float]:
     from lockgate.workspace.scoring import Options
     from lockgate.workspace.workspace import Workspace
 
-    told: list[tuple[float, int]] = []
+    told: list[tuple[float, int, float]] = []
     workspace = Workspace.open(folder)
     began = time.perf_counter()
     found = workspace.score_table(
         rows,
         folder / "out.parquet",
         options=Options(is_again=True),
-        tell=lambda progress: told.append((time.perf_counter(), progress.row)),
+        tell=lambda progress: told.append((time.perf_counter(), progress.row, time.process_time())),
     )
-    ended, (first_s, first) = time.perf_counter(), told[0]
+    ended, cpu_s, (first_s, first, first_cpu_s) = time.perf_counter(), time.process_time(), told[0]
     assert found.is_whole
     assert not found.fallbacks
     shutil.rmtree(folder / ".lockgate" / "log")
-    return {"rows_s": (found.rows - first) / (ended - first_s), "first_s": first_s - began, "peak_mb": _peak_mb()}
+    rows_left = found.rows - first
+    return {
+        "rows_s": rows_left / (ended - first_s),
+        "first_s": first_s - began,
+        "cpu_us": 1e6 * (cpu_s - first_cpu_s) / rows_left,
+        "peak_mb": _peak_mb(),
+    }
 
 
 def alone(folder: Path, rows: Path) -> dict[str, float]:
     """The predictor that `score` serves with, in this process, on columns that are there already."""
     import time
 
+    import numpy as np
     import polars as pl
 
     from lockgate.features.contract import to_columns
@@ -161,10 +171,45 @@ def alone(folder: Path, rows: Path) -> dict[str, float]:
     asked = workspace.wiring.contract(champion).asked
     whole = pl.read_parquet(rows)
     batches = [to_columns(part, asked) for part in whole.iter_slices(BATCH)]
-    predictor.predict(batches[0])
+    # Without what `score` knows of a text column's levels: that is found out while it reads, which it is charged for.
+    plain = [{name: values.view(np.ndarray) for name, values in batch.items()} for batch in batches]
+    predictor.predict(plain[0])
     began = time.perf_counter()
-    for batch in batches:
+    for batch in plain:
         predictor.predict(batch)
+    return {"rows_s": whole.height / (time.perf_counter() - began)}
+
+
+def framework(folder: Path, rows: Path) -> dict[str, float]:
+    """The framework's own model, on frames that are there already."""
+    import time
+
+    import pandas as pd
+    import polars as pl
+
+    from lockgate.features.contract import to_columns
+    from lockgate.runtime import folder as versions
+    from lockgate.runtime import formats
+    from lockgate.workspace.workspace import Workspace
+
+    workspace = Workspace.open(folder)
+    champion = workspace.wiring.board.read("late").champion
+    path, asked = workspace.wiring.folders.path(champion), workspace.wiring.contract(champion).asked
+    pipeline, manifest = versions.read_pipeline(path), versions.verify(path, champion)
+    whole = pl.read_parquet(rows)
+    frames = [
+        part.select(pipeline.names).to_pandas()
+        if pipeline.is_raw
+        else pd.DataFrame(pipeline.matrix(to_columns(part, asked)), columns=list(pipeline.names))
+        for part in whole.iter_slices(BATCH)
+    ]
+    model = formats.load(formats.native(path, manifest.format), manifest.format, trust=True).model
+    # A booster's own predict takes all processors unless told otherwise.
+    call = model.predict_proba if hasattr(model, "predict_proba") else lambda one: model.predict(one, num_threads=1)
+    call(frames[0])
+    began = time.perf_counter()
+    for frame in frames:
+        call(frame)
     return {"rows_s": whole.height / (time.perf_counter() - began)}
 
 
@@ -182,6 +227,12 @@ def told(*argv: object) -> dict[str, float]:
     return json.loads(ran.stdout.splitlines()[-1]) if ran.stdout.strip() else {}
 
 
+def _beside(ours: list[dict[str, float]], theirs: list[dict[str, float]]) -> str:
+    """The rival's pace, and how much of it we have, round by round."""
+    ratio = statistics.median(one["rows_s"] / other["rows_s"] for one, other in zip(ours, theirs, strict=True))
+    return f"{statistics.median(one['rows_s'] for one in theirs):,.0f}, {ratio:.2f} of it"
+
+
 def main(rows: int, place: Path) -> None:
     for name, seed, count in (("short", 2, rows), ("long", 3, 4 * rows)):
         table(count, seed).drop("late").write_parquet(place / f"{name}.parquet", row_group_size=GROUP)
@@ -190,17 +241,19 @@ def main(rows: int, place: Path) -> None:
         for engine in ("compiled", "native"):
             folder = place / f"{train}-{engine}"
             told("build", folder, train, features, engine)
-            ours, theirs = [], []
+            ours, alone, theirs = [], [], []
             for _ in range(ROUNDS):
                 ours.append(told("score", folder, place / "short.parquet"))
-                theirs.append(told("alone", folder, place / "short.parquet"))
-            ratios = [one["rows_s"] / other["rows_s"] for one, other in zip(ours, theirs, strict=True)]
-            pace, own = (statistics.median(one["rows_s"] for one in every) for every in (ours, theirs))
-            peak, first_s = (statistics.median(one[name] for one in ours) for name in ("peak_mb", "first_s"))
+                alone.append(told("alone", folder, place / "short.parquet"))
+                theirs.append(told("framework", folder, place / "short.parquet"))
+            pace = statistics.median(one["rows_s"] for one in ours)
+            peak, first_s, cpu_us = (
+                statistics.median(one[name] for one in ours) for name in ("peak_mb", "first_s", "cpu_us")
+            )
             longer = told("score", folder, place / "long.parquet")["peak_mb"]
             print(
-                f"{model}, {engine}: {pace:,.0f} rows/s, alone {own:,.0f}; {statistics.median(ratios):.2f} of it; the first "
-                f"shard after {first_s:.1f} s. "
+                f"{model}, {engine}: {pace:,.0f} rows/s, {cpu_us:.1f} us of CPU a row; alone {_beside(ours, alone)}; "
+                f"framework {_beside(ours, theirs)}; the first shard after {first_s:.1f} s. "
                 f"Peak {peak:.0f} MB, at four times the rows {longer:.0f} MB, {longer / peak:.2f} of it",
                 flush=True,
             )
@@ -212,7 +265,9 @@ if __name__ == "__main__":
         if what == "build":
             build(Path(folder), *more)
         else:
-            print(json.dumps({"score": score, "alone": alone}[what](Path(folder), Path(more[0]))))
+            print(
+                json.dumps({"score": score, "alone": alone, "framework": framework}[what](Path(folder), Path(more[0])))
+            )
     else:
         asked = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
         if len(sys.argv) > 2:
