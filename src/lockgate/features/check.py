@@ -154,7 +154,8 @@ def _broken(column: Column, kind: Kind, values: NDArray[Any]) -> NDArray[np.bool
         known = levels_of(values)
         if known is not None:
             found = [level is None if kind == "missing" else level not in usual for level in known.levels]
-            return np.array(found, dtype=bool)[known.codes]
+            of_levels: NDArray[np.bool_] = np.array(found, dtype=bool)[known.codes]
+            return of_levels
         texts: list[str | None] = values.tolist()
         # Most stretches break nothing, which is soon known of the whole.
         if (None not in texts) if kind == "missing" else usual.issuperset(texts):

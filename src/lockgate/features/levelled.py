@@ -47,7 +47,7 @@ def levelled(levels: Sequence[str | None], codes: NDArray[np.unsignedinteger[Any
     """The texts that the codes stand for, shape (n,)."""
     texts = np.empty(len(levels), dtype=object)
     texts[:] = levels
-    found = texts[codes].view(LevelledText)
+    found: LevelledText = texts[codes].view(LevelledText)
     found.know(Levels(tuple(levels), codes))
     return found
 

@@ -25,11 +25,10 @@ def packed(columns: Columns, contract: Contract) -> tuple[bytes | list[str | Non
 
 def _texts(values: NDArray[np.object_]) -> list[str | None] | Levelled:
     known = levels_of(values)
-    if known is None:
-        return values.tolist()
-    few = present(known)
-    if 2 * len(few.levels) > len(few.codes):  # as many texts as rows, nearly
-        return values.tolist()
+    few = None if known is None else present(known)
+    if few is None or 2 * len(few.levels) > len(few.codes):  # nearly as many texts as rows
+        texts: list[str | None] = values.tolist()
+        return texts
     codes = few.codes.astype(few.codes.dtype.newbyteorder("<"), copy=False)
     return Levelled(levels=few.levels, codes=codes.tobytes())
 

@@ -112,7 +112,8 @@ def lines(scored: Scored, *, prefix: str, places: NDArray[np.intp]) -> list[LogL
     found: list[LogLine] = []
     for part in scored.answers:
         is_whole, answered = part.rows.size == len(batch), part.answered
-        flags = batch.flags if is_whole else [batch.flags[row] for row in part.rows.tolist()]
+        numbers: list[int] = [] if is_whole else part.rows.tolist()
+        flags = batch.flags if is_whole else [batch.flags[row] for row in numbers]
         found.append(
             Calls(
                 prefix=prefix,

@@ -168,16 +168,16 @@ def _value(kind: int, value: Any) -> bytes:
         return bytes([value])
     if _I16 <= kind <= _I64:
         return _whole(value)
-    if kind == _DOUBLE:
-        return value
-    if kind == _BINARY:
-        return _size(len(value)) + value
+    if kind in (_DOUBLE, _BINARY):
+        body: bytes = value
+        return body if kind == _DOUBLE else _size(len(body)) + body
     if kind in (_LIST, _SET):
         own, values = value
         few = len(values) < 15
         head = bytes([(len(values) if few else 15) << 4 | own]) + (b"" if few else _size(len(values)))
         return head + b"".join(_value(own, one) for one in values)
-    return value if isinstance(value, bytes) else _struct(value)  # written already, so that it is held as bytes
+    written: bytes = value if isinstance(value, bytes) else _struct(value)  # of many, all but one are held as bytes
+    return written
 
 
 def _size(value: int) -> bytes:

@@ -71,7 +71,7 @@ class Parts:
     def __init__(self, out: Path, folder: Path, job: Job, *, is_resumed: bool) -> None:
         self.out, self.job, self.is_resumed = out, job, is_resumed
         self._folder = folder
-        self._kind = kind_of(out)
+        self._kind: Kind = kind_of(out)
         self.done = 0
         while self._part(self.done).exists():
             self.done += 1
