@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 from lockgate.decide.harm import GUARDRAILS
@@ -12,7 +13,7 @@ from lockgate.records import RolloutSpec, Step
 
 def steps(spec: RolloutSpec) -> tuple[Step, ...]:
     """The rungs in order. Raises SpecError for an unknown rung or guardrail, shares that do not grow, no end at 1.0,
-    or nothing before it that sees calls.
+    nothing before it that sees calls, or an approval of what is no later rung.
     """
     for name in spec.guardrails:
         if name not in GUARDRAILS:
@@ -35,7 +36,23 @@ def steps(spec: RolloutSpec) -> tuple[Step, ...]:
             f"The ladder {list(spec.ladder)} gives the challenger all traffic unseen.",
             cure='Put "shadow" or a share under 1.0 before the last step.',
         )
+    gated(spec, rungs)
     return rungs
+
+
+def gated(spec: RolloutSpec, rungs: Sequence[Step]) -> frozenset[str]:
+    """The names of the steps that a person must approve first. Raises SpecError for one that is no rung, or the first."""
+    names = frozenset(step(rung).name for rung in spec.require_approval)
+    later = [rung.name for rung in rungs[1:]]
+    for name in sorted(names):
+        if name == rungs[0].name:
+            raise SpecError(
+                f"{name} is entered when the rollout starts: nobody could approve it later.",
+                cure="Leave it out of require_approval.",
+            )
+        if name not in later:
+            raise SpecError(unknown("step to approve", name, later))
+    return names
 
 
 def step(rung: str | float) -> Step:

@@ -1,27 +1,35 @@
-"""The rollout's state machine: (rollout, verdicts, now) -> the next move, or none. Nothing is read, nothing is written."""
+"""The rollout's state machine: (rollout, verdicts, now) -> the next move, or none. Nothing is read, nothing is written.
+
+What persons decided of it stands in the rollout: whether it is held, and which steps were approved (`decide.overrides`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lockgate.records import Record, Rollout, Ruling, Verdict
+import msgspec
+
+from lockgate.decide.ladder import gated
+from lockgate.records import Record, Rollout, Ruling, Step, Verdict
 from lockgate.records.rollout import MoveKind
 
 
 class Decision(Record, frozen=True, kw_only=True):
-    """A move that is due: its kind, the step it leads to, the verdicts it rests on, and the reason in words."""
+    """A move that is due: its kind, the step it leads to, the verdicts and overrides it rests on, and the reason in words."""
 
     kind: MoveKind
     to_step: int
     verdicts: tuple[str, ...]
     reason: str
+    overrides: tuple[str, ...] = ()
 
 
 def next_move(rollout: Rollout, verdicts: Sequence[Verdict], now_s: float) -> Decision | None:
     """What is due, gravest first: harm, then worse, then the deadline, then a promotion, then the next step.
 
     verdicts: the standing one of each gate of this rollout. Safety unlocks shares; only worth promotes. No evidence is
-    no move, and unsound evidence holds the step until a person ends it or the deadline does.
+    no move, and unsound evidence holds the step until a person ends it or the deadline does. So does a person who holds it;
+    a step that wants approval is entered once it has it.
     """
     if not rollout.is_running:
         return None
@@ -33,9 +41,30 @@ def next_move(rollout: Rollout, verdicts: Sequence[Verdict], now_s: float) -> De
         known = worth.sentence if worth else "No evidence came."
         reason = f"The deadline has passed and the champion keeps the traffic. {known}"
         return Decision(kind="undecided", to_step=rollout.at, verdicts=(worth.id,) if worth else (), reason=reason)
-    if any(v.ruling is Ruling.VOID for v in verdicts):
+    if rollout.held is not None or any(v.ruling is Ruling.VOID for v in verdicts):
         return None
-    return _climb(rollout, verdicts, worth)
+    return _approved(rollout, _climb(rollout, verdicts, worth))
+
+
+def awaited(rollout: Rollout, verdicts: Sequence[Verdict], now_s: float) -> Step | None:
+    """The step that nothing but an approval keeps the rollout from; None where there is none."""
+    if rollout.held is not None or next_move(rollout, verdicts, now_s) is not None:
+        return None
+    all_approved = msgspec.structs.replace(rollout, approved={step.name: "" for step in rollout.steps})
+    due = next_move(all_approved, verdicts, now_s)
+    return None if due is None else rollout.steps[due.to_step]
+
+
+def _approved(rollout: Rollout, due: Decision | None) -> Decision | None:
+    """The move up, where it needs no approval or has it."""
+    if due is None:
+        return None
+    name = rollout.steps[due.to_step].name
+    if name not in gated(rollout.spec, rollout.steps):
+        return due
+    if name not in rollout.approved:
+        return None
+    return msgspec.structs.replace(due, overrides=(rollout.approved[name],))
 
 
 def _climb(rollout: Rollout, verdicts: Sequence[Verdict], worth: Verdict | None) -> Decision | None:

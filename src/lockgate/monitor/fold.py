@@ -115,6 +115,14 @@ class Fold:
         self._judged = found  # to be packed once whoever asks has seen them
         return found
 
+    def hand_out_again(self) -> None:
+        """As after a restart: whoever judged the open days' calls goes on from what was written, and asks for them anew."""
+        self._unripe = [call for call in self.open_calls() if call.routed.rollout is not None]
+        for call in self._unripe:
+            call.is_judged = False
+        self._judged = []
+        self.late_shadows.clear()
+
     def close(self, day: float) -> None:
         """Forget a day whose blocks are written."""
         for call in self._days.pop(day, ()):

@@ -57,6 +57,7 @@ class Watch:
         self._harm: HarmWatch | None = None
         closed_s = max((block.end_s for block in self._blocks), default=-math.inf)
         self._fallbacks = FallbackWatch(spec.monitor.fallbacks_at)
+        self._untold_storms: dict[str, list[Judgement]] = {}
         self.skew = skew_watch.SkewWatch()
         self._health = HealthWriter(records)
         self._fold = Fold(model, horizon_s=seconds(spec.outcomes.horizon), closed_until_s=closed_s)
@@ -82,7 +83,7 @@ class Watch:
         if self._records.count(Block, self._model) == len(self._blocks):
             return
         # Their calls are handed out here no more: the guardrails go on from the state that was written with the blocks.
-        self._harm = None
+        self._judge_anew()
         known = {block.start_s for block in self._blocks}
         self._blocks = self._records.all(Block, self._model)
         for block in self._blocks:
@@ -96,16 +97,35 @@ class Watch:
         self.skew.feed(own)
 
     def look(self, routing: Routing, rollout: Rollout | None, facts: ChampionFacts, *, now_s: float) -> list[Verdict]:
-        """Judge what is ripe and close what has matured. Returns the verdicts that are new; they are written already."""
+        """Judge what is ripe and close what has matured. Returns the verdicts that are new; they are written already.
+
+        Blocks, verdicts and how far the guardrails came are one transaction: a day that is closed was judged. Where it is
+        refused, the same calls are judged at the next look.
+        """
         self._fold.feed((), now_s=now_s)  # calls dated ahead whose time has come
         running = rollout if rollout is not None and rollout.is_running else None
-        # Before days are closed: a closed day's calls are forgotten.
-        by_call = [] if running is None else self._harm_of(running).look(running, self._fold)
-        has_closed = self._close(routing, rollout, facts, now_s)
-        found = [] if running is None else self._judge_rollout(running, by_call, now_s)
-        held = [self._harm.state()] if self._harm is not None and (found or has_closed) else []
-        self._records.write(*found, *held)
+        try:
+            # Before days are closed: a closed day's calls are forgotten.
+            by_call = [] if running is None else self._harm_of(running).look(running, self._fold)
+            closed = self._matured(routing, rollout, facts, now_s)
+            pairs = [pair for _, pair in closed if pair is not None]
+            found = [] if running is None else self._judge_rollout(running, by_call, pairs, now_s)
+            held = [self._harm.state()] if self._harm is not None and (found or closed) else []
+            self._records.write(*(block for block, _ in closed), *pairs, *found, *held)
+        except Exception:
+            self._judge_anew()
+            raise
+        for block, _ in closed:
+            self._blocks.append(block)
+            self._fold.close(block.start_s)
         return found
+
+    def has_evidence(self, rollout: Rollout) -> bool:
+        """Whether a look would see anything of it: a call, or days that were replayed."""
+        pairs = self._records.all(PairBlock, self._model)
+        return any(pair.rollout == rollout.id for pair in pairs) or any(
+            call.routed.rollout == rollout.id for call in self._fold.open_calls()
+        )
 
     def watch_champion(self, routing: Routing, facts: ChampionFacts, *, now_s: float) -> list[Alarm]:
         """Decay at every matured day, drift once a week; each cause is told once per champion."""
@@ -124,7 +144,9 @@ class Watch:
 
     def watch_fallbacks(self, routing: Routing, *, now_s: float) -> list[Alarm]:
         """A page when too many of the champion's calls fail, a note when that is over; each once, also after a restart."""
-        looked = self._fallbacks.look(routing.champion)
+        # What could not be written is told at the next look, if it is about the same champion.
+        looked = [*self._untold_storms.get(routing.champion, []), *self._fallbacks.look(routing.champion)]
+        self._untold_storms = {routing.champion: looked}
         if not looked:
             return []
         found = [
@@ -141,6 +163,7 @@ class Watch:
         fresh = self._untold(found)
         alarms = [champion.alarm(item) for item in fresh]
         self._records.write(*fresh, *alarms)
+        self._untold_storms = {}
         return alarms
 
     def tell_skew(self, report: SkewReport, *, now_s: float) -> list[Alarm]:
@@ -178,9 +201,16 @@ class Watch:
             self._harm = HarmWatch(rollout, self._records.get(HarmState, rollout.id))
         return self._harm
 
-    def _close(self, routing: Routing, rollout: Rollout | None, facts: ChampionFacts, now_s: float) -> bool:
-        closable = list(self._fold.closable())
-        for day, calls in closable:
+    def _judge_anew(self) -> None:
+        self._harm = None
+        self._fold.hand_out_again()
+
+    def _matured(
+        self, routing: Routing, rollout: Rollout | None, facts: ChampionFacts, now_s: float
+    ) -> list[tuple[Block, PairBlock | None]]:
+        """The blocks of the days that may be closed, oldest first."""
+        found: list[tuple[Block, PairBlock | None]] = []
+        for day, calls in self._fold.closable():
             block = champion_block(
                 day,
                 calls,
@@ -189,18 +219,19 @@ class Watch:
                 contract=facts.contract,
                 reference=facts.profile,
             )
-            self._records.write(block, *self._pair_blocks(day, calls, rollout, now_s))
-            self._blocks.append(block)
-            self._fold.close(day)
-        return bool(closable)
+            found.append((block, self._pair_block(day, calls, rollout, now_s)))
+        return found
 
-    def _pair_blocks(self, day: float, calls: Sequence[Call], rollout: Rollout | None, now_s: float) -> list[PairBlock]:
+    def _pair_block(self, day: float, calls: Sequence[Call], rollout: Rollout | None, now_s: float) -> PairBlock | None:
         if rollout is None or not any(call.routed.rollout == rollout.id for call in calls):
-            return []
-        return [pair_block(day, calls, rollout=rollout, loss=self._loss, closed_s=now_s)]
+            return None
+        return pair_block(day, calls, rollout=rollout, loss=self._loss, closed_s=now_s)
 
-    def _judge_rollout(self, rollout: Rollout, by_call: Sequence[Judgement], now_s: float) -> list[Verdict]:
-        blocks = [b for b in self._records.all(PairBlock, self._model) if b.rollout == rollout.id]
+    def _judge_rollout(
+        self, rollout: Rollout, by_call: Sequence[Judgement], fresh: Sequence[PairBlock], now_s: float
+    ) -> list[Verdict]:
+        """fresh: the days that are closed with this look."""
+        blocks = [b for b in (*self._records.all(PairBlock, self._model), *fresh) if b.rollout == rollout.id]
         standing = [v for v in self._records.all(Verdict, self._model) if v.rollout == rollout.id]
         evidence = RolloutEvidence(rollout, blocks)
         return guard.judge(self._spec, evidence, by_call, standing, at_s=self.event_s, now_s=now_s)

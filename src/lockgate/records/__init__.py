@@ -10,6 +10,7 @@ from lockgate.records.entry import Entry
 from lockgate.records.evidence import Claim, Evidence, Gate, Ruling, Verdict
 from lockgate.records.health import Health
 from lockgate.records.log_trouble import LogNotice, LogTrouble
+from lockgate.records.override import Override, OverrideKind, override_id
 from lockgate.records.prediction import Outcome, Prediction, Shadow
 from lockgate.records.profile import ColumnProfile, Profile
 from lockgate.records.record import Record, decode, digest, encode, ready
@@ -80,6 +81,8 @@ __all__ = [
     "MoveKind",
     "Outcome",
     "OutcomesSpec",
+    "Override",
+    "OverrideKind",
     "Pace",
     "PairBlock",
     "Parity",
@@ -114,6 +117,7 @@ __all__ = [
     "decode",
     "digest",
     "encode",
+    "override_id",
     "ready",
     "spend_id",
 ]

@@ -1,4 +1,4 @@
-"""The ledger's link: verdicts, moves, alarms and spends, each naming the one before."""
+"""The ledger's link: verdicts, moves, alarms, spends and overrides, each naming the one before."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 
 from lockgate.records.record import Record
 
-EntryKind = Literal["verdict", "move", "alarm", "spend"]
+EntryKind = Literal["verdict", "move", "alarm", "spend", "override"]
 GENESIS = "0" * 64
 
 

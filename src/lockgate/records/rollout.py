@@ -34,7 +34,9 @@ class Rollout(Record, frozen=True, kw_only=True):
     """The state of one rollout. `at`: index into `steps`; times are event time, seconds since 1970, UTC.
 
     history: day differences of the same pair from before the test, oldest first; only its correlation and skewness
-    are used. plan: what was foretold when it began.
+    are used. plan: what was foretold when it began. held: the override that holds it where it is; approved: by step, the
+    override that lets it be entered; overrides: all of them, oldest first. looked: whether evidence of it was looked at, so
+    that its alpha stands.
     """
 
     id: str
@@ -53,6 +55,10 @@ class Rollout(Record, frozen=True, kw_only=True):
     replayed: bool = False
     plan: Plan | None = None
     ended_s: float | None = None
+    held: str | None = None
+    approved: dict[str, str] = {}
+    overrides: tuple[str, ...] = ()
+    looked: bool = False
     schema: int = 1
 
     @property
@@ -65,8 +71,8 @@ class Rollout(Record, frozen=True, kw_only=True):
 
 
 class Move(Record, frozen=True, kw_only=True):
-    """A change of traffic, and the verdict it rests on. `verdict` is None only where a person moved: then `by` names
-    them and `reason` says why.
+    """A change of traffic, and the verdicts it rests on. There are none only where a person moved: then `by` names
+    them and `reason` says why. overrides: of the same rollout, those that it rests on.
     """
 
     id: str
@@ -81,4 +87,5 @@ class Move(Record, frozen=True, kw_only=True):
     written_s: float
     by: str = "lockgate"
     rollout: str | None = None
+    overrides: tuple[str, ...] = ()
     schema: int = 1

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Literal
+from typing import Literal, get_args
 
-from lockgate.errors import SpecError
+from lockgate.errors import SpecError, unknown
 from lockgate.records.aggregate import AggregateSpec
 from lockgate.records.contract import ColumnType, OnBreak, Rule, Severity
 from lockgate.records.duration import UNITS_S, seconds
@@ -16,6 +16,7 @@ from lockgate.records.source import SourceSpec
 Task = Literal["binary", "multiclass", "regression"]
 SplitKind = Literal["time", "group", "random"]
 Memory = Literal["independent", "short", "long", "new"]
+Prove = Literal["better", "not worse"]
 SPARE_DAYS = 2  # the day that is asked about must be over, and days are forgotten whole
 
 
@@ -45,10 +46,12 @@ class RolloutSpec(Record, frozen=True, kw_only=True):
     """ladder: replay, shadow and shares, in order, ending at 1.0. prove: what promotes. guardrails: what may stop.
     worse_by: quality as a guardrail, "at least this much worse", a share of the champion's loss. breaks_at: the share of
     calls on which the challenger alone may break its contract: inferred ranges are left now and then.
+    require_approval: rungs of the ladder that are entered only once a person approved; 1.0 is the promotion. Raises SpecError
+    for what cannot be.
     """
 
     ladder: tuple[str | float, ...] = ("replay", "shadow", 0.05, 0.25, 0.5, 1.0)
-    prove: Literal["better", "not worse"] = "not worse"
+    prove: Prove = "not worse"
     guardrails: tuple[str, ...] = ("failures", "contract_breaks", "quality")
     alpha: float = 0.01
     worth_alpha: float = 0.05
@@ -57,6 +60,17 @@ class RolloutSpec(Record, frozen=True, kw_only=True):
     block: str = "1d"
     memory: Memory = "short"
     deadline: str = "60d"
+    require_approval: tuple[str | float, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.prove not in get_args(Prove):
+            raise SpecError(unknown("claim to prove", str(self.prove), get_args(Prove)))
+        for name in ("alpha", "worth_alpha"):
+            if not 0 < getattr(self, name) < 1:
+                raise SpecError(
+                    f"A rollout.{name} of {getattr(self, name):g} is no error rate.",
+                    cure="Give a chance above 0 and under 1.",
+                )
 
 
 class MonitorSpec(Record, frozen=True, kw_only=True):

@@ -1,28 +1,59 @@
 """The controller: decide first, then record, then publish. A tick can be repeated and die at any point.
 
 The move, the rollout and the routing are one transaction in the records, which are the truth; the routing board is
-brought up to them at every tick, so a crash between the two loses nothing.
+brought up to them at every tick, so a crash between the two loses nothing. A move is written over the very routing and
+rollout that it was decided on: of two controllers, or a controller and a person, one moves, and the other looks again.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
 from lockgate.decide.rollout import Decision, final_state, next_move
 from lockgate.errors import Conflict, NotFound, SpecError
-from lockgate.records import Move, Rollout, RolloutState, Routing, Verdict
+from lockgate.records import (
+    BudgetSpec,
+    Move,
+    Override,
+    Rollout,
+    RolloutState,
+    Routing,
+    Spend,
+    Verdict,
+)
 from lockgate.records.rollout import MoveKind
 from lockgate.store.ports import Records, RoutingBoard
 
+TRIES = 5
+_T = TypeVar("_T")
+
+
+def _whole(_version: str) -> str | None:
+    return None
+
+
+class Stand(NamedTuple):
+    """What a move is decided on, the routing read first: whoever moved after that is noticed when the move is written."""
+
+    routing: Routing
+    rollout: Rollout
+
 
 class Controller:
-    """Moves one model's traffic. `now_s` is wall time, `event_s` event time; both are passed in."""
+    """Moves one model's traffic. `now_s` is wall time, `event_s` event time; both are passed in.
 
-    def __init__(self, model: str, records: Records, board: RoutingBoard) -> None:
-        self._model, self._records, self._board = model, records, board
+    damage: what is wrong with a version's folder, in a sentence, None where it is whole; asked before more traffic goes
+    to a challenger.
+    """
+
+    def __init__(
+        self, model: str, records: Records, board: RoutingBoard, *, damage: Callable[[str], str | None] = _whole
+    ) -> None:
+        self._model, self._records, self._board, self._damage = model, records, board, damage
 
     @property
     def routing(self) -> Routing:
@@ -40,13 +71,17 @@ class Controller:
         return next((rollout for rollout in self.rollouts if rollout.is_running), None)
 
     def tick(self, *, event_s: float, now_s: float) -> Move | None:
-        """Make the move that is due, if any, and bring the board up to the records."""
+        """Make the move that is due, if any, and bring the board up to the records. None too where somebody moved first."""
         move = None
-        rollout = self.running
-        if rollout is not None:
-            decision = next_move(rollout, self._standing(rollout), event_s)
+        stand = self._stand()
+        if stand is not None:
+            decision = next_move(stand.rollout, self.standing(stand.rollout), event_s)
             if decision is not None:
-                move = self._make(rollout, decision, event_s=event_s, now_s=now_s)
+                try:
+                    move = self.make(stand, self._sound(stand.rollout, decision), event_s=event_s, now_s=now_s)
+                except Conflict:
+                    if self._stand() == stand:
+                        raise
         self.publish()
         return move
 
@@ -71,38 +106,90 @@ class Controller:
             event_s,
             now_s,
         )
-        self._records.write(move, routing)
+        try:
+            self._records.write(move, routing)
+        except Conflict as error:
+            raise Conflict(
+                f"{self._model} was given another champion at the same moment.", cure="See: lockgate status"
+            ) from error
         self.publish()
         return move
 
-    def start(self, rollout: Rollout, *, event_s: float, now_s: float, by: str) -> Move:
-        """Put the challenger into the routing, at its first step's share."""
-        routing = self._routed(rollout, self.routing)
+    def start(
+        self,
+        rollout: Rollout,
+        *,
+        event_s: float,
+        now_s: float,
+        by: str,
+        before: Routing | None = None,
+        spends: Sequence[Spend] = (),
+        budget: BudgetSpec | None = None,
+    ) -> Move:
+        """Put the challenger into the routing, at its first step's share, and draw what its gates spend, or neither.
+
+        before: the routing that the rollout was begun over, read before anything else it rests on; left out, the one that
+        holds now. Raises Conflict where another move was made since.
+        """
+        before = self.routing if before is None else before
+        routing = self._routed(rollout, before)
         reason = f"Asked for by {by}; the ladder is {', '.join(step.name for step in rollout.steps)}."
         move = self._move("start", rollout.challenger, routing, (), reason, rollout.id, by, event_s, now_s)
-        self._records.write(move, rollout, routing)
+        try:
+            self._records.spend(budget or BudgetSpec(), *spends, then=(move, rollout, routing), over=(before,))
+        except Conflict as error:
+            running = self.running
+            under_way = f" (the rollout {running.id} is under way)" if running is not None else ""
+            raise Conflict(
+                f"Somebody moved the traffic of {self._model} at the same moment{under_way}; {rollout.id} was not started, "
+                "and nothing was spent.",
+                cure="See: lockgate status",
+            ) from error
         self.publish()
         return move
 
     def mark_replayed(self, rollout: Rollout) -> None:
-        self._records.write(msgspec.structs.replace(rollout, replayed=True))
+        """Raises Conflict where the rollout has changed since."""
+        self._records.write(msgspec.structs.replace(rollout, replayed=True), over=(rollout,))
+
+    def mark_looked(self, rollout: Rollout) -> Rollout:
+        """Before the first look at its evidence: from now on its alpha stands. Raises Conflict as `mark_replayed` does."""
+        marked = msgspec.structs.replace(rollout, looked=True)
+        self._records.write(marked, over=(rollout,))
+        return marked
 
     def abort(self, *, by: str, reason: str, event_s: float, now_s: float) -> Move:
         """A person ends the rollout; the champion keeps the traffic."""
-        rollout = self.running
-        if rollout is None:
-            raise NotFound(f"No rollout of {self._model} is under way.")
-        decision = Decision(kind="abort", to_step=rollout.at, verdicts=(), reason=reason)
-        return self._make(rollout, decision, event_s=event_s, now_s=now_s, by=by)
+
+        def end() -> Move:
+            stand = self.needed()
+            decision = Decision(kind="abort", to_step=stand.rollout.at, verdicts=(), reason=reason)
+            return self.make(stand, decision, event_s=event_s, now_s=now_s, by=by)
+
+        return self.tried(end)
 
     def roll_back(self, to: str | None, *, by: str, reason: str, event_s: float, now_s: float) -> Move:
         """All traffic to the champion of a running rollout, else to the champion before this one, or to `to`."""
-        rollout = self.running
-        if rollout is not None and to in (None, rollout.champion):
-            decision = Decision(kind="roll_back", to_step=rollout.at, verdicts=(), reason=reason)
-            return self._make(rollout, decision, event_s=event_s, now_s=now_s, by=by)
-        if rollout is not None:
-            raise Conflict(f"The rollout {rollout.id} is under way.", cure="Roll back without --to first.")
+        meant = self._stand()
+
+        def back() -> Move:
+            stand = self._stand()
+            if meant is not None and stand is None and self.routing.champion == meant.rollout.champion:
+                # What they wanted happened meanwhile; once more would take the champion itself off.
+                raise Conflict(
+                    f"{meant.rollout.id} ended at the same moment, and its champion has the traffic.",
+                    cure=f"See: lockgate why {meant.rollout.id}",
+                )
+            if stand is None:
+                return self._to_earlier(to, by=by, reason=reason, event_s=event_s, now_s=now_s)
+            if to not in (None, stand.rollout.champion):
+                raise Conflict(f"The rollout {stand.rollout.id} is under way.", cure="Roll back without --to first.")
+            decision = Decision(kind="roll_back", to_step=stand.rollout.at, verdicts=(), reason=reason)
+            return self.make(stand, decision, event_s=event_s, now_s=now_s, by=by)
+
+        return self.tried(back)
+
+    def _to_earlier(self, to: str | None, *, by: str, reason: str, event_s: float, now_s: float) -> Move:
         before = self.routing
         target = to or before.previous
         if target is None or target == before.champion:
@@ -111,32 +198,78 @@ class Controller:
             before, champion=target, previous=before.champion, revision=before.revision + 1
         )
         move = self._move("roll_back", target, routing, (), reason, None, by, event_s, now_s)
-        self._records.write(move, routing)
+        self._records.write(move, routing, over=(before,))
         self.publish()
         return move
 
-    def _standing(self, rollout: Rollout) -> list[Verdict]:
+    def _stand(self) -> Stand | None:
+        """None where no rollout is under way."""
+        routing = self._records.get(Routing, self._model)
+        rollout = None if routing is None or routing.rollout is None else self._records.get(Rollout, routing.rollout)
+        return None if routing is None or rollout is None or not rollout.is_running else Stand(routing, rollout)
+
+    def needed(self) -> Stand:
+        """What a move of the running rollout is decided on. Raises NotFound where none is under way."""
+        stand = self._stand()
+        if stand is None:
+            raise NotFound(f"No rollout of {self._model} is under way.", cure="See: lockgate status")
+        return stand
+
+    def tried(self, act: Callable[[], _T]) -> _T:
+        """A person's move, decided anew where somebody else moved between the look and the writing."""
+        for _ in range(TRIES):
+            before = self._records.get(Routing, self._model), self._stand()
+            try:
+                return act()
+            except Conflict:
+                if (self._records.get(Routing, self._model), self._stand()) == before:
+                    raise
+        raise Conflict(f"The traffic of {self._model} moves all the time.", cure="Try again in a moment.")
+
+    def _sound(self, rollout: Rollout, decision: Decision) -> Decision:
+        """The decision; where it would give more traffic to a version whose folder is not as it was sealed, the end of it."""
+        damage = self._damage(rollout.challenger) if decision.kind in ("advance", "promote") else None
+        if damage is None:
+            return decision
+        reason = f"The challenger is not what was judged: {damage} The champion keeps the traffic."
+        return Decision(kind="abort", to_step=rollout.at, verdicts=(), reason=reason)
+
+    def standing(self, rollout: Rollout) -> list[Verdict]:
         """The latest verdict of each gate of this rollout; later ones replace undecided ones."""
         found = [v for v in self._records.all(Verdict, self._model) if v.rollout == rollout.id]
         return list({v.gate.name: v for v in found}.values())
 
-    def _make(
-        self, rollout: Rollout, decision: Decision, *, event_s: float, now_s: float, by: str = "lockgate"
+    def damage(self, version: str) -> str | None:
+        """What is wrong with a version's folder, in a sentence; None where it is as it was sealed."""
+        return self._damage(version)
+
+    def make(
+        self,
+        stand: Stand,
+        decision: Decision,
+        *,
+        event_s: float,
+        now_s: float,
+        by: str = "lockgate",
+        override: Override | None = None,
     ) -> Move:
-        state = final_state(decision.kind)
+        """Record the move with the rollout and the routing it leads to, then publish. Raises Conflict where others moved."""
+        state, rollout = final_state(decision.kind), stand.rollout
         moved = msgspec.structs.replace(
             rollout,
+            overrides=rollout.overrides if override is None else (*rollout.overrides, override.id),
             at=decision.to_step,
             stepped_s=event_s,
             state=RolloutState(state) if state else rollout.state,
             ended_s=event_s if state else None,
         )
-        routing = self._routed(moved, self.routing)
+        routing = self._routed(moved, stand.routing)
         to = rollout.challenger if decision.kind in ("advance", "promote") else rollout.champion
         move = self._move(
             decision.kind, to, routing, decision.verdicts, decision.reason, rollout.id, by, event_s, now_s
         )
-        self._records.write(move, moved, routing)
+        move = msgspec.structs.replace(move, overrides=decision.overrides)
+        self._records.write(*([] if override is None else [override]), move, moved, routing, over=stand)
         self.publish()
         return move
 
@@ -171,7 +304,7 @@ class Controller:
         event_s: float,
         now_s: float,
     ) -> Move:
-        named = f"{self._model}\x1f{routing.revision}\x1f{kind}"
+        named = f"{self._model}\x1f{routing.revision}"  # one move leads to a revision, whatever its kind
         return Move(
             id=f"m{hashlib.blake2b(named.encode(), digest_size=4).hexdigest()}",
             model=self._model,

@@ -75,6 +75,12 @@ def begin(
     )
 
 
+def check_whole(version: Version, damage: str | None) -> None:
+    """Raises SpecError for a version whose folder is not what was judged. damage: what is wrong with it, in a sentence."""
+    if damage is not None:
+        raise SpecError(f"{version.short} may not take traffic: its folder is not as it was sealed. {damage}")
+
+
 def check_servable(version: Version, task: Task, *, dirty: bool) -> None:
     """Raises SpecError for a version that nobody could make again, or whose answers no call can carry yet."""
     if version.lineage.is_dirty and not dirty:

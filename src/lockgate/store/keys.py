@@ -5,15 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from lockgate.errors import Conflict, InvariantBroken, SpecError
-from lockgate.records import Alarm, Block, Dataset, Health, Move, PairBlock, Rollout, Routing, Spend, Verdict
+from lockgate.records import Alarm, Block, Dataset, Health, Move, Override, PairBlock, Rollout, Routing, Spend, Verdict
 from lockgate.records.entry import EntryKind
 from lockgate.records.harm_state import HarmState
 from lockgate.records.log_trouble import LogTrouble
 from lockgate.records.silence import Silence
-from lockgate.store.ports import Kept
+from lockgate.store.ports import Kept, Replaced
 
 REPLACED = (HarmState, Health, LogTrouble, Rollout, Routing, Silence)
-CHAINED: dict[type, EntryKind] = {Verdict: "verdict", Move: "move", Alarm: "alarm", Spend: "spend"}
+CHAINED: dict[type, EntryKind] = {
+    Verdict: "verdict",
+    Move: "move",
+    Alarm: "alarm",
+    Spend: "spend",
+    Override: "override",
+}
 
 
 def key(record: Kept) -> str:
@@ -33,9 +39,26 @@ def key(record: Kept) -> str:
     return record.id
 
 
+def refuse_changed(read: Sequence[Replaced], held: Callable[[Replaced], Replaced | None]) -> None:
+    """Raises Conflict where one of the records that a decision rests on is kept otherwise by now. held: how it is kept."""
+    for record in read:
+        if held(record) != record:
+            raise Conflict(
+                f"The {type(record).__name__} of {record.model} was changed meanwhile; nothing of this was written.",
+                cure="Look again: lockgate status",
+            )
+
+
 def at_s(record: Kept) -> float:
     """Wall time for the ledger's entry; 0 for what is never chained."""
     return getattr(record, "written_s", 0.0)
+
+
+def is_held(owner: str, until_s: float, holder: str, *, now_s: float, for_s: float) -> bool:
+    """Whether a lease is another's still. One that would hold longer than two that are asked for now was taken before the
+    clock was set back: it has run out.
+    """
+    return owner != holder and now_s < until_s <= now_s + 2 * for_s
 
 
 def refuse_spends(records: Sequence[Kept]) -> None:

@@ -11,12 +11,12 @@ from lockgate.errors import Conflict
 from lockgate.features import many_calls
 from lockgate.records import BudgetSpec, Entry, Event, Outcome, Prediction, Routing, Spend, decode, encode
 from lockgate.records.duration import UNITS_S
-from lockgate.records.entry import GENESIS, link
+from lockgate.records.entry import GENESIS, EntryKind, link
 from lockgate.records.prediction import LogEntry, LogLine
 from lockgate.records.source import Values
 from lockgate.store.event_store import conflict
-from lockgate.store.keys import CHAINED, REPLACED, at_s, key, new_draws, refuse_spends
-from lockgate.store.ports import Compacted, Cursor, K, Kept, Taken, Written
+from lockgate.store.keys import CHAINED, REPLACED, at_s, is_held, key, new_draws, refuse_changed, refuse_spends
+from lockgate.store.ports import Compacted, Cursor, K, Kept, Replaced, Taken, Written
 
 
 class MemoryLog:
@@ -107,25 +107,21 @@ class MemoryRecords:
         self._ledger: list[Entry] = []
         self._writing = threading.Lock()
 
-    def write(self, *records: Written) -> None:
+    def write(self, *records: Written, over: Sequence[Replaced] = ()) -> None:
         refuse_spends(records)
-        fresh: list[Written] = []
-        seen: dict[tuple[type, str], Kept] = {}
         with self._writing:
-            for record in records:
-                place = type(record), key(record)
-                if _is_fresh(record, seen.get(place, self._kept.get(place))):
-                    fresh.append(record)
-                    seen[place] = record
-            self._keep(fresh)
+            self._keep(self._fresh(records, over))
 
-    def spend(self, spec: BudgetSpec, *spends: Spend) -> None:
+    def spend(
+        self, spec: BudgetSpec, *spends: Spend, then: Sequence[Written] = (), over: Sequence[Replaced] = ()
+    ) -> None:
+        refuse_spends(then)
         with self._writing:
             new = new_draws(spends, lambda name: self.get(Spend, name))
             models = {spend.model for spend in new}
             drawn = [decode(Spend, e.body) for e in self._ledger if e.kind == "spend" and e.model in models]
             budget.check_all(spec, drawn, new)
-            self._keep(new)
+            self._keep([*new, *self._fresh(then, over)])
 
     def get(self, kind: type[K], key: str) -> K | None:
         found = self._kept.get((kind, key))
@@ -137,8 +133,28 @@ class MemoryRecords:
     def count(self, kind: type[K], model: str) -> int:
         return len(self.all(kind, model))
 
-    def entries(self, after: int = 0) -> list[Entry]:
-        return self._ledger[after:]
+    def entries(self, after: int = 0, limit: int | None = None) -> list[Entry]:
+        return self._ledger[after:][:limit]
+
+    def bodies(self, kind: EntryKind, keys: Collection[str]) -> dict[str, str]:
+        kept = list(self._kept.items())
+        return {name: encode(r).decode() for (type_, name), r in kept if CHAINED.get(type_) == kind and name in keys}
+
+    def unchained(self, limit: int = 1) -> list[tuple[EntryKind, str]]:
+        chained = {(entry.kind, entry.subject) for entry in self._ledger}
+        own = [(CHAINED[type_], name) for type_, name in list(self._kept) if type_ in CHAINED]
+        return [place for place in own if place not in chained][:limit]
+
+    def _fresh(self, records: Sequence[Written], over: Sequence[Replaced]) -> list[Written]:
+        refuse_changed(over, lambda record: self.get(type(record), key(record)))
+        fresh: list[Written] = []
+        seen: dict[tuple[type, str], Kept] = {}
+        for record in records:
+            place = type(record), key(record)
+            if _is_fresh(record, seen.get(place, self._kept.get(place))):
+                fresh.append(record)
+                seen[place] = record
+        return fresh
 
     def _keep(self, fresh: Sequence[Kept]) -> None:
         for record in fresh:
@@ -178,7 +194,7 @@ class MemoryLease:
 
     def acquire(self, name: str, holder: str, *, now_s: float, for_s: float) -> bool:
         owner, until_s = self._held.get(name, ("", 0.0))
-        if owner not in ("", holder) and now_s < until_s:
+        if owner and is_held(owner, until_s, holder, now_s=now_s, for_s=for_s):
             return False
         self._held[name] = (holder, now_s + for_s)
         return True

@@ -20,6 +20,7 @@ from lockgate.records import (
     Event,
     Health,
     Move,
+    Override,
     PairBlock,
     Rollout,
     Routing,
@@ -27,6 +28,7 @@ from lockgate.records import (
     Verdict,
     Version,
 )
+from lockgate.records.entry import EntryKind
 from lockgate.records.harm_state import HarmState
 from lockgate.records.log_trouble import LogNotice, LogTrouble
 from lockgate.records.prediction import LogEntry, LogLine
@@ -44,6 +46,7 @@ Written = (
     | Health
     | LogTrouble
     | Move
+    | Override
     | PairBlock
     | Rollout
     | Routing
@@ -52,6 +55,7 @@ Written = (
     | Version
 )
 Kept = Written | Spend
+Replaced = Rollout | Routing  # those that moves are decided on
 K = TypeVar(
     "K",
     Alarm,
@@ -61,6 +65,7 @@ K = TypeVar(
     Health,
     LogTrouble,
     Move,
+    Override,
     PairBlock,
     Rollout,
     Routing,
@@ -219,19 +224,24 @@ class VersionFolders(Protocol):
 
 
 class Records(Protocol):
-    """Records by kind and key, and the ledger: verdicts, moves, alarms and spends are chained as they are written."""
+    """Records by kind and key, and the ledger: verdicts, moves, alarms, spends, overrides are chained as they are written."""
 
-    def write(self, *records: Written) -> None:
+    def write(self, *records: Written, over: Sequence[Replaced] = ()) -> None:
         """All of them in one transaction, or none.
 
-        Verdicts, moves and alarms go to the ledger as well. A rollout, a routing or a health replaces the one of its
-        key; anything else is written once: the same again is nothing, another under the same key is a Conflict. A spend
+        Verdicts, moves, alarms and overrides go to the ledger as well. A rollout, a routing or a health replaces the one of
+        its key; anything else is written once: the same again is nothing, another under the same key is a Conflict. A spend
         is refused here: it is written by `spend`, or not at all.
+        over: what this was decided on, as it was read: where one of them has changed since, a Conflict.
         """
         ...
 
-    def spend(self, spec: BudgetSpec, *spends: Spend) -> None:
+    def spend(
+        self, spec: BudgetSpec, *spends: Spend, then: Sequence[Written] = (), over: Sequence[Replaced] = ()
+    ) -> None:
         """All of them in one transaction, or none; raises SpecError where together they exceed what is left.
+
+        then, over: what is written with them, and over what, as in `write`.
 
         What is left follows from the ledger's own entries, read in that transaction, so that any number of processes
         spend no more than there is. The spends are of one model. A draw made before (Spend.repeats) is nothing, also
@@ -247,8 +257,16 @@ class Records(Protocol):
 
     def count(self, kind: type[K], model: str) -> int: ...
 
-    def entries(self, after: int = 0) -> list[Entry]:
-        """The ledger, oldest first, from the entry after that number."""
+    def entries(self, after: int = 0, limit: int | None = None) -> list[Entry]:
+        """The ledger, oldest first, from the entry after that number; at most `limit` of them."""
+        ...
+
+    def bodies(self, kind: EntryKind, keys: Collection[str]) -> dict[str, str]:
+        """By key, the text of those chained records as they are kept beside the ledger; what is not kept is not in it."""
+        ...
+
+    def unchained(self, limit: int = 1) -> list[tuple[EntryKind, str]]:
+        """Kind and key of records that should stand in the ledger and do not, at most `limit` of them."""
         ...
 
 

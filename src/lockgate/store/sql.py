@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sqlite3
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,9 +17,9 @@ from lockgate.decide import budget
 from lockgate.errors import Conflict, SpecError, StoreError, unknown
 from lockgate.records import BudgetSpec, Entry, Spend, decode, encode
 from lockgate.records.duration import seconds
-from lockgate.records.entry import GENESIS, link
-from lockgate.store.keys import CHAINED, REPLACED, at_s, key, new_draws, refuse_spends
-from lockgate.store.ports import K, Kept, Written
+from lockgate.records.entry import GENESIS, EntryKind, link
+from lockgate.store.keys import CHAINED, REPLACED, at_s, is_held, key, new_draws, refuse_changed, refuse_spends
+from lockgate.store.ports import K, Kept, Replaced, Written
 
 SCHEMA = 1
 LOCKED_S = 10.0
@@ -158,16 +158,15 @@ class SqlRecords:
         self._reading = engine.execution_options(reads=True)
         self._drawn = _in_body(_DRAWN, engine)
 
-    def write(self, *records: Written) -> None:
+    def write(self, *records: Written, over: Sequence[Replaced] = ()) -> None:
         refuse_spends(records)
         with _named_errors(), self._engine.begin() as db:
-            last = self._last(db)
-            for record in records:
-                body = encode(record).decode()
-                if self._keep(db, record, body) and type(record) in CHAINED:
-                    last = self._chain(db, record, body, last)
+            self._write(db, records, over, self._last(db))
 
-    def spend(self, spec: BudgetSpec, *spends: Spend) -> None:
+    def spend(
+        self, spec: BudgetSpec, *spends: Spend, then: Sequence[Written] = (), over: Sequence[Replaced] = ()
+    ) -> None:
+        refuse_spends(then)
         with _named_errors(), self._engine.begin() as db:
             # The last link comes first: whoever adds a draw after it was read takes the number that ours needs.
             last = self._last(db)
@@ -178,6 +177,7 @@ class SqlRecords:
                 body = encode(spend).decode()
                 self._add(db, spend, body)
                 last = self._chain(db, spend, body, last)
+            self._write(db, then, over, last)
 
     def get(self, kind: type[K], key: str) -> K | None:
         with _named_errors(), self._reading.begin() as db:
@@ -196,10 +196,40 @@ class SqlRecords:
         with _named_errors(), self._reading.begin() as db:
             return db.execute(sa.select(sa.func.count()).select_from(_record).where(place)).scalar_one()
 
-    def entries(self, after: int = 0) -> list[Entry]:
-        query = sa.select(_ledger).where(_ledger.c.number > after).order_by(_ledger.c.number)
+    def entries(self, after: int = 0, limit: int | None = None) -> list[Entry]:
+        query = sa.select(_ledger).where(_ledger.c.number > after).order_by(_ledger.c.number).limit(limit)
         with _named_errors(), self._reading.begin() as db:
             return [Entry(**{str(name): value for name, value in row.items()}) for row in db.execute(query).mappings()]
+
+    def bodies(self, kind: EntryKind, keys: Collection[str]) -> dict[str, str]:
+        names = [type_.__name__ for type_, own in CHAINED.items() if own == kind]
+        query = sa.select(_record.c.key, _record.c.body).where(_record.c.kind.in_(names), _record.c.key.in_(keys))
+        with _named_errors(), self._reading.begin() as db:
+            return {row.key: row.body for row in db.execute(query)}
+
+    def unchained(self, limit: int = 1) -> list[tuple[EntryKind, str]]:
+        found: list[tuple[EntryKind, str]] = []
+        with _named_errors(), self._reading.begin() as db:
+            for type_, kind in CHAINED.items():
+                # A set, made once: neither side needs an index that is there for this alone.
+                chained = sa.select(_ledger.c.subject).where(_ledger.c.kind == kind)
+                own = (_record.c.kind == type_.__name__) & _record.c.key.not_in(chained)
+                keys = db.execute(sa.select(_record.c.key).where(own).order_by(_record.c.number).limit(limit)).scalars()
+                found += [(kind, name) for name in keys]
+        return found[:limit]
+
+    def _write(
+        self, db: sa.Connection, records: Sequence[Written], over: Sequence[Replaced], last: tuple[int, str]
+    ) -> None:
+        refuse_changed(over, lambda record: self._as_kept(db, record))
+        for record in records:
+            body = encode(record).decode()
+            if self._keep(db, record, body) and type(record) in CHAINED:
+                last = self._chain(db, record, body, last)
+
+    def _as_kept(self, db: sa.Connection, record: Replaced) -> Replaced | None:
+        body = db.execute(_KEPT, {"kind": type(record).__name__, "key": key(record)}).scalar()
+        return None if body is None else decode(type(record), body)
 
     def _last(self, db: sa.Connection) -> tuple[int, str]:
         """The ledger's last link: its number and digest."""
@@ -263,7 +293,7 @@ class SqlLease:
             if held is None:
                 db.execute(sa.insert(_lease).values(name=name, holder=holder, until_s=now_s + for_s))
                 return True
-            if held.holder != holder and now_s < held.until_s:
+            if is_held(held.holder, held.until_s, holder, now_s=now_s, for_s=for_s):
                 return False
             db.execute(sa.update(_lease).where(_lease.c.name == name).values(holder=holder, until_s=now_s + for_s))
             return True

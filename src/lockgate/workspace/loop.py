@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lockgate.errors import StoreError
+from lockgate.errors import Conflict, StoreError
 from lockgate.metrics import loss
 from lockgate.monitor import log_watch
 from lockgate.monitor.blocks import pair_block
@@ -93,7 +93,11 @@ class Loop:
                 watch.feed(entries, now_s=now_s)
             self._unrouted.feed(entries, watches, now_s=now_s)
         for model in watches:
-            self._turn(model, done, now_s)
+            try:
+                self._turn(model, done, now_s)
+            except Conflict as error:
+                # Somebody else, another loop or a person, wrote first: what is due now is seen at the next tick.
+                _log.info("The turn of %s was another's: %s", model, error)
         done.problems += self._unrouted.look(now_s, watches)
         self._watch_sources(done, now_s)
         if not 0.0 < self._compact_at_s - now_s <= COMPACT_EVERY_S:  # a clock set back puts nothing off
@@ -161,19 +165,21 @@ class Loop:
             # A new watch reads the log from its start: what is closed already is passed over. The others begin anew with
             # it, as after a restart, for nothing may be told them twice.
             spec, records = self._wiring.spec, self._wiring.records
-            self._watches = {model: Watch(model, spec.model[model], records) for model in sorted(models)}
-            self._unrouted = Unrouted(spec, records)
-            self._cursor = None
+            watches = {model: Watch(model, spec.model[model], records) for model in sorted(models)}
+            # All three or none: a new watch that did not begin at the start would judge the end of the log alone.
+            self._watches, self._unrouted, self._cursor = watches, Unrouted(spec, records), None
         for watch in self._watches.values():
             watch.catch_up()
         return self._watches
 
     def _turn(self, model: str, done: Ticked, now_s: float) -> None:
-        watch, controller = self._watches[model], Controller(model, self._wiring.records, self._wiring.board)
+        watch, controller = self._watches[model], self._wiring.controller(model)
         rollout = controller.running
         if rollout is not None and rollout.step.kind == "replay" and not rollout.replayed:
-            self._replay(rollout, controller)
+            self._replay(controller.mark_looked(rollout), controller)
             rollout = controller.running
+        if rollout is not None and not rollout.looked and watch.has_evidence(rollout):
+            rollout = controller.mark_looked(rollout)
         routing = controller.routing
         facts = self._champion_facts(routing)
         done.verdicts += watch.look(routing, rollout, facts, now_s=now_s)

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lockgate.errors import NotFound, StoreError
 from lockgate.records import Contract, Profile, Version, WorkspaceSpec, decode
+from lockgate.release.controller import Controller
 from lockgate.runtime import folder
 from lockgate.runtime.predictor import Predictor
 from lockgate.store.delta import DeltaTables
@@ -69,6 +71,22 @@ class Wiring:
 
     def contract(self, version: str) -> Contract:
         return folder.read_contract(self.folders.path(version))
+
+    def controller(self, model: str) -> Controller:
+        return Controller(model, self.records, self.board, damage=self.damage)
+
+    def damage(self, version: str) -> str | None:
+        """What is wrong with a version's folder, None where it is as it was sealed. Raises StoreError where it cannot be read
+        just now.
+        """
+        try:
+            folder.verify(self.folders.path(version), version)
+        except (NotFound, StoreError) as error:
+            cause = error.__cause__
+            if isinstance(cause, OSError) and not isinstance(cause, FileNotFoundError):
+                raise
+            return str(error)
+        return None
 
     def profile(self, version: str) -> Profile:
         return decode(Profile, (self.folders.path(version) / folder.PROFILE).read_bytes())

@@ -23,6 +23,7 @@ from lockgate.records import (
     ModelSpec,
     Move,
     Outcome,
+    Override,
     Prediction,
     Report,
     RolloutSpec,
@@ -36,7 +37,7 @@ from lockgate.records import (
 from lockgate.records.feature_worth import FeatureTable
 from lockgate.records.plan import Plan
 from lockgate.release.controller import Controller
-from lockgate.release.start import begin, check_gates, check_servable, first_routing
+from lockgate.release.start import begin, check_gates, check_servable, check_whole, first_routing
 from lockgate.report import now
 from lockgate.report import why as reasons
 from lockgate.report.card import card
@@ -54,6 +55,7 @@ from lockgate.workspace import (
     config,
     dataset_refs,
     making,
+    overriding,
     planning,
     scoring,
     skewing,
@@ -277,17 +279,19 @@ class Workspace:
         differed from its commit, unless `dirty`.
         """
         asked = self.version(version) if isinstance(version, str) else version
+        check_whole(asked, self._wiring.damage(asked.id))
         check_servable(asked, self._wiring.predictor(asked.id).manifest.task, dirty=dirty)
         controller, now_s = self._controller(asked.model), self._wiring.clock()
+        before = self._wiring.records.get(Routing, asked.model)  # first of all that the start rests on
         verdicts = self._wiring.records.all(Verdict, asked.model)
-        if self._wiring.records.get(Routing, asked.model) is None:
+        if before is None:
             standing = check_gates(asked, verdicts, None)
             return controller.install(
                 first_routing(asked, self.model(asked.model)), standing, event_s=self.event_s(asked.model), now_s=now_s
             )
         model = self._planned(asked.model, spec)
         rollouts = controller.rollouts
-        started = begin(asked, model, controller.routing, rollouts, verdicts, event_s=self.event_s(asked.model))
+        started = begin(asked, model, before, rollouts, verdicts, event_s=self.event_s(asked.model))
         plan = self._foretold(asked, spec, anyway=anyway)
         if plan is not None and plan.refusals and not anyway:
             raise SpecError(
@@ -296,8 +300,45 @@ class Workspace:
             )
         started = msgspec.structs.replace(started, plan=plan)
         self._wiring.predictor(asked.id)
-        self._spend(asked.model, budget.of_rollout(started, **self._now(asked.model), by=by or _person()))
-        return controller.start(started, event_s=started.started_s, now_s=now_s, by=by or _person())
+        by = by or _person()
+        draws = budget.of_rollout(started, event_s=started.started_s, now_s=now_s, by=by)
+        return controller.start(
+            started,
+            event_s=started.started_s,
+            now_s=now_s,
+            by=by,
+            before=before,
+            spends=draws,
+            budget=self.model(asked.model).budget,
+        )
+
+    def hold(self, model: str, *, reason: str, by: str | None = None) -> Override:
+        """The running rollout stays at its step whatever is proved; harm still ends it, and so does its deadline."""
+        return self._overridden(model, "hold", reason, by)
+
+    def resume(self, model: str, *, reason: str, by: str | None = None) -> Override:
+        """A rollout that is held goes on."""
+        return self._overridden(model, "resume", reason, by)
+
+    def approve(self, model: str, *, reason: str, by: str | None = None, step: str | float | None = None) -> Override:
+        """The next step may be entered once its verdicts are there. step: a later one, as the ladder names it."""
+        return self._overridden(model, "approve", reason, by, step=step)
+
+    def widen(self, model: str, *, alpha: float, reason: str, by: str | None = None) -> Override:
+        """A larger alpha for the running rollout, drawn from the budget. Raises SpecError after the first look."""
+        return self._overridden(model, "widen", reason, by, alpha=alpha)
+
+    def promote(self, model: str, *, reason: str, by: str | None = None) -> Move:
+        """The challenger becomes champion without proof: the move names the override, and no verdict."""
+        return overriding.moved(
+            self._wiring, self.model(model), model, "promote", reason, by or _person(), self._now(model)
+        )
+
+    def skip(self, model: str, *, reason: str, by: str | None = None) -> Move:
+        """To the next step without the verdict that this one is safe; never to the promotion."""
+        return overriding.moved(
+            self._wiring, self.model(model), model, "skip", reason, by or _person(), self._now(model)
+        )
 
     def abort(self, model: str, *, reason: str, by: str | None = None) -> Move:
         event_s, now_s = self.event_s(model), self._wiring.clock()
@@ -464,7 +505,20 @@ class Workspace:
 
     def _controller(self, model: str) -> Controller:
         self.model(model)
-        return Controller(model, self._wiring.records, self._wiring.board)
+        return self._wiring.controller(model)
+
+    def _overridden(
+        self,
+        model: str,
+        kind: overriding.Lasting,
+        reason: str,
+        by: str | None,
+        *,
+        step: str | float | None = None,
+        alpha: float | None = None,
+    ) -> Override:
+        spec, now = self.model(model), self._now(model)
+        return overriding.lasting(self._wiring, spec, model, kind, reason, by or _person(), now, step=step, alpha=alpha)
 
     def _put_evidence(self, version: Version, verdicts: list[Verdict]) -> None:
         """gate.json and card.md: evidence that comes after the seal, for people; nothing reads it to answer a call."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+
+import msgspec
 import pytest
 
 from lockgate.decide import ladder
@@ -19,6 +22,7 @@ from lockgate.records import (
 )
 from lockgate.release.controller import Controller
 from lockgate.store.memory import MemoryBoard, MemoryRecords
+from lockgate.store.ports import Replaced, Written
 
 FIRST = Routing(model="m", revision=1, champion="old", baseline="base", constant=0.2, unit="tail")
 SPEC = RolloutSpec(ladder=("shadow", 0.25, 1.0))
@@ -274,15 +278,119 @@ def test_every_move_raises_the_revision_by_one_and_is_in_the_ledger(sharing: Sta
     assert sharing.routing.revision == 4
 
 
-def test_of_two_leaders_that_act_on_one_state_the_second_is_told(sharing: Stand) -> None:
-    """Both saw revision 3; one moved. The other's move has the same name and other words: nothing of it is kept."""
-    sharing.rule("guardrail failures", Ruling.FAIL)
-    rollout = sharing.rollout
-    sharing.tick(event_s=30)
-    before = sharing.routing
-    sharing.records.write(
-        rollout, Routing(**{f: getattr(before, f) for f in Routing.__struct_fields__} | {"revision": 3})
+class Raced(MemoryRecords):
+    """What somebody else does between the look and the writing is done just before the next write."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meanwhile: Callable[[], object] | None = None
+
+    def write(self, *records: Written, over: Sequence[Replaced] = ()) -> None:
+        act, self.meanwhile = self.meanwhile, None
+        if act is not None:
+            act()
+        super().write(*records, over=over)
+
+
+@pytest.fixture
+def raced() -> Stand:
+    """At the step of 25 %, with records in which the other one is quicker."""
+    stand = Stand()
+    stand.records = Raced()
+    stand.controller = Controller("m", stand.records, stand.board)
+    stand.controller.install(FIRST, [], event_s=0, now_s=0)
+    stand.start()
+    stand.rule("safe at shadow", Ruling.PASS)
+    stand.tick()
+    return stand
+
+
+def kinds(stand: Stand) -> list[str]:
+    return [move.kind for move in stand.records.all(Move)]
+
+
+def test_of_two_leaders_that_act_on_one_state_one_moves(raced: Stand) -> None:
+    raced.rule("guardrail failures", Ruling.FAIL)
+    other = Controller("m", raced.records, raced.board)
+    raced.records.meanwhile = lambda: other.tick(event_s=30, now_s=31)
+    assert raced.tick(event_s=30) is None, "the other moved"
+    assert kinds(raced) == ["install", "start", "advance", "roll_back"]
+    assert raced.records.all(Move)[-1].written_s == 31
+    assert raced.routing.revision == 4
+
+
+def test_a_promotion_and_a_persons_rollback_at_one_moment_are_one_move_after_the_other(raced: Stand) -> None:
+    """The loop was about to promote when a person rolled back: nothing is promoted at all."""
+    for name in ("worth", "safe at 25%"):
+        raced.rule(name, Ruling.PASS)
+    raced.records.meanwhile = lambda: Controller("m", raced.records, raced.board).roll_back(
+        None, by="ann", reason="Complaints.", event_s=30, now_s=31
     )
-    with pytest.raises(Conflict):
-        sharing.tick(event_s=31)
-    assert len(sharing.records.all(Move)) == 4
+    assert raced.tick(event_s=30) is None
+    assert kinds(raced) == ["install", "start", "advance", "roll_back"]
+    assert (raced.routing.champion, raced.rollout.state) == ("old", RolloutState.ROLLED_BACK)
+
+
+def test_a_person_who_rolls_back_what_was_just_promoted_gets_the_old_champion(raced: Stand) -> None:
+    for name in ("worth", "safe at 25%"):
+        raced.rule(name, Ruling.PASS)
+    raced.records.meanwhile = lambda: Controller("m", raced.records, raced.board).tick(event_s=30, now_s=31)
+    raced.controller.roll_back(None, by="ann", reason="Complaints.", event_s=30, now_s=32)
+    assert kinds(raced) == ["install", "start", "advance", "promote", "roll_back"]
+    assert (raced.routing.champion, raced.routing.previous) == ("old", "new")
+
+
+def test_a_person_who_rolls_back_what_harm_has_just_ended_takes_nothing_else_off(raced: Stand) -> None:
+    raced.rule("guardrail failures", Ruling.FAIL)
+    raced.records.meanwhile = lambda: Controller("m", raced.records, raced.board).tick(event_s=30, now_s=31)
+    with pytest.raises(Conflict, match="ended at the same moment, and its champion has the traffic"):
+        raced.controller.roll_back(None, by="ann", reason="Complaints.", event_s=30, now_s=32)
+    assert kinds(raced) == ["install", "start", "advance", "roll_back"]
+    assert raced.routing.champion == "old"
+
+
+def test_an_abort_that_comes_second_finds_no_rollout(raced: Stand) -> None:
+    raced.rule("guardrail failures", Ruling.FAIL)
+    raced.records.meanwhile = lambda: Controller("m", raced.records, raced.board).tick(event_s=30, now_s=31)
+    with pytest.raises(NotFound, match="No rollout of m is under way"):
+        raced.controller.abort(by="ann", reason="Enough.", event_s=30, now_s=32)
+
+
+def test_a_mark_of_a_rollout_that_ended_meanwhile_brings_it_not_back(raced: Stand) -> None:
+    rollout = raced.rollout
+    raced.controller.abort(by="ann", reason="Enough.", event_s=30, now_s=32)
+    for mark in (raced.controller.mark_replayed, raced.controller.mark_looked):
+        with pytest.raises(Conflict, match="changed meanwhile"):
+            mark(rollout)
+    assert raced.rollout.state is RolloutState.ABORTED
+
+
+def test_of_two_first_champions_at_once_one_is_installed() -> None:
+    records, board = Raced(), MemoryBoard()
+    other = msgspec.structs.replace(FIRST, champion="rival")
+    records.meanwhile = lambda: Controller("m", records, board).install(other, [], event_s=0, now_s=1)
+    with pytest.raises(Conflict, match="another champion at the same moment"):
+        Controller("m", records, board).install(FIRST, [], event_s=0, now_s=0)
+    assert records.get(Routing, "m") == other
+    assert len(records.entries()) == 1
+
+
+def test_a_conflict_that_is_no_race_is_not_hidden(raced: Stand) -> None:
+    """Revision 3 came out of a backup: the move to 4 is in the ledger already, and nobody moves now."""
+    before = raced.routing, raced.rollout
+    raced.rule("guardrail failures", Ruling.FAIL)
+    raced.tick(event_s=30)
+    raced.records.write(*before)
+    with pytest.raises(Conflict, match="written once"):
+        raced.tick(event_s=31)
+
+
+def test_a_challenger_whose_folder_was_changed_gets_no_more_traffic(sharing: Stand) -> None:
+    for name in ("worth", "safe at 25%"):
+        sharing.rule(name, Ruling.PASS)
+    damaged = Controller("m", sharing.records, sharing.board, damage=lambda version: f"{version}/model is missing.")
+    move = damaged.tick(event_s=30, now_s=30)
+    assert move is not None
+    assert (move.kind, move.to, move.verdicts) == ("abort", "old", ())
+    assert move.reason == "The challenger is not what was judged: new/model is missing. The champion keeps the traffic."
+    assert (sharing.routing.champion, sharing.routing.challenger) == ("old", None)
