@@ -64,13 +64,9 @@ def gate(version: str, directory: Directory = HERE, json: Json = False) -> None:
 
 def plan(version: str, directory: Directory = HERE, json: Json = False) -> None:
     """What a version's rollout would take: calls, days, the harm it can see, and what would never decide."""
-    found = opened(directory).plan(version)
-    if json:
-        show.as_json(found)
-    else:
-        show.plan_table(found)
-        show.following(f"lockgate rollout start {version}{'' if found.is_sound else ' --anyway'}")
-    sys.exit(show.EXIT["pass" if found.is_sound else "fail"])
+    workspace = opened(directory)
+    left = workspace.alpha_left(workspace.version(version).model)
+    show.planned(workspace.plan(version), left, version, json=json)
 
 
 def retrain(model: str, directory: Directory = HERE, json: Json = False) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -28,25 +27,31 @@ def status(directory: Directory = HERE, json: Json = False) -> None:
 
 def why(
     name: Annotated[
-        str | None, typer.Argument(metavar="ID", help="A verdict, move, alarm, rollout or version.")
+        str | None,
+        typer.Argument(metavar="ID", help="A verdict, move, override, alarm, rollout or version; a file for --verify."),
     ] = None,
-    verify: Annotated[bool, typer.Option("--verify", help="Check the ledger's chain.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Check the ledger and the records beside it; or an exported file's chain.")
+    ] = False,
+    export: Annotated[Path | None, typer.Option(help="Write the ledger: FILE.jsonl, an entry a line.")] = None,
     replay: Annotated[bool, typer.Option("--replay", help="Make a verdict again from the log, to the bit.")] = False,
     draw: Annotated[Path | None, typer.Option(help="Draw a verdict's evidence: FILE.html, .svg or .json.")] = None,
     directory: Directory = HERE,
     json: Json = False,
 ) -> None:
     """The sentence and the evidence behind an id."""
+    from lockgate.cli import ledger
     from lockgate.errors import SpecError
     from lockgate.report import why as reasons
 
+    if export is not None:
+        ledger.export(directory, export, json=json)
+        return
+    if verify:
+        ledger.verify(directory, None if name is None else Path(name), json=json)
+        return
     workspace = opened(directory)
     records = workspace.wiring.records
-    if verify:
-        entries = records.entries()
-        broken = reasons.verify(entries)
-        show.say(f"{len(entries)} entries, the chain holds." if broken is None else f"Entry {broken} was changed.")
-        sys.exit(0 if broken is None else 1)
     if name is None:
         raise SpecError("Why what?", cure="Name a verdict, move, alarm, rollout or version; or ask for --verify.")
     if replay:

@@ -126,8 +126,18 @@ def verdict_lines(verdicts: Sequence[Verdict]) -> list[str]:
     return [f"{v.ruling.upper():<9} {v.sentence}  ({v.id})" for v in verdicts]
 
 
-def plan_table(plan: Plan) -> None:
-    """A row per step, then what the whole takes, then what is refused."""
+def planned(plan: Plan, left: float, version: str, *, json: bool) -> None:
+    """A plan, and the end of the command: exit code 1 where it would never decide. left: of the alpha budget."""
+    if json:
+        as_json(plan)
+    else:
+        plan_table(plan, left)
+        following(f"lockgate rollout start {version}{'' if plan.is_sound else ' --anyway'}")
+    sys.exit(EXIT["pass" if plan.is_sound else "fail"])
+
+
+def plan_table(plan: Plan, left: float) -> None:
+    """A row per step, then what the whole takes, then what is refused. left: of the alpha budget, before it."""
     from rich.console import Console
     from rich.table import Table
 
@@ -141,7 +151,8 @@ def plan_table(plan: Plan) -> None:
         table.add_row(step.name, calls, days, f"{step.exposed:,.0f}", by, harm)
     Console().print(table)
     say(
-        f"at {plan.calls_per_day:,.0f} calls a day, {plan.failure_rate:.2%} of them failing; alpha spent {plan.alpha:.2g}"
+        f"at {plan.calls_per_day:,.0f} calls a day, {plan.failure_rate:.2%} of them failing; alpha spent {plan.alpha:.2g}, "
+        f"of {left:.4g} that is left"
     )
     if plan.blocks is not None:
         say(f"worth proved after some {plan.blocks:,.0f} blocks at the gain expected, memory {plan.memory}")

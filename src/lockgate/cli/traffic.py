@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from lockgate.cli import show
+from lockgate.cli import overrides, show
 from lockgate.cli.options import HERE, Directory, Json, opened
 
 rollout_app = typer.Typer(help="Move traffic to a version, step by step.", no_args_is_help=True, rich_markup_mode=None)
@@ -17,11 +17,38 @@ def rollout_start(
     version: str,
     anyway: Annotated[bool, typer.Option("--anyway", help="Also where its plan would not decide in time.")] = False,
     dirty: Annotated[bool, typer.Option("--dirty", help="Also a version made from files nobody committed.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only the plan, and the alpha it spends; writes nothing.")
+    ] = False,
+    ladder: Annotated[str | None, typer.Option(help="Its steps: replay,shadow,0.05,1.0")] = None,
+    deadline: Annotated[str | None, typer.Option(help="When it ends undecided, by event time: 30d")] = None,
+    alpha: Annotated[float | None, typer.Option(help="Of its guardrails, and again of its safe steps.")] = None,
+    prove: Annotated[str | None, typer.Option(help="What promotes: better, or 'not worse'.")] = None,
+    guardrail: Annotated[list[str] | None, typer.Option(help="What may stop it; may be given again.")] = None,
+    require_approval: Annotated[str | None, typer.Option(help="Steps entered once approved: 0.25,1.0")] = None,
     directory: Directory = HERE,
     json: Json = False,
 ) -> None:
-    """Begin at the foot of the ladder; a model's first version takes the traffic at once."""
-    move = opened(directory).rollout(version, anyway=anyway, dirty=dirty)
+    """Begin at the foot of the ladder; a model's first version takes the traffic at once. lockgate.toml says what is left
+    out.
+    """
+    from lockgate.decide.rungs import policy
+
+    workspace = opened(directory)
+    spec = policy(
+        workspace.model(workspace.version(version).model).rollout,
+        ladder_text=ladder,
+        require_approval=require_approval,
+        guardrails=guardrail,
+        deadline=deadline,
+        alpha=alpha,
+        prove=prove,
+    )
+    if dry_run:
+        found = workspace.foretold(version, spec=spec, dirty=dirty)
+        show.planned(found, workspace.alpha_left(workspace.version(version).model), version, json=json)
+        return
+    move = workspace.rollout(version, spec=spec, anyway=anyway, dirty=dirty)
     if json:
         show.as_json(move)
         return
@@ -73,5 +100,6 @@ def rollback(
 
 
 def register(app: typer.Typer) -> None:
+    overrides.register(rollout_app)
     app.add_typer(rollout_app, name="rollout")
     app.command()(rollback)

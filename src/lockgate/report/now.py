@@ -5,7 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from lockgate.records import Alarm, Health, Record, Rollout, Routing, Ruling, Verdict, Version
+from lockgate.decide.rollout import awaited
+from lockgate.records import (
+    Alarm,
+    Health,
+    Move,
+    Override,
+    Record,
+    Rollout,
+    Routing,
+    Ruling,
+    Step,
+    Verdict,
+    Version,
+)
 from lockgate.records.log_trouble import LogTrouble
 from lockgate.records.silence import Silence
 from lockgate.store.ports import Records
@@ -82,11 +95,12 @@ def _row(records: Records, routing: Routing, troubles: Sequence[LogTrouble | Sil
     verdicts = records.all(Verdict, model)
     last = verdicts[-1] if verdicts else None
     alarms = open_alarms(records, routing, verdicts)
+    waits = _waits(running, verdicts, health)
     void = next((v for v in verdicts if running and v.rollout == running.id and v.ruling is Ruling.VOID), None)
     return Row(
         model=model,
         traffic=_traffic(routing, names),
-        state=_state(running, void),
+        state=_state(records, routing, running, void, waits),
         verdict=last.sentence if last else None,
         verdict_id=last.id if last else None,
         verdict_age_s=max(0.0, health.until_s - last.at_s) if last and health else None,
@@ -96,7 +110,7 @@ def _row(records: Records, routing: Routing, troubles: Sequence[LogTrouble | Sil
         calls=sum(health.calls.values()) if health else 0,
         until_s=health.until_s if health else None,
         alarms=(*(alarm.sentence for alarm in alarms[-1:]), *(trouble.sentence for trouble in troubles)),
-        next=troubles[0].next if troubles else _next(running, alarms, void or last, model),
+        next=troubles[0].next if troubles else _next(running, alarms, void or last, model, waits),
     )
 
 
@@ -121,15 +135,45 @@ def _traffic(routing: Routing, names: dict[str, str]) -> tuple[Traffic, ...]:
     return champion, Traffic(version=names.get(routing.challenger, "?"), role=role, share=routing.share)
 
 
-def _state(running: Rollout | None, void: Verdict | None) -> str:
-    """A rollout that stands still because its evidence is unsound says so: nothing but a person moves it."""
+def _state(
+    records: Records, routing: Routing, running: Rollout | None, void: Verdict | None, waits: Step | None
+) -> str:
+    """A rollout that stands still says why: its evidence is unsound, a person holds it, or it wants an approval. A champion
+    that a person promoted without proof is called so for as long as it stands.
+    """
     if running is None:
-        return "serving"
-    held = "" if void is None else ", held: its evidence is void"
-    return f"rollout {running.id}: {running.step.name}{held}"
+        return "serving" + _unproved(records, routing)
+    why = "" if void is None else ", held: its evidence is void"
+    hold = None if running.held is None else records.get(Override, running.held)
+    if hold is not None:
+        why += f", held by {hold.by}: {hold.reason}"
+    elif waits is not None:
+        why += f", waits for an approval of {waits.name}"
+    return f"rollout {running.id}: {running.step.name}{why}"
 
 
-def _next(running: Rollout | None, alarms: Sequence[Alarm], last: Verdict | None, model: str) -> str:
+def _unproved(records: Records, routing: Routing) -> str:
+    promoted = [m for m in records.all(Move, routing.model) if m.kind == "promote" and m.to == routing.champion]
+    if not promoted or promoted[-1].verdicts:
+        return ""
+    return f", promoted without proof by {promoted[-1].by}"
+
+
+def _waits(running: Rollout | None, verdicts: Sequence[Verdict], health: Health | None) -> Step | None:
+    """The step that nothing but an approval keeps the rollout from."""
+    if running is None or not running.spec.require_approval or health is None:
+        return None
+    own = {v.gate.name: v for v in verdicts if v.rollout == running.id}
+    return awaited(running, list(own.values()), health.until_s)
+
+
+def _next(
+    running: Rollout | None, alarms: Sequence[Alarm], last: Verdict | None, model: str, waits: Step | None
+) -> str:
+    if waits is not None:
+        return f"lockgate rollout approve {model} --reason ..."
+    if running is not None and running.held is not None:
+        return f"lockgate rollout resume {model} --reason ..."
     if running is None and alarms:
         return alarms[-1].next
     if last is not None:

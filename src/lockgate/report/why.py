@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from lockgate.errors import NotFound
-from lockgate.records import Alarm, Entry, Move, Record, Rollout, Spend, Verdict, Version
-from lockgate.records.entry import GENESIS, link
+from lockgate.records import Alarm, Entry, Move, Override, Record, Rollout, Spend, Verdict, Version
+from lockgate.report import ledger
 from lockgate.report.words import age, text, when
 from lockgate.store.ports import Records
 
-Found = Alarm | Move | Rollout | Spend | Verdict | Version
+Found = Alarm | Move | Override | Rollout | Spend | Verdict | Version
 
 
 class Why(Record, frozen=True, kw_only=True):
@@ -23,7 +23,7 @@ class Why(Record, frozen=True, kw_only=True):
 def find(records: Records, name: str) -> Found:
     """The record of that id, or of the start of a version's. Raises NotFound."""
     found: Found | None = records.get(Verdict, name) or records.get(Move, name) or records.get(Alarm, name)
-    found = found or records.get(Spend, name)
+    found = found or records.get(Spend, name) or records.get(Override, name)
     found = found or records.get(Rollout, name) or records.get(Version, name)
     if found is not None:
         return found
@@ -42,7 +42,8 @@ def why(records: Records, name: str) -> Why:
     if isinstance(found, Verdict):
         return Why(id=name, kind="verdict", lines=_verdict(found, names), next="lockgate status")
     if isinstance(found, Move):
-        following = f"lockgate why {found.verdicts[0]}" if found.verdicts else "lockgate status"
+        named = (*found.verdicts, *found.overrides)
+        following = f"lockgate why {named[0]}" if named else "lockgate status"
         return Why(id=name, kind="move", lines=_move(found, names), next=following)
     if isinstance(found, Alarm):
         lines = (found.sentence, f"{found.severity}, cause {found.cause}, {when(found.at_s)}")
@@ -53,20 +54,17 @@ def why(records: Records, name: str) -> Why:
             f"by {found.by}; {when(found.at_s)}",
         )
         return Why(id=name, kind="spend", lines=lines, next="lockgate status")
+    if isinstance(found, Override):
+        return Why(id=name, kind="override", lines=override_lines(found), next=f"lockgate why {found.rollout}")
     if isinstance(found, Rollout):
         return Why(id=name, kind="rollout", lines=_rollout(records, found, names), next="lockgate status")
     return Why(id=name, kind="version", lines=_version(found, names), next=f"lockgate gate {found.short}")
 
 
 def verify(entries: list[Entry]) -> int | None:
-    """The number of the first entry that does not follow from the one before it; None where the whole chain holds."""
-    previous = GENESIS
-    for place, entry in enumerate(entries, start=1):
-        expected = link(previous, place, entry.kind, entry.subject, entry.body)
-        if (entry.number, entry.previous, entry.digest) != (place, previous, expected):
-            return place
-        previous = entry.digest
-    return None
+    """The number of the first entry that is not as it was written; None where the whole chain holds (`ledger.verify`)."""
+    broken = ledger.verify(entries).broken
+    return None if broken is None else broken.number
 
 
 def _verdict(found: Verdict, names: dict[str, str]) -> tuple[str, ...]:
@@ -104,8 +102,22 @@ def _move(found: Move, names: dict[str, str]) -> tuple[str, ...]:
     return (
         f"{found.kind.replace('_', ' ')} -> {names.get(found.to, found.to)} at {found.share:.0%}",
         found.reason,
-        f"by {found.by}; {when(found.at_s)}; routing revision {found.revision}; verdicts: {', '.join(found.verdicts) or '-'}",
+        f"by {found.by}; {when(found.at_s)}; routing revision {found.revision}; verdicts: {', '.join(found.verdicts) or '-'}"
+        + (f"; overrides: {', '.join(found.overrides)}" if found.overrides else ""),
     )
+
+
+def override_lines(found: Override) -> tuple[str, ...]:
+    """What was decided, why, and by whom."""
+    words = {
+        "hold": f"held at {found.step}",
+        "resume": f"resumed at {found.step}",
+        "approve": f"{found.step} approved",
+        "promote": "promoted without proof",
+        "skip": f"on to {found.step} without its verdict",
+        "widen": f"alpha widened to {found.alpha or 0:g}",
+    }
+    return (f"{found.rollout}: {words[found.kind]}", found.reason, f"by {found.by}; {when(found.at_s)}")
 
 
 def _rollout(records: Records, found: Rollout, names: dict[str, str]) -> tuple[str, ...]:
@@ -115,7 +127,13 @@ def _rollout(records: Records, found: Rollout, names: dict[str, str]) -> tuple[s
         f"{ladder}; began {when(found.started_s)}, deadline {when(found.deadline_s)}",
     ]
     moves = [move for move in records.all(Move, found.model) if move.rollout == found.id]
-    lines += [f"{when(move.at_s)}  {move.kind.replace('_', ' ')} ({move.id}): {move.reason}" for move in moves]
+    said = [(move.at_s, move.written_s, move.kind, move.id, move.reason) for move in moves]
+    own = [override for override in records.all(Override, found.model) if override.rollout == found.id]
+    # What moved at once stands there as the move, with the override's own reason in it.
+    lasting = [override for override in own if override.kind not in ("promote", "skip")]
+    said += [(o.at_s, o.written_s, o.kind, o.id, f"{o.step}, {o.by}: {o.reason}") for o in lasting]
+    for at_s, _, kind, name, reason in sorted(said):
+        lines.append(f"{when(at_s)}  {kind.replace('_', ' ')} ({name}): {reason}")
     return tuple(lines)
 
 

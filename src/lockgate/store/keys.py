@@ -39,7 +39,7 @@ def key(record: Kept) -> str:
     return record.id
 
 
-def refuse_changed(read: Sequence[Replaced], held: Callable[[Replaced], Replaced | None]) -> None:
+def refuse_changed(read: Sequence[Replaced], held: Callable[[Replaced], object]) -> None:
     """Raises Conflict where one of the records that a decision rests on is kept otherwise by now. held: how it is kept."""
     for record in read:
         if held(record) != record:

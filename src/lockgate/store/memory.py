@@ -146,7 +146,7 @@ class MemoryRecords:
         return [place for place in own if place not in chained][:limit]
 
     def _fresh(self, records: Sequence[Written], over: Sequence[Replaced]) -> list[Written]:
-        refuse_changed(over, lambda record: self.get(type(record), key(record)))
+        refuse_changed(over, lambda record: self._kept.get((type(record), key(record))))
         fresh: list[Written] = []
         seen: dict[tuple[type, str], Kept] = {}
         for record in records:

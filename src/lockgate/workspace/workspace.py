@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from lockgate.assess.gate import GateQuestion, gate
+from lockgate.decide.budget import remaining
 from lockgate.errors import NotFound, SpecError, unknown
 from lockgate.features.contract import to_columns
 from lockgate.records import (
@@ -262,6 +263,22 @@ class Workspace:
         if routing is None:
             raise SpecError(f"{asked.model} has no champion yet: its first version takes the traffic at once.")
         return planning.of_version(self._wiring.records, self._planned(asked.model, spec), asked, routing.champion)
+
+    def foretold(self, version: Version | str, *, spec: RolloutSpec | None = None, dirty: bool = False) -> Plan:
+        """The plan of a rollout that could start now; nothing is written. Raises as `rollout` does, but for its refusals."""
+        asked = self.version(version) if isinstance(version, str) else version
+        found = self.plan(asked, spec=spec)
+        check_whole(asked, self._wiring.damage(asked.id))
+        check_servable(asked, self._wiring.predictor(asked.id).manifest.task, dirty=dirty)
+        controller, verdicts = self._controller(asked.model), self._wiring.records.all(Verdict, asked.model)
+        model, event_s = self._planned(asked.model, spec), self.event_s(asked.model)
+        begin(asked, model, controller.routing, controller.rollouts, verdicts, event_s=event_s)
+        return found
+
+    def alpha_left(self, model: str) -> float:
+        """What the model's gates and rollouts may still spend, now by event time."""
+        spends = self._wiring.records.all(Spend, model)
+        return remaining(self.model(model).budget, spends, self.event_s(model))
 
     def rollout(
         self,
