@@ -193,7 +193,10 @@ ALTERED = {
         "Entry 10 was changed.",
     ),
     "an entry removed": ("DELETE FROM ledger WHERE number = 4", "Entry 4 was removed."),
-    "an override altered in the table": ("UPDATE record SET body = body || ' ' WHERE key = 'o2'", "The override o2 of entry 5 was"),
+    "an override altered in the table": (
+        "UPDATE record SET body = body || ' ' WHERE key = 'o2'",
+        "The override o2 of entry 5 was",
+    ),
 }
 
 
