@@ -21,6 +21,7 @@ from pathlib import Path
 import msgspec
 import polars as pl
 from sqlalchemy import event
+from lockgate.monitor import health
 from lockgate.records import Move, Override, Rollout, RolloutSpec, Routing
 from lockgate.report import ledger
 from lockgate.store.routing_file import RoutingFiles
@@ -29,6 +30,7 @@ from lockgate.workspace.workspace import Workspace
 root, version, wanted = Path(sys.argv[1]), sys.argv[2], json.loads(sys.argv[3])
 SPEC = RolloutSpec(ladder=("shadow", 0.25, 0.5, 1.0), require_approval=(0.25,), deadline="9d", guardrails=("failures",))
 NOW = 1_900_000_000.0
+health.AT_MOST = 1.0  # a person's event time is that of the last health, which else may lag while the machine is busy
 
 
 class Death:
@@ -131,7 +133,11 @@ def looked(folder):
             "routing": msgspec.to_builtins(routing)}
 
 
-folder, code = tried("undisturbed", Death(-1, ""))
+for _ in range(3):
+    shutil.rmtree(root.parent / "undisturbed", ignore_errors=True)
+    folder, code = tried("undisturbed", Death(-1, ""))
+    if code >= 0:
+        break
 assert code == 0, code
 writes = json.loads((folder / "said").read_text())["writes"]
 report = {"writes": writes, "undisturbed": found(folder), "killed": []}
@@ -140,7 +146,10 @@ for at in range(1, writes + 1, wanted):
         name = f"{when}-{at}"
         folder, code = tried(name, Death(at, when))
         assert code == 9, (name, code)
-        folder, code = tried(name)
+        for _ in range(3):
+            folder, code = tried(name)
+            if code >= 0:
+                break  # a fork may fall over the threads of its libraries: one more kill, at nobody's choosing
         assert code == 0, (name, code)
         report["killed"].append([name, found(folder)])
         shutil.rmtree(folder)

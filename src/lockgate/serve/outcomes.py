@@ -12,6 +12,7 @@ from lockgate.errors import ContractError
 from lockgate.records import Outcome
 from lockgate.records.spec import Task
 
+AHEAD_S = 60.0  # how far the clock of who tells may be ahead of ours
 LONGEST_ID = 512  # characters: that of a request and the number of a row, or a prefix and a unit
 
 
@@ -45,10 +46,17 @@ def decode(body: bytes, *, model: str, task: Task, now_s: float) -> list[Outcome
 
 
 def outcome(prediction: str, value: float, at_s: float, *, model: str, task: Task, now_s: float) -> Outcome:
-    """One outcome, its value held to the task."""
+    """One outcome, its value held to the task, and its time to the clock: nothing comes true in the future."""
     if not math.isfinite(value) or (task == "binary" and value not in (0.0, 1.0)):
         wanted = "0 or 1" if task == "binary" else "a finite number"
         raise ContractError(f"The outcome of {prediction!r} is {value:g}, and must be {wanted}.", column="value")
+    if not math.isfinite(at_s) or at_s > now_s + AHEAD_S:
+        ahead = f"{at_s - now_s:,.0f} s ahead of this machine's clock" if math.isfinite(at_s) else f"{at_s}, no time"
+        raise ContractError(
+            f"The outcome of {prediction!r} is stamped {ahead}, and cannot be known yet.",
+            column="at",
+            cure="Give the time at which it came true, with its zone; or set the clock that stamps it.",
+        )
     return Outcome(id=prediction, model=model, value=value, at_s=at_s, received_s=now_s)
 
 

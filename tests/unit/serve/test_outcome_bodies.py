@@ -94,3 +94,16 @@ def test_what_is_no_json_is_left_to_the_server_to_say(body):
     with pytest.raises((msgspec.DecodeError, UnicodeDecodeError)) as caught:
         decode(body, model="m", task="binary", now_s=1.0)
     assert not isinstance(caught.value, msgspec.ValidationError)
+
+
+def test_an_outcome_stamped_in_the_future_is_refused_by_name_and_a_clock_a_little_ahead_is_not():
+    (found,) = read({"id": "r-0", "value": 1, "at": "1970-01-01T00:17:30Z"})
+    assert found.at_s == 1050
+    with pytest.raises(
+        ContractError, match=r"outcome of 'r-0' is stamped 3,600 s ahead of this machine's clock"
+    ) as caught:
+        read({"id": "r-0", "value": 1, "at": "1970-01-01T01:16:40Z"})
+    assert caught.value.column == "at"
+    for never in (math.nan, math.inf):
+        with pytest.raises(ContractError, match="no time"):
+            outcome("r-0", 1.0, never, model="m", task="binary", now_s=1000.0)
