@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from lockgate.cli.main import app, run
-from lockgate.records import Dataset, Version
+from lockgate.records import Dataset, Rollout, Version
 
 
 @pytest.fixture
@@ -347,3 +347,131 @@ def test_a_disk_without_room_refuses_the_table_whole(small_project, tmp_path):
 
 def datasets(shop) -> list[str]:
     return [str(d.ref) for d in shop.open().wiring.records.all(Dataset, "tide")]
+
+
+@pytest.fixture
+def begun(workshop, cli):
+    """A rollout under way whose 50 % wants approval."""
+    short = f"rival-{workshop.versions['rival'][:6]}"
+    cli("gate", short)
+    policy = (
+        "--ladder",
+        "shadow,0.5,1.0",
+        "--require-approval",
+        "0.5,1.0",
+        "--deadline",
+        "40d",
+        "--guardrail",
+        "failures",
+    )
+    ran = cli("rollout", "start", short, "--anyway", *policy)
+    assert ran.returncode == 0, ran.stderr
+    return workshop
+
+
+def test_a_dry_run_prints_the_plan_and_what_is_left_and_writes_nothing(workshop, cli):
+    short = f"rival-{workshop.versions['rival'][:6]}"
+    ungated = cli("rollout", "start", short, "--dry-run")
+    assert (ungated.returncode, "lockgate gate" in ungated.stderr) == (3, True)
+    cli("gate", short)
+    before = workshop.open().wiring.records.entries()
+    policy = ("--ladder", "shadow,0.25,1.0", "--alpha", "0.02", "--deadline", "4000d", "--prove", "better")
+    found = cli("rollout", "start", short, "--dry-run", *policy)
+    assert found.returncode in (0, 1), found.stderr
+    for words in ("shown safe by", "25%", "alpha spent 0.14, of ", "that is left", f"lockgate rollout start {short}"):
+        assert words in found.stdout
+    assert workshop.open().wiring.records.entries() == before
+    assert workshop.open().wiring.records.all(Rollout) == []
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        (("--guardrail", "failure"), "Did you mean 'failures'?"),
+        (("--ladder", "shadwo,1.0"), "Did you mean 'shadow'?"),
+        (("--prove", "beter"), "Did you mean 'better'?"),
+        (("--deadline", "30"), "is not a duration"),
+        (("--require-approval", "0.3"), "no step to approve '30%'"),
+    ],
+)
+def test_a_policy_that_names_what_is_not_is_refused_with_the_nearest_name(workshop, cli, option, said):
+    ran = cli("rollout", "start", workshop.versions["rival"], "--anyway", *option)
+    assert (ran.returncode, said in ran.stderr) == (3, True), ran.stderr
+
+
+def test_a_person_holds_resumes_approves_and_skips_and_the_ledger_knows_who_and_why(begun, cli):
+    steps = (
+        (("hold",), "r1-", "held at shadow"),
+        (("resume",), "r1-", "resumed at shadow"),
+        (("approve",), "r1-", "50% approved"),
+    )
+    for (act, *more), start, said in steps:
+        ran = cli("rollout", act, "tide", "--reason", f"To {act}.", "--by", "ann", *more)
+        assert ran.returncode == 0, ran.stderr
+        assert ran.stdout.startswith(start)
+        assert said in ran.stdout
+    skipped = json.loads(cli("rollout", "skip", "tide", "--reason", "Enough.", "--by", "bob", "--json").stdout)
+    assert (skipped["kind"], skipped["share"], skipped["by"], skipped["verdicts"]) == ("advance", 0.5, "bob", [])
+    assert "Enough." in cli("why", skipped["overrides"][0]).stdout
+    refused = cli("rollout", "promote", "tide", "--reason", "Now.")
+    assert (refused.returncode, "entered only once it is approved" in refused.stderr) == (3, True)
+    for act, word in (("approve", "To promote."), ("promote", "Now.")):
+        assert cli("rollout", act, "tide", "--reason", word, "--by", "ann").returncode == 0
+    (row,) = json.loads(cli("status", "--json").stdout)
+    assert row["state"] == "serving, promoted without proof by ann"
+    assert row["traffic"][0]["version"] == f"rival-{begun.versions['rival'][:6]}"
+    story = cli("why", skipped["rollout"]).stdout
+    for said in (
+        "To hold.",
+        "To resume.",
+        "To approve.",
+        "Enough.",
+        "Promoted without proof that it is worth it: Now.",
+    ):
+        assert story.count(said) == 1
+    held = cli("why", "--verify")
+    assert (held.returncode, "the chain holds" in held.stdout) == (0, True)
+
+
+def test_an_override_takes_a_reason(begun, cli):
+    for argv in (("rollout", "hold", "tide"), ("rollout", "hold", "tide", "--reason", " ")):
+        ran = cli(*argv)
+        assert (ran.returncode, "reason" in ran.stderr) == (3, True)
+
+
+def test_alpha_is_widened_from_the_budget_before_the_first_look(begun, cli):
+    ran = cli("rollout", "widen", "tide", "--alpha", "0.03", "--reason", "Little traffic.")
+    assert (ran.returncode, "alpha widened to 0.03" in ran.stdout) == (0, True), ran.stderr
+    too_much = cli("rollout", "widen", "tide", "--alpha", "0.99", "--reason", "More.")
+    assert (too_much.returncode, "alpha budget of tide" in too_much.stderr) == (3, True)
+
+
+def test_a_ledger_is_written_out_and_verified_where_there_is_no_workspace(begun, cli, tmp_path):
+    file = tmp_path / "ledger.jsonl"
+    assert cli("why", "--export", str(file)).returncode == 0
+    elsewhere = tmp_path / "empty"
+    elsewhere.mkdir()
+    held = lockgate("why", "--verify", str(file), "-C", str(elsewhere))
+    assert (held.returncode, "the chain holds" in held.stdout) == (0, True), held.stderr
+    lines = file.read_text().splitlines(keepends=True)
+    assert len(lines) == len(begun.open().wiring.records.entries())
+    file.write_text("".join([*lines[:4], *lines[5:]]))
+    broken = lockgate("why", "--verify", str(file), "-C", str(elsewhere))
+    assert (broken.returncode, broken.stdout.splitlines()[0]) == (1, "Entry 5 was removed.")
+
+
+def test_a_version_whose_folder_was_changed_is_not_rolled_out(workshop, cli):
+    version = workshop.versions["rival"]
+    cli("gate", version)
+    before = workshop.open().wiring.records.entries()
+    with (workshop.home / "versions" / version / "profile.json").open("a") as file:
+        file.write(" ")
+    for more in ((), ("--dry-run",)):
+        ran = cli("rollout", "start", version, "--anyway", *more)
+        assert (ran.returncode, "profile.json" in ran.stderr, "has changed since" in ran.stderr) == (3, True, True)
+    assert workshop.open().wiring.records.entries() == before
+
+
+def test_a_challenger_that_is_the_champion_is_refused(workshop, cli):
+    ran = cli("rollout", "start", workshop.versions["trees"], "--anyway")
+    assert (ran.returncode, "is the champion already" in ran.stderr) == (3, True)
