@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import msgspec
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from lockgate.decide import ladder
-from lockgate.decide.rollout import final_state, next_move
-from lockgate.records import Evidence, Gate, Rollout, RolloutSpec, RolloutState, Ruling, Verdict
+from lockgate.decide.overrides import about, overridden
+from lockgate.decide.rollout import Decision, awaited, final_state, next_move
+from lockgate.errors import Conflict, SpecError
+from lockgate.records import (
+    Evidence,
+    Gate,
+    Override,
+    OverrideKind,
+    Rollout,
+    RolloutSpec,
+    RolloutState,
+    Ruling,
+    Verdict,
+)
 
 DEADLINE_S = 1000.0
 LADDERS = (
@@ -174,3 +189,128 @@ def test_the_order_of_verdicts_changes_no_kind_of_move(
     chance.shuffle(shuffled)  # type: ignore[attr-defined]
     one, other = next_move(rollout, standing, now_s), next_move(rollout, shuffled, now_s)
     assert (one and (one.kind, one.to_step)) == (other and (other.kind, other.to_step))
+
+
+class Overruled(RuleBasedStateMachine):
+    """A rollout under verdicts, time and persons, in any order: what they may do together, and what nobody may."""
+
+    @initialize(rungs=st.sampled_from([rungs for rungs in LADDERS if len(rungs) > 2]), data=st.data())
+    def begin(self, rungs: tuple[str | float, ...], data: st.DataObject) -> None:
+        asked = tuple(rung for rung in rungs[1:] if data.draw(st.booleans()))
+        spec = RolloutSpec(ladder=rungs, require_approval=asked)
+        self.now_s, self.made = 0.0, 0
+        self.standing: dict[str, Verdict] = {}
+        self.rollout = Rollout(
+            id="r1",
+            model="m",
+            champion="old",
+            challenger="new",
+            spec=spec,
+            steps=ladder.steps(spec),
+            at=0,
+            state=RolloutState.RUNNING,
+            started_s=0,
+            stepped_s=0,
+            deadline_s=DEADLINE_S,
+            not_worse_by=0.002,
+        )
+        self.gated = ladder.gated(spec, self.rollout.steps)
+
+    @rule(name=st.sampled_from(NAMES), ruling=rulings)
+    def judged(self, name: str, ruling: Ruling) -> None:
+        before = self.standing.get(name)
+        # A gate that has spoken is not asked again.
+        if before is None or before.ruling is Ruling.UNDECIDED:
+            self.standing[name] = verdict(name, ruling)
+            self.rollout = msgspec.structs.replace(self.rollout, looked=True)
+
+    @rule(step_s=st.floats(0, DEADLINE_S / 4))
+    def time_goes_on(self, step_s: float) -> None:
+        self.now_s += step_s
+
+    @rule()
+    def replay_ends(self) -> None:
+        self.rollout = msgspec.structs.replace(self.rollout, replayed=True)
+
+    @rule(kind=st.sampled_from(get_args(OverrideKind)), alpha=st.floats(0.001, 0.999))
+    def somebody_decides(self, kind: OverrideKind, alpha: float) -> None:
+        if not self.rollout.is_running:
+            return
+        before = self.rollout
+        made = Override(
+            id=f"o{self.made}",
+            model="m",
+            rollout="r1",
+            kind=kind,
+            by="ann",
+            reason="So.",
+            step=about(before, kind).name,
+            at_s=self.now_s,
+            written_s=self.now_s,
+            alpha=alpha if kind == "widen" else None,
+        )
+        harm = any(v.ruling is Ruling.FAIL for v in self.standing.values())
+        try:
+            after, move = overridden(before, list(self.standing.values()), made)
+        except (Conflict, SpecError):
+            return
+        self.made += 1
+        assert self.now_s < DEADLINE_S
+        assert after.overrides == (*before.overrides, made.id)
+        if kind == "widen":
+            assert not before.looked
+            assert after.spec.alpha > before.spec.alpha
+        else:
+            assert after.spec == before.spec
+        assert (move is not None) == (kind in ("promote", "skip"))
+        self.rollout = after
+        if move is not None:
+            assert not harm
+            assert before.held is None
+            assert move.verdicts == ()
+            assert move.overrides[0] == made.id
+            self._moved(move)
+
+    @rule()
+    def the_loop_turns(self) -> None:
+        before = self.rollout
+        move = next_move(before, list(self.standing.values()), self.now_s)
+        if move is None:
+            return
+        if move.kind in ("advance", "promote"):
+            assert before.held is None
+            assert self.now_s < DEADLINE_S
+            assert not any(v.ruling in (Ruling.FAIL, Ruling.VOID) for v in self.standing.values())
+            assert move.verdicts or before.step.kind == "replay"
+        self._moved(move)
+
+    @invariant()
+    def what_waits_for_an_approval_goes_on_with_it(self) -> None:
+        step = awaited(self.rollout, list(self.standing.values()), self.now_s)
+        if step is not None:
+            assert step.name in self.gated
+            approved = msgspec.structs.replace(self.rollout, approved=self.rollout.approved | {step.name: "o"})
+            move = next_move(approved, list(self.standing.values()), self.now_s)
+            assert move is not None
+            assert self.rollout.steps[move.to_step] == step
+
+    def _moved(self, move: Decision) -> None:
+        before = self.rollout
+        assert before.is_running
+        state = final_state(move.kind)
+        if move.kind in ("advance", "promote"):
+            entered = before.steps[move.to_step].name
+            assert entered not in self.gated or before.approved[entered] in move.overrides
+            assert move.to_step > before.at
+        if move.kind == "advance":
+            assert move.to_step == before.at + 1
+            assert before.steps[move.to_step].share < 1.0
+        self.rollout = msgspec.structs.replace(
+            before, at=move.to_step, state=RolloutState(state) if state else before.state
+        )
+
+
+TestOverruled = Overruled.TestCase
+TestOverruled.settings = settings(
+    max_examples=60, stateful_step_count=40, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)

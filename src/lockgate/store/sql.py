@@ -8,6 +8,7 @@ import time
 from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 import sqlalchemy as sa
 from sqlalchemy import event, exc
@@ -93,7 +94,9 @@ def connect_file(path: Path) -> sa.Engine:
     """SQLite at `path`, its folder made. Raises StoreError where it cannot be opened."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        engine = connect(f"sqlite:///{path}")
+        path.touch()
+        # Made here and nowhere else: a file that is moved away for a while is missed, not replaced by an empty one.
+        engine = connect(f"sqlite:///file:{quote(str(path.resolve()))}?mode=rw&uri=true")
         create(engine)
     except (OSError, exc.SQLAlchemyError) as error:
         reason = getattr(error, "orig", None) or error
