@@ -127,7 +127,7 @@ def _rollout(records: Records, found: Rollout, names: dict[str, str]) -> tuple[s
         f"{ladder}; began {when(found.started_s)}, deadline {when(found.deadline_s)}",
     ]
     moves = [move for move in records.all(Move, found.model) if move.rollout == found.id]
-    said = [(move.at_s, move.written_s, move.kind, move.id, move.reason) for move in moves]
+    said = [(move.at_s, move.written_s, str(move.kind), move.id, move.reason) for move in moves]
     own = [override for override in records.all(Override, found.model) if override.rollout == found.id]
     # What moved at once stands there as the move, with the override's own reason in it.
     lasting = [override for override in own if override.kind not in ("promote", "skip")]
