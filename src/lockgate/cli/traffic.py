@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from lockgate.cli import overrides, show
+from lockgate.cli.drill import rehearse
 from lockgate.cli.options import HERE, Directory, Json, opened
 
 rollout_app = typer.Typer(help="Move traffic to a version, step by step.", no_args_is_help=True, rich_markup_mode=None)
@@ -85,11 +86,16 @@ def rollback(
     model: str,
     to: Annotated[str | None, typer.Option(help="A version; else the champion before.")] = None,
     reason: Annotated[str, typer.Option(help="Why; it is written down.")] = "asked for at the command line",
+    drill: Annotated[bool, typer.Option("--drill", help="Rehearse it; no caller is answered otherwise.")] = False,
+    times: Annotated[int, typer.Option(min=1, help="How often a drill goes the way.")] = 20,
     directory: Directory = HERE,
     json: Json = False,
 ) -> None:
-    """All traffic back: from a rollout to the champion, else to the champion before."""
+    """All traffic back: from a rollout to the champion, else to the champion before; or a rehearsal of it."""
     workspace = opened(directory)
+    if drill:
+        rehearse(workspace, model, to=to, times=times, json=json)
+        return
     move = workspace.rollback(model, to=to, reason=reason)
     if json:
         show.as_json(move)

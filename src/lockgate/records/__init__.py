@@ -6,6 +6,7 @@ from lockgate.records.block import Block, Cell, PairBlock
 from lockgate.records.contract import Column, Contract, Rule, Severity
 from lockgate.records.dataset import Dataset, DatasetRef, DatasetState
 from lockgate.records.dataset_diff import ColumnDiff, DatasetDiff
+from lockgate.records.drill import Drill
 from lockgate.records.entry import Entry
 from lockgate.records.evidence import Claim, Evidence, Gate, Ruling, Verdict
 from lockgate.records.health import Health
@@ -60,6 +61,7 @@ __all__ = [
     "DatasetDiff",
     "DatasetRef",
     "DatasetState",
+    "Drill",
     "Entry",
     "Event",
     "Evidence",

@@ -1,4 +1,4 @@
-"""The ledger's link: verdicts, moves, alarms, spends and overrides, each naming the one before."""
+"""The ledger's link: verdicts, moves, alarms, spends, overrides and drills, each naming the one before."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 
 from lockgate.records.record import Record
 
-EntryKind = Literal["verdict", "move", "alarm", "spend", "override"]
+EntryKind = Literal["verdict", "move", "alarm", "spend", "override", "drill"]
 GENESIS = "0" * 64
 
 

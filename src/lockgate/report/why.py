@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from lockgate.errors import NotFound
-from lockgate.records import Alarm, Entry, Move, Override, Record, Rollout, Spend, Verdict, Version
+from lockgate.records import Alarm, Drill, Entry, Move, Override, Record, Rollout, Ruling, Spend, Verdict, Version
 from lockgate.report import ledger
 from lockgate.report.words import age, text, when
 from lockgate.store.ports import Records
 
-Found = Alarm | Move | Override | Rollout | Spend | Verdict | Version
+Found = Alarm | Drill | Move | Override | Rollout | Spend | Verdict | Version
 
 
 class Why(Record, frozen=True, kw_only=True):
@@ -56,6 +56,9 @@ def why(records: Records, name: str) -> Why:
         return Why(id=name, kind="spend", lines=lines, next="lockgate status")
     if isinstance(found, Override):
         return Why(id=name, kind="override", lines=override_lines(found), next=f"lockgate why {found.rollout}")
+    if isinstance(found, Drill):
+        following = "lockgate status" if found.ruling is Ruling.PASS else f"lockgate rollback {found.model} --drill"
+        return Why(id=name, kind="drill", lines=_drill(found, names), next=following)
     if isinstance(found, Rollout):
         return Why(id=name, kind="rollout", lines=_rollout(records, found, names), next="lockgate status")
     return Why(id=name, kind="version", lines=_version(found, names), next=f"lockgate gate {found.short}")
@@ -118,6 +121,16 @@ def override_lines(found: Override) -> tuple[str, ...]:
         "widen": f"alpha widened to {found.alpha or 0:g}",
     }
     return (f"{found.rollout}: {words[found.kind]}", found.reason, f"by {found.by}; {when(found.at_s)}")
+
+
+def _drill(found: Drill, names: dict[str, str]) -> tuple[str, ...]:
+    there = f"; the way there again {max(found.there_ms):.0f} ms at worst" if found.there_ms else ""
+    return (
+        found.sentence,
+        f"{found.ruling.upper()} of the drill: {names.get(found.leaves, found.leaves)} -> {names.get(found.to, found.to)}",
+        f"refused {found.refused:,}, cut {found.cut:,}, astray {found.astray:,}, fallbacks {found.fell_back:,}{there}",
+        f"by {found.by}; {when(found.at_s)}; at most {found.bound_ms:.0f} ms wanted",
+    )
 
 
 def _rollout(records: Records, found: Rollout, names: dict[str, str]) -> tuple[str, ...]:

@@ -90,7 +90,7 @@ class Calls:
 
     def plain(self, name: str, body: bytes) -> tuple[Served, Plain] | None:
         """A `/predict` body that may be answered the quick way, with what answers it; None where `answer` has to look."""
-        served = self.plane.models.get(name)
+        served = self.plane.found(name)
         if served is None or not served.is_quick or self.plane.is_durable(name):
             return None
         # Bytes do not bound rows: of a narrow contract a small body has thousands, and to read them would hold up the loop.

@@ -78,7 +78,9 @@ class Inference:
             *self._exposed.routes(),
         ]
         plane = self._plane
-        traced = Middleware(Traced, series=plane.series, spans=self._spans, is_model=lambda name: name in plane.models)
+        traced = Middleware(
+            Traced, series=plane.series, spans=self._spans, is_model=lambda name: plane.found(name) is not None
+        )
         refusals: Any = {HTTPException: _no_route}
         return Starlette(routes=routes, middleware=[traced], lifespan=self._lifespan, exception_handlers=refusals)
 
@@ -113,6 +115,8 @@ class Inference:
             "pid": os.getpid(),
             "revisions": {name: served.routing.revision for name, served in self._plane.models.items()},
             "models": sorted(self._plane.models),
+            "drills": {name: drill.routing.revision for name, drill in self._plane.drills.items()},
+            "loaded": sorted(self._plane.loaded),
             "problems": dict(self._plane.problems),
             "skipped_shadows": self.skipped_shadows,
             "log": {"spilled": self._plane.log.spilled, "dropped": self._plane.log.dropped},

@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from lockgate.errors import Conflict, InvariantBroken, SpecError
-from lockgate.records import Alarm, Block, Dataset, Health, Move, Override, PairBlock, Rollout, Routing, Spend, Verdict
+from lockgate.records import (
+    Alarm,
+    Block,
+    Dataset,
+    Drill,
+    Health,
+    Move,
+    Override,
+    PairBlock,
+    Rollout,
+    Routing,
+    Spend,
+    Verdict,
+)
 from lockgate.records.entry import EntryKind
 from lockgate.records.harm_state import HarmState
 from lockgate.records.log_trouble import LogTrouble
@@ -19,6 +32,7 @@ CHAINED: dict[type, EntryKind] = {
     Alarm: "alarm",
     Spend: "spend",
     Override: "override",
+    Drill: "drill",
 }
 
 

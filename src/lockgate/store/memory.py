@@ -97,6 +97,9 @@ class MemoryBoard:
     def read(self, model: str) -> Routing | None:
         return self._routings.get(model)
 
+    def withdraw(self, model: str) -> None:
+        self._routings.pop(model, None)
+
     def models(self) -> tuple[str, ...]:
         return tuple(sorted(self._routings))
 

@@ -16,6 +16,7 @@ from lockgate.records import (
     BudgetSpec,
     Dataset,
     DatasetRef,
+    Drill,
     Entry,
     Event,
     Health,
@@ -42,6 +43,7 @@ Written = (
     Alarm
     | Block
     | Dataset
+    | Drill
     | HarmState
     | Health
     | LogTrouble
@@ -61,6 +63,7 @@ K = TypeVar(
     Alarm,
     Block,
     Dataset,
+    Drill,
     HarmState,
     Health,
     LogTrouble,
@@ -207,6 +210,10 @@ class RoutingBoard(Protocol):
     def publish(self, routing: Routing) -> None: ...
 
     def read(self, model: str) -> Routing | None: ...
+
+    def withdraw(self, model: str) -> None:
+        """Take a model's routing off the board; one that is not there is no error."""
+        ...
 
     def models(self) -> tuple[str, ...]: ...
 

@@ -36,5 +36,12 @@ class RoutingFiles:
         except OSError as error:
             raise StoreError(f"The routing in {path} cannot be read: {error.strerror}.") from error
 
+    def withdraw(self, model: str) -> None:
+        path = self._directory / f"{model}.json"
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(f"The routing in {path} cannot be taken away: {error.strerror}.") from error
+
     def models(self) -> tuple[str, ...]:
         return tuple(sorted(path.stem for path in self._directory.glob("[!.]*.json")))

@@ -16,6 +16,7 @@ from lockgate.features.aggregate import defined
 from lockgate.features.expression import refuse_unreadable
 from lockgate.metrics import loss
 from lockgate.records import ModelSpec, MonitorSpec, WorkspaceSpec
+from lockgate.records.drill import is_drill
 from lockgate.records.duration import seconds
 
 FILE = "lockgate.toml"
@@ -56,6 +57,8 @@ def read(file: Path) -> WorkspaceSpec:
 
 def _check(name: str, spec: ModelSpec, file: str) -> None:
     """What the types cannot say: durations, names of metrics and guardrails, a ladder that climbs."""
+    if is_drill(name):
+        raise ConfigError(f"{file}: model.{name} has the name of a drill.", cure="Leave the end of it out.")
     loss(spec.judged_by, spec.task)
     ladder.steps(spec.rollout)
     for duration in (

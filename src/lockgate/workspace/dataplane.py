@@ -16,6 +16,7 @@ from lockgate.errors import LockgateError, NotFound, SpecError, StoreError, unkn
 from lockgate.features.columns import array
 from lockgate.features.request import RequestType
 from lockgate.records import Column, Contract, Routing
+from lockgate.records.drill import is_drill
 from lockgate.records.prediction import LogEntry
 from lockgate.runtime import folder
 from lockgate.runtime.bounded import Pool
@@ -87,16 +88,26 @@ class DataPlane:
         self.log = Logbook(SegmentLog(home / "log").writer(), teller=NoticeFile(home / NOTICES))
         self.series = Series()
         self.models: dict[str, Served] = {}
+        self.drills: dict[str, Served] = {}  # answered like models, and nothing of it is kept
         self.problems: dict[str, str] = {}
         if str(self._project) not in sys.path:
             # A custom feature step is the project's own module.
             sys.path.insert(0, str(self._project))
 
     def model(self, name: str) -> Served:
-        found = self.models.get(name)
+        found = self.found(name)
         if found is None:
             raise NotFound(unknown("model", name, self.models), cure="Train, gate and roll out a version first.")
         return found
+
+    def found(self, name: str) -> Served | None:
+        """A model, or the drill of one."""
+        return self.models.get(name) or self.drills.get(name)
+
+    @property
+    def loaded(self) -> tuple[str, ...]:
+        """Every version that could answer at once."""
+        return tuple(self._links)
 
     @property
     def versions(self) -> frozenset[str]:
@@ -136,6 +147,8 @@ class DataPlane:
             if name not in self._loading or self._loading[name].done():
                 self._loading[name] = self._loads.submit(self._try, name)
         wait(self._loading.values(), wait_s)
+        with self._lock:
+            self.drills = {name: drill for name, drill in self.drills.items() if name in names}
         if all(load.done() for load in self._loading.values()):
             self._forget_unused(names)
         self.log.look()
@@ -162,7 +175,7 @@ class DataPlane:
 
     def _refresh(self, name: str) -> None:
         routing = self._board.read(name)
-        held = self.models.get(name)
+        held = self.found(name)
         known = (held.routing if held else None, self._refused.get(name))
         is_due = time.monotonic() >= self._retry_at.get(name, math.inf)
         if routing is None or (routing in known and not is_due):
@@ -175,18 +188,21 @@ class DataPlane:
     def _take_up(self, routing: Routing) -> None:
         contract = folder.read_contract(self._folders.path(routing.champion))
         predictors = self._load(routing, contract)
-        held = self.models.get(routing.model)
+        held, is_rehearsed = self.found(routing.model), is_drill(routing.model)
         if held is not None and held.contract == contract:
             held.caller.swap(routing, predictors)
         else:
             caller = (
                 held.caller.under(contract, routing, predictors)
                 if held is not None
-                else Caller(contract, routing, predictors, self.append)
+                else Caller(contract, routing, predictors, _forget if is_rehearsed else self.append)
             )
             served = Served(caller, contract, RequestType(contract), self.intake.completing(contract))
             with self._lock:  # a new dict, for calls look into the old one meanwhile
-                self.models = {**self.models, routing.model: served}
+                if is_rehearsed:
+                    self.drills = {**self.drills, routing.model: served}
+                else:
+                    self.models = {**self.models, routing.model: served}
         if len(predictors) < len(routing.versions) + len(routing.rules):
             self._retry_at[routing.model] = time.monotonic() + RETRY_S
         else:
@@ -246,12 +262,17 @@ class DataPlane:
 
     def _forget_unused(self, names: tuple[str, ...]) -> None:
         """A process that serves for months sees many versions, and keeps those that may still be called."""
-        routings = [*(served.routing for served in self.models.values()), *self._refused.values()]
+        held = (*self.models.values(), *self.drills.values())
+        routings = [*(served.routing for served in held), *self._refused.values()]
         used = {link for routing in routings for link in (*routing.versions, *routing.rules)}
         for version in self._links.keys() - used:
             _close(self._links.pop(version))
         for gone in self.problems.keys() - used - set(names):
             del self.problems[gone]
+
+
+def _forget(entries: Sequence[LogEntry]) -> None:
+    """What becomes of a drill's calls: they are neither evidence nor anything to train on."""
 
 
 def _close(link: CanPredict) -> None:

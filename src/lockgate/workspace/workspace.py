@@ -317,7 +317,7 @@ class Workspace:
             )
         started = msgspec.structs.replace(started, plan=plan)
         self._wiring.predictor(asked.id)
-        by = by or _person()
+        by = by or person()
         draws = budget.of_rollout(started, event_s=started.started_s, now_s=now_s, by=by)
         return controller.start(
             started,
@@ -348,26 +348,24 @@ class Workspace:
     def promote(self, model: str, *, reason: str, by: str | None = None) -> Move:
         """The challenger becomes champion without proof: the move names the override, and no verdict."""
         return overriding.moved(
-            self._wiring, self.model(model), model, "promote", reason, by or _person(), self._now(model)
+            self._wiring, self.model(model), model, "promote", reason, by or person(), self._now(model)
         )
 
     def skip(self, model: str, *, reason: str, by: str | None = None) -> Move:
         """To the next step without the verdict that this one is safe; never to the promotion."""
         return overriding.moved(
-            self._wiring, self.model(model), model, "skip", reason, by or _person(), self._now(model)
+            self._wiring, self.model(model), model, "skip", reason, by or person(), self._now(model)
         )
 
     def abort(self, model: str, *, reason: str, by: str | None = None) -> Move:
         event_s, now_s = self.event_s(model), self._wiring.clock()
-        return self._controller(model).abort(by=by or _person(), reason=reason, event_s=event_s, now_s=now_s)
+        return self._controller(model).abort(by=by or person(), reason=reason, event_s=event_s, now_s=now_s)
 
     def rollback(self, model: str, *, to: str | None = None, reason: str, by: str | None = None) -> Move:
         """All traffic back: from a running rollout to the champion, else to the champion before, or to a version."""
         target = None if to is None else self.version(to).id
         event_s, now_s = self.event_s(model), self._wiring.clock()
-        return self._controller(model).roll_back(
-            target, by=by or _person(), reason=reason, event_s=event_s, now_s=now_s
-        )
+        return self._controller(model).roll_back(target, by=by or person(), reason=reason, event_s=event_s, now_s=now_s)
 
     def retrain(self, model: str, *, progress: Progress = lambda _: None) -> Version:
         """The champion's recipe on the newest dataset version, gated."""
@@ -535,7 +533,7 @@ class Workspace:
         alpha: float | None = None,
     ) -> Override:
         spec, now = self.model(model), self._now(model)
-        return overriding.lasting(self._wiring, spec, model, kind, reason, by or _person(), now, step=step, alpha=alpha)
+        return overriding.lasting(self._wiring, spec, model, kind, reason, by or person(), now, step=step, alpha=alpha)
 
     def _put_evidence(self, version: Version, verdicts: list[Verdict]) -> None:
         """gate.json and card.md: evidence that comes after the seal, for people; nothing reads it to answer a call."""
@@ -552,7 +550,8 @@ def _put_on_path(project: Path) -> None:
         sys.path.insert(0, str(project))
 
 
-def _person() -> str:
+def person() -> str:
+    """Who a move made from here is by."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
