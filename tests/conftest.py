@@ -221,13 +221,21 @@ class Project:
         Folders(self.home / "versions").add(version, self.root / "copy")
         return version
 
-    def add_constant(self, name: str, value: float, step: str | None = None) -> str:
-        """A version that answers one number, behind one of STEPS where asked."""
+    def add_constant(
+        self,
+        name: str,
+        value: float,
+        step: str | None = None,
+        *,
+        contract: Contract = SERVED_CONTRACT,
+        needs: Sequence[str] = ("wait",),
+    ) -> str:
+        """A version that answers one number, behind one of STEPS where asked. needs: the columns it is nothing without."""
         folder = self.root / "new"
         save_constant(folder, value)
         steps = (numeric("wait"), custom(f"steps:{step}", needs=("wait",), gives=("wait",))) if step else ()
-        put(folder, CONTRACT, SERVED_CONTRACT)
-        put(folder, PIPELINE, Pipeline.of(*(steps or (numeric("wait"),))))
+        put(folder, CONTRACT, contract)
+        put(folder, PIPELINE, Pipeline.of(*(steps or (numeric(*needs),))))
         put(folder, PARITY, Parity(is_passed=False, rows=0, over_tolerance=1, worst=0, flips=0, tolerance=0, reason=""))
         sealed = seal(
             folder,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import threading
 import time
@@ -109,7 +108,7 @@ def test_a_damaged_previous_champion_fails_the_drill_with_its_problem(workshop):
     _, before = promoted(workshop)
     folder = workshop.home / "versions" / before
     manifest = next(folder.glob("native/*"))
-    os.chmod(manifest, 0o644)
+    manifest.chmod(0o644)
     manifest.write_bytes(b"changed")
     done = workshop.run("rollback", TIDE, "--drill", "--times", "2")
     assert done.returncode == 1, done.stdout + done.stderr

@@ -17,7 +17,7 @@ from lockgate.records import Column, Contract, Rule
 from lockgate.records.contract import ColumnType, OnBreak
 
 MANY_ROWS = 256
-Kind = Literal["missing", "not finite", "below range", "above range", "unseen level", "broken"]
+Kind = Literal["missing", "not finite", "below range", "above range", "unseen level", "not whole", "broken"]
 
 
 class Break(NamedTuple):

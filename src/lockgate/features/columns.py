@@ -50,13 +50,18 @@ def _scalars(column: Column, values: NDArray[Any]) -> list[Scalar]:
         text: list[Scalar] = values.tolist()
         return text
     if column.type == "int" and bool((np.abs(values) < 2**63).all()):  # and none is missing
-        whole: list[Scalar] = values.astype(np.int64).tolist()
-        return whole
+        cut = values.astype(np.int64)
+        if bool((cut == values).all()):
+            whole: list[Scalar] = cut.tolist()
+            return whole
     numbers: list[float] = values.tolist()
     plain = [None if value != value else value for value in numbers] if np.isnan(values).any() else numbers
     if column.type == "int":
         # A whole number beyond 64 bits stays a float: the log has no integer that long.
-        return [value if value is None or abs(value) >= 2**63 else int(value) for value in plain]
+        # Nor is one cut that is not whole: it was sent to a version that takes it so.
+        return [
+            value if value is None or abs(value) >= 2**63 or not value.is_integer() else int(value) for value in plain
+        ]
     if column.type == "bool":
         return [None if value is None else bool(value) for value in plain]
     return list(plain)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from lockgate.features.check import sent_rules
@@ -49,6 +50,25 @@ def json_schema(contract: Contract) -> dict[str, Any]:
         "required": ["rows"],
         "additionalProperties": False,
     }
+
+
+def any_schema(contract: Contract, contracts: Sequence[Contract]) -> dict[str, Any]:
+    """The same while several contracts are in force: a row satisfies one of them, and may hold what another asks for.
+    contract: the one that reads for all.
+    """
+    found = json_schema(contract)
+    row = found["properties"]["rows"]["items"]
+    row["properties"] = {column.name: _any_property(column.name, contracts) for column in contract.sent}
+    del row["required"]
+    wanted = [[column.name for column in one.sent] for one in contracts]
+    row["anyOf"] = [{"required": names} for place, names in enumerate(wanted) if names not in wanted[:place]]
+    return found
+
+
+def _any_property(name: str, contracts: Sequence[Contract]) -> dict[str, Any]:
+    own = [_property(column) for one in contracts for column in one.sent if column.name == name]
+    different = [one for place, one in enumerate(own) if one not in own[:place]]
+    return different[0] if len(different) == 1 else {"anyOf": different}
 
 
 def _property(column: Column) -> dict[str, Any]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, NamedTuple, cast
 
 import msgspec
@@ -21,7 +22,7 @@ from lockgate.records import Column, Contract
 from lockgate.records.prediction import Scalar
 
 LONGEST_NAME = 256  # characters of a request's id and unit: each of its rows is answered and logged with them
-_TYPES: dict[str, Any] = {
+TYPES: dict[str, Any] = {
     "int": int,
     "float": float,
     "bool": bool,
@@ -35,9 +36,22 @@ _EXACT = 2**53
 _LARGEST = 2**62  # a bound beyond it is not msgspec's to check
 
 
+class Held(NamedTuple):
+    """Rows as one of several versions has them. left: shape (n,), which of them it may not answer; flags: by row, why not,
+    and what else only this version makes of it.
+    """
+
+    left: NDArray[np.bool_]
+    flags: list[tuple[str, ...]]
+
+    def take(self, rows: NDArray[np.intp]) -> Held:
+        """Of some of the rows. rows: shape (k,), their places."""
+        return Held(self.left[rows], [self.flags[row] for row in rows.tolist()])
+
+
 class Rows(NamedTuple):
     """Decoded rows: `columns` by name; by row, `flags` for what was broken but not refused, and whether the contract
-    leaves the row to the fallback.
+    leaves the row to the fallback. by_version: where several contracts are in force.
     """
 
     columns: Columns
@@ -45,6 +59,7 @@ class Rows(NamedTuple):
     unit: str | None
     id: str | None
     falls_back: NDArray[np.bool_]
+    by_version: Mapping[str, Held] = MappingProxyType({})
 
 
 class Plain(NamedTuple):
@@ -65,6 +80,7 @@ class RequestType:
     """
 
     def __init__(self, contract: Contract) -> None:
+        self.contract = contract
         self.asked = contract.sent
         self._aggregates = contract.aggregates.keys()
         self._rules = sent_rules(contract)
@@ -74,8 +90,8 @@ class RequestType:
         self._ints = tuple(place for place, column in enumerate(self.asked) if column.type == "int")
         self._whole = frozenset(column.name for column in self.asked if column.type == "int")
         self._types = tuple(_narrow(column) for column in self.asked)
-        self._narrow = _decoder(self.asked, self._types)
-        self._wide = _decoder(self.asked, tuple(_wide(column) for column in self.asked))
+        self._narrow = decoder(self.asked, self._types)
+        self._wide = decoder(self.asked, tuple(_wide(column) for column in self.asked))
 
     def decode(self, body: bytes) -> Rows:
         """Rows ready to predict. Raises ContractError naming the column where a row may not be used."""
@@ -250,9 +266,13 @@ def _fits(value: Any, kind: Any) -> bool:
     return True
 
 
-def _decoder(asked: tuple[Column, ...], types: tuple[Any, ...]) -> msgspec.json.Decoder[Any]:
-    """Fields are numbered and renamed, for a column may be called `sepal length (cm)` or `0`."""
-    fields: list[Any] = [(f"f{number}", kind) for number, kind in enumerate(types)]
+def decoder(
+    asked: tuple[Column, ...], types: tuple[Any, ...], *, default: Any = msgspec.NODEFAULT
+) -> msgspec.json.Decoder[Any]:
+    """Fields are numbered and renamed, for a column may be called `sepal length (cm)` or `0`. default: of what a row leaves
+    out; without one it must be there.
+    """
+    fields: list[Any] = [(f"f{number}", kind, default) for number, kind in enumerate(types)]
     names = {f"f{number}": column.name for number, column in enumerate(asked)}
     row: Any = msgspec.defstruct("Row", fields, rename=names, forbid_unknown_fields=True, kw_only=True)
     envelope = msgspec.defstruct(
@@ -265,13 +285,13 @@ def _decoder(asked: tuple[Column, ...], types: tuple[Any, ...]) -> msgspec.json.
 
 def _wide(column: Column) -> Any:
     """What a row may hold at all: a null also where it is flagged, and not refused."""
-    kind = _TYPES[column.type]
+    kind = TYPES[column.type]
     return kind | None if column.is_nullable or column.does("missing") != "refuse" else kind
 
 
 def _narrow(column: Column) -> Any:
     """What breaks nothing. Narrower than the contract at most, for what it turns away is read again."""
-    kind: Any = _TYPES[column.type]
+    kind: Any = TYPES[column.type]
     nothing: Any = Annotated[str, msgspec.Meta(min_length=1, max_length=0)]
     if column.type == "time" and (column.low is not None or column.high is not None):
         kind = nothing  # no type holds the range of a time

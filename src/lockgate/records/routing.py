@@ -12,7 +12,8 @@ class Routing(Record, frozen=True, kw_only=True):
     revision: grows by one with every change. salt: names the rollout in the assignment's hash. share: the challenger's
     part of traffic, in [0, 1]; with no challenger, 0. shadow: whether the arm that did not serve is called as well, so
     that pairs go on through the whole ladder. constant: what answers when nothing else can.
-    chain: what lies behind the chosen version, in order: champion, baseline, a rule of the user's own ("module:function"),
+    withdrawn: the version that was rolled back last; callers may send its rows still, and it answers none. chain: what lies
+    behind the chosen version, in order: champion, baseline, a rule of the user's own ("module:function"),
     constant.
     """
 
@@ -22,6 +23,7 @@ class Routing(Record, frozen=True, kw_only=True):
     baseline: str | None
     constant: float
     previous: str | None = None
+    withdrawn: str | None = None
     challenger: str | None = None
     rollout: str | None = None
     salt: str = ""
@@ -38,6 +40,14 @@ class Routing(Record, frozen=True, kw_only=True):
     def rules(self) -> tuple[str, ...]:
         """The user's own rules in the chain."""
         return tuple(link for link in self.chain if ":" in link)
+
+    @property
+    def readers(self) -> tuple[str, ...]:
+        """Every version whose rows are read, the champion first: callers change what they send sooner or later than the
+        champion changes.
+        """
+        named = (self.champion, self.challenger, self.previous, self.withdrawn)
+        return tuple(dict.fromkeys(version for version in named if version is not None))
 
     @property
     def versions(self) -> tuple[str, ...]:

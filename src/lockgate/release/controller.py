@@ -195,7 +195,11 @@ class Controller:
         if target is None or target == before.champion:
             raise SpecError(f"{self._model} has no earlier champion to go back to.", cure="Name one with --to VERSION.")
         routing = msgspec.structs.replace(
-            before, champion=target, previous=before.champion, revision=before.revision + 1
+            before,
+            champion=target,
+            previous=before.champion,
+            withdrawn=before.champion,
+            revision=before.revision + 1,
         )
         move = self._move("roll_back", target, routing, (), reason, None, by, event_s, now_s)
         self._records.write(move, routing, over=(before,))
@@ -278,10 +282,14 @@ class Controller:
         revision = before.revision + 1
         if rollout.state is RolloutState.PROMOTED:
             return msgspec.structs.replace(
-                _without_challenger(before), revision=revision, champion=rollout.challenger, previous=rollout.champion
+                _without_challenger(before),
+                revision=revision,
+                champion=rollout.challenger,
+                previous=rollout.champion,
+                withdrawn=None if before.withdrawn == rollout.challenger else before.withdrawn,
             )
         if not rollout.is_running:
-            return msgspec.structs.replace(_without_challenger(before), revision=revision)
+            return msgspec.structs.replace(_without_challenger(before), revision=revision, withdrawn=rollout.challenger)
         return msgspec.structs.replace(
             before,
             revision=revision,

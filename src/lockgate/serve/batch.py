@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from typing import NamedTuple, TypeVar, overload
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from lockgate.features.check import breaks, falls_back, flags_by_row, refuse, sent_rules
 from lockgate.features.columns import Columns, length, row_tuples, take
+from lockgate.features.request import Held as HeldBy
 from lockgate.features.request import Rows
 from lockgate.records import Contract
 from lockgate.records.duration import UNITS_S
@@ -55,7 +56,8 @@ class Late(Sequence[T]):
 @dataclass(frozen=True, kw_only=True)
 class Batch:
     """Rows that keep the contract. asked_s: shape (n,), seconds since 1970; flags: what a row broke without being
-    refused; falls_back: shape (n,), which rows the contract leaves to the fallback; inputs: what the log keeps of each row.
+    refused; falls_back: shape (n,), which rows the contract leaves to the fallback; inputs: what the log keeps of each row;
+    by_version: what each version makes of the rows, where several contracts are in force.
     Of a table's rows, what is a text or a tuple each is made once it is looked at.
     """
 
@@ -66,6 +68,7 @@ class Batch:
     flags: list[tuple[str, ...]]
     falls_back: NDArray[np.bool_]
     inputs: Sequence[tuple[Scalar, ...]]
+    by_version: Mapping[str, HeldBy] = field(default_factory=dict[str, HeldBy])
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -81,6 +84,7 @@ class Batch:
             flags=[self.flags[row] for row in numbers],
             falls_back=self.falls_back[rows],
             inputs=[self.inputs[row] for row in numbers],
+            by_version={version: own.take(rows) for version, own in self.by_version.items()},
         )
 
     def parts(self, rows: int) -> Iterator[Batch]:
@@ -95,6 +99,9 @@ class Batch:
                 flags=self.flags[stretch],
                 falls_back=self.falls_back[stretch],
                 inputs=self.inputs[stretch],
+                by_version={
+                    version: HeldBy(own.left[stretch], own.flags[stretch]) for version, own in self.by_version.items()
+                },
             )
 
 
@@ -124,7 +131,8 @@ def from_request(
     columns, flags, left = rows.columns, rows.flags, rows.falls_back
     if completing is not None:
         columns, flags, left = completing.completed(columns, flags, left, now_s=now_s)
-    return _batch(columns, flags, left, ids, contract, unit=rows.unit, now_s=now_s)
+    batch = _batch(columns, flags, left, ids, contract, unit=rows.unit, now_s=now_s)
+    return replace(batch, by_version=rows.by_version) if rows.by_version else batch
 
 
 def from_columns(

@@ -11,17 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lockgate.decide.assign import assign
-from lockgate.errors import Conflict, PredictError
-from lockgate.features.columns import Columns, take
+from lockgate.errors import Conflict
+from lockgate.features.columns import take
 from lockgate.features.request import Plain
 from lockgate.records import Contract, Prediction, Routing, Shadow
 from lockgate.records.prediction import Arm, LogEntry
 from lockgate.runtime.fallback import Absent, Bounds, CanPredict, Prompt, alone, chain
-from lockgate.runtime.predictor import Answer
 from lockgate.runtime.quick import quick
 from lockgate.serve import plain
 from lockgate.serve.answers import ArmAnswers, Scored, arms, recorded
 from lockgate.serve.batch import Batch
+from lockgate.serve.differing import Barred, Way, flagged, told_apart, without
 from lockgate.serve.requests import Asked, Requests
 from lockgate.serve.served import Served
 
@@ -65,7 +65,8 @@ class Caller:
             return self._answer(batch, has_deadline=has_deadline)
         asked, is_first = self._requests.claim(request, len(batch))
         if not is_first:
-            return _same(asked.answered.result(), batch, request, self._served.contract)
+            return _same(asked.answered.result(), batch, request, asked.contract, self._served.contract)
+        asked.contract = self._served.contract
         try:
             predictions = self._answer(batch, has_deadline=has_deadline)
         except BaseException as error:
@@ -89,6 +90,7 @@ class Caller:
             if predictions and one.id:
                 known, is_first = self._requests.claim(one.id, len(predictions))
                 if is_first:
+                    known.contract = self._served.contract
                     claimed.append((one.id, known, predictions))
                 else:  # another thread began with this id meanwhile: its answer counts
                     found[place] = None
@@ -157,8 +159,8 @@ class Caller:
         shadows: list[Shadow] = []
         for arm, other in (("champion", routing.challenger), ("challenger", routing.champion)):
             own = np.array([one == arm for one in arms], dtype=bool)
-            for rows, is_left in _parts(own, batch):
-                by = replace(served, predictors=_barring(served, other)) if is_left else served
+            for rows, is_left, barred in _parts(own, batch):
+                by = replace(served, predictors=_way(served, other, is_left=is_left, barred=barred).predictors)
                 shadows += self._shadow(by, batch, rows, other, has_deadline=has_deadline)
         return shadows
 
@@ -170,6 +172,7 @@ class Caller:
         deadline_s = routing.deadline_ms / 1000 if has_deadline else None
         began = time.perf_counter()
         answered = alone(predictor, deadline_s=deadline_s, bounds=served.bounds.get(version))(take(batch.columns, rows))
+        answered = flagged(answered, batch.by_version.get(version), rows)
         latency_ms = (time.perf_counter() - began) * 1000 / (1 if has_deadline else rows.size)
         numbers: list[int] = rows.tolist()
         return [
@@ -202,22 +205,21 @@ def _served(
     )
 
 
-class _Barred:
-    """A version that the contract keeps a row from: the row's call fails for it, and what lies behind it answers."""
-
-    def __init__(self, version: str) -> None:
-        self.version = version
-
-    def predict(self, columns: Columns) -> Answer:  # noqa: ARG002 - the shape of a predictor
-        raise PredictError("The contract leaves this row to the fallback.", reason="contract")
-
-
-def _parts(chosen: NDArray[np.bool_], batch: Batch) -> Iterator[tuple[NDArray[np.intp], bool]]:
-    """The chosen rows, those that the contract leaves to the fallback apart, and whether they are those."""
+def _parts(chosen: NDArray[np.bool_], batch: Batch) -> Iterator[tuple[NDArray[np.intp], bool, frozenset[str]]]:
+    """The chosen rows, those that the contract leaves to the fallback apart, and whether they are those; and those apart that
+    some versions may not answer, with these versions.
+    """
     for is_left in (False, True):
         rows = np.flatnonzero(chosen & (batch.falls_back == is_left))
         if rows.size:
-            yield rows, is_left
+            for own, barred in told_apart(batch.by_version, rows):
+                yield own, is_left, barred
+
+
+def _way(served: Served, version: str, *, is_left: bool, barred: frozenset[str]) -> Way:
+    """Who is asked about such rows."""
+    predictors = _barring(served, version) if is_left else served.predictors
+    return without(Way(served.routing, predictors, served.bounds), version, barred)
 
 
 def _barring(served: Served, version: str) -> dict[str, CanPredict]:
@@ -226,16 +228,24 @@ def _barring(served: Served, version: str) -> dict[str, CanPredict]:
     """
     arms = (version, served.routing.champion, served.routing.challenger)
     others: dict[str, CanPredict] = {name: found for name, found in served.predictors.items() if name not in arms}
-    return others | {version: _Barred(version)}
+    return others | {version: Barred(version)}
 
 
-def _same(known: list[Prediction], batch: Batch, request: str, contract: Contract) -> list[Prediction]:
+def _same(
+    known: list[Prediction], batch: Batch, request: str, before: Contract | None, contract: Contract
+) -> list[Prediction]:
     """An id that is used again for other rows must not be answered with the first rows' predictions. What was computed here
-    may be another by now.
+    may be another by now, and what another contract read is compared as far as both name it. before: by which the first rows
+    were read.
     """
-    sent = [place for place, column in enumerate(contract.asked) if column.aggregate is None]
+    held = {column.name: place for place, column in enumerate((before or contract).asked)}
+    sent = [
+        (held[column.name], place)
+        for place, column in enumerate(contract.asked)
+        if column.aggregate is None and column.name in held
+    ]
     rows = zip(known, batch.inputs, strict=False)
-    if len(known) != len(batch) or any([p.inputs[at] for at in sent] != [own[at] for at in sent] for p, own in rows):
+    if len(known) != len(batch) or any(p.inputs[was] != own[at] for p, own in rows for was, at in sent):
         raise Conflict(f"The request id {request!r} came with other rows before.", cure="Give each request its own id.")
     return known
 
@@ -245,13 +255,14 @@ def _answers(served: Served, batch: Batch, *, has_deadline: bool) -> list[ArmAns
     routing = served.routing
     found: list[ArmAnswers] = []
     for arm, version, chosen in _assigned(routing, batch):
-        for rows, is_left in _parts(chosen, batch):
-            predictors = _barring(served, version) if is_left else served.predictors
+        for rows, is_left, barred in _parts(chosen, batch):
+            way = _way(served, version, is_left=is_left, barred=barred)
             deadline_s = routing.deadline_ms / 1000 if has_deadline else None
             began = time.perf_counter()
-            link = chain(routing, version, predictors, deadline_s=deadline_s, bounds=served.bounds)
+            link = chain(way.routing, version, way.predictors, deadline_s=deadline_s, bounds=way.bounds)
             answered = link(batch.columns if rows.size == len(batch) else take(batch.columns, rows))
             latency_ms = (time.perf_counter() - began) * 1000 / (1 if has_deadline else rows.size)
+            answered = flagged(answered, batch.by_version.get(version), rows)
             found.append(ArmAnswers(rows, arm, version, answered, latency_ms))
     return found
 

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
-from lockgate.records import Prediction
+from lockgate.records import Contract, Prediction
 
 REMEMBERED = 20_000  # rows, not requests: a request may hold thousands
 
@@ -18,11 +18,14 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class Asked(Generic[T]):
-    """One request: what it was answered with, once it is, and whether the other arm has scored it."""
+    """One request: what it was answered with, once it is, whether the other arm has scored it, and the contract that its rows
+    were read by.
+    """
 
     rows: int
     answered: Future[T] = field(default_factory=Future[T])
     is_shadowed: bool = False
+    contract: Contract | None = None
 
 
 class Recent(Generic[T]):

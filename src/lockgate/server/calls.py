@@ -157,7 +157,7 @@ class Calls:
     def refused(self, why: Told, model: str) -> Told:
         """`why`, counted. Names that a caller makes up, of a model or a column, name no series."""
         served = self.plane.models.get(model)
-        columns = [column.name for column in served.contract.asked] if served and why.column else []
+        columns = [column.name for column in served.request.contract.asked] if served and why.column else []
         column = None if why.column is None else why.column if why.column in columns else tracing.UNKNOWN
         self.plane.series.refused(why.code, model=model if served else "", column=column)
         _log.debug("Refused, %s: %s", why.code, why.message)

@@ -190,7 +190,7 @@ def _named(row: Any, names: Sequence[Any]) -> dict[Any, Any]:
 
 def _from_csv(served: Served, sent: bytes) -> Rows:
     """CSV has no types, so the contract's are read into it; an empty cell is missing."""
-    columns = {column.name: column for column in served.contract.sent}
+    columns = {column.name: column for column in served.request.contract.sent}
     try:
         table = csv.reader(io.StringIO(sent.decode(), newline=""), strict=True)
         header = next(table, None) or []

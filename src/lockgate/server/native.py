@@ -15,6 +15,7 @@ from lockgate.serve import outcomes
 from lockgate.server import body, lines
 from lockgate.server.calls import Calls, read_by_callers
 from lockgate.server.statuses import refusal
+from lockgate.workspace.dataplane import Served
 
 _encode = msgspec.json.Encoder().encode
 
@@ -63,7 +64,17 @@ class Native:
             "share": routing.share,
             "revision": routing.revision,
             "columns": [msgspec.to_builtins(column) for column in served.contract.sent],
+            "also_read": _also_read(served),
             "computed": sorted(served.contract.aggregates),
             "rules": [msgspec.to_builtins(rule.rule) for rule in sent_rules(served.contract)],
         }
         return JSONResponse(described)
+
+
+def _also_read(served: Served) -> dict[str, list[str]]:
+    """By version, what its rows hold, where that is not what the champion's do."""
+    return {
+        version: [column.name for column in served.differing[version].sent]
+        for version in served.routing.readers[1:]
+        if version in served.differing and served.differing[version] != served.contract
+    }

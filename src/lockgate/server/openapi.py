@@ -10,7 +10,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from lockgate.features.event import json_schema as event_schema
-from lockgate.features.json_schema import DRAFT, NAME, json_schema
+from lockgate.features.json_schema import DRAFT, NAME, any_schema, json_schema
 from lockgate.features.request import LONGEST_NAME
 from lockgate.records import Stream
 from lockgate.serve.outcomes import LONGEST_ID
@@ -55,7 +55,7 @@ def document(models: Mapping[str, Served], streams: Mapping[str, Stream] = {}) -
             if path not in OPEN:
                 operation["responses"].setdefault("401", _UNASKED)
                 operation["security"] = [{}, {"token": []}]
-    schemas = {f"{name}.rows": json_schema(served.contract) for name, served in sorted(models.items())}
+    schemas = {f"{name}.rows": _rows(served) for name, served in sorted(models.items())}
     if len(models) == 1:
         (served,) = models.values()
         paths["/invocations"] = _invocations(served)
@@ -66,6 +66,13 @@ def document(models: Mapping[str, Served], streams: Mapping[str, Stream] = {}) -
         "paths": paths,
         "components": {"schemas": _SCHEMAS | schemas, "securitySchemes": {"token": _TOKEN}},
     }
+
+
+def _rows(served: Served) -> Schema:
+    """A request's rows, as any contract in force takes them."""
+    if len(served.read) == 1:
+        return json_schema(served.contract)
+    return any_schema(served.request.contract, served.read)
 
 
 def _of_the_server(*, is_alone: bool) -> Mapping[str, Schema]:
@@ -155,7 +162,8 @@ def _v2(path: str, served: Served) -> Mapping[str, Schema]:
 
 
 def _v2_request(served: Served) -> Schema:
-    names = [column.name for column in served.contract.sent]
+    names = [column.name for column in served.request.contract.sent]
+    fewest = min(len(contract.sent) for contract in served.read)
     tensor: Schema = {
         "type": "object",
         "required": ["name", "datatype", "shape"],
@@ -193,14 +201,14 @@ def _v2_request(served: Served) -> Schema:
         "properties": {
             "id": NAME,
             "parameters": {"type": "object", "properties": parameters, "additionalProperties": False},
-            "inputs": {"type": "array", "items": tensor, "minItems": len(names), "maxItems": len(names)},
+            "inputs": {"type": "array", "items": tensor, "minItems": fewest, "maxItems": len(names)},
             "outputs": {"type": ["array", "null"], "items": output},
         },
     }
 
 
 def _invocations(served: Served) -> Schema:
-    row: Schema = json_schema(served.contract)["properties"]["rows"]["items"]
+    row: Schema = _rows(served)["properties"]["rows"]["items"]
     rows: Schema = {"type": "array", "minItems": 1, "items": row}
     lists: Schema = {"type": "array", "minItems": 1, "items": {"type": "array"}}
     columns = {"type": "object", "additionalProperties": {"type": "array"}}

@@ -10,10 +10,13 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from lockgate.errors import LockgateError, NotFound, SpecError, StoreError, unknown
+from lockgate.features.any_request import AnyRequest
 from lockgate.features.columns import array
+from lockgate.features.differing import apart, is_one
 from lockgate.features.request import RequestType
 from lockgate.records import Column, Contract, Routing
 from lockgate.records.drill import is_drill
@@ -42,24 +45,32 @@ RETRY_S = 5.0
 
 
 class Served(NamedTuple):
-    """One model as a process serves it; replaced whole where the contract changes, so that what read a call's rows is of
-    the contract of what answers them.
+    """One model as a process serves it; replaced whole where a contract changes, so that what read a call's rows is of
+    the contracts of what answers them. contract: the champion's; differing: every version's, where they are not one.
     """
 
     caller: Caller
     contract: Contract
     request: RequestType
     completing: Completing | None = None
+    differing: Mapping[str, Contract] = MappingProxyType({})
 
     @property
     def routing(self) -> Routing:
         return self.caller.served.routing
 
     @property
+    def read(self) -> tuple[Contract, ...]:
+        """The contracts whose rows are read, the champion's first; one alone where all are one."""
+        others = (self.differing[version] for version in self.routing.readers if version in self.differing)
+        return tuple(others) or (self.contract,)
+
+    @property
     def is_quick(self) -> bool:
         """Whether the champion has a quick way: without one, nothing of a call is tried there."""
         now = self.caller.served
-        return now.routing.champion in now.quick
+        is_alone = not self.differing or (now.routing.challenger is None and self.completing is None)
+        return is_alone and now.routing.champion in now.quick
 
 
 class DataPlane:
@@ -187,9 +198,10 @@ class DataPlane:
 
     def _take_up(self, routing: Routing) -> None:
         contract = folder.read_contract(self._folders.path(routing.champion))
-        predictors = self._load(routing, contract)
+        differing = self._differing(routing, contract)
+        predictors = self._load(routing)
         held, is_rehearsed = self.found(routing.model), is_drill(routing.model)
-        if held is not None and held.contract == contract:
+        if held is not None and (held.contract, held.differing) == (contract, differing):
             held.caller.swap(routing, predictors)
         else:
             caller = (
@@ -197,7 +209,9 @@ class DataPlane:
                 if held is not None
                 else Caller(contract, routing, predictors, _forget if is_rehearsed else self.append)
             )
-            served = Served(caller, contract, RequestType(contract), self.intake.completing(contract))
+            readers = [version for version in routing.readers if version in differing]
+            request = AnyRequest(differing, routing.champion, readers) if differing else RequestType(contract)
+            served = Served(caller, contract, request, self.intake.completing(request.contract), differing)
             with self._lock:  # a new dict, for calls look into the old one meanwhile
                 if is_rehearsed:
                     self.drills = {**self.drills, routing.model: served}
@@ -208,7 +222,25 @@ class DataPlane:
         else:
             self._retry_at.pop(routing.model, None)
 
-    def _load(self, routing: Routing, contract: Contract) -> Mapping[str, CanPredict]:
+    def _differing(self, routing: Routing, contract: Contract) -> Mapping[str, Contract]:
+        """The contracts of the versions whose rows are read, and of the baseline, where they are not one; nothing where they
+        are. One that cannot be read, or whose rows nobody could send beside the champion's, is left out: the calls of its
+        version fall back.
+        """
+        found = {routing.champion: contract}
+        for version in routing.readers:
+            with contextlib.suppress(LockgateError):
+                own = folder.read_contract(self._folders.path(version))
+                if all(apart(held, own) is None for held in found.values()):
+                    found[version] = own
+        if is_one(found.values()):
+            return {}
+        if routing.baseline is not None:
+            with contextlib.suppress(LockgateError):
+                found.setdefault(routing.baseline, folder.read_contract(self._folders.path(routing.baseline)))
+        return found
+
+    def _load(self, routing: Routing) -> Mapping[str, CanPredict]:
         """The versions of a routing, loaded side by side.
 
         The champion must load; any other that does not is left out: its calls fall back, and the evidence counts them
@@ -216,7 +248,7 @@ class DataPlane:
         """
         found: dict[str, CanPredict] = {}
         with ThreadPoolExecutor(len(routing.versions), thread_name_prefix="version") as pool:
-            loads = {version: pool.submit(self._link, version, routing, contract) for version in routing.versions}
+            loads = {version: pool.submit(self._link, version, routing) for version in routing.versions}
         for version, load in loads.items():
             try:
                 found[version] = load.result()
@@ -238,11 +270,11 @@ class DataPlane:
                 self.problems[rule] = str(error)
         return found
 
-    def _link(self, version: str, routing: Routing, contract: Contract) -> CanPredict:
+    def _link(self, version: str, routing: Routing) -> CanPredict:
         """The version, ready to answer: warmed up before it is called."""
         if version not in self._links:
             made = self._made(version, routing)
-            _warm(made, contract)
+            _warm(made, folder.read_contract(self._folders.path(version)))
             self._links[version] = made
         return self._links[version]
 

@@ -15,6 +15,7 @@ from lockgate.assess.gate import GateQuestion, gate
 from lockgate.decide.budget import remaining
 from lockgate.errors import NotFound, SpecError, unknown
 from lockgate.features.contract import to_columns
+from lockgate.features.differing import refuse_apart
 from lockgate.records import (
     Contract,
     Dataset,
@@ -307,6 +308,7 @@ class Workspace:
                 first_routing(asked, self.model(asked.model)), standing, event_s=self.event_s(asked.model), now_s=now_s
             )
         model = self._planned(asked.model, spec)
+        self._refuse_apart(controller.routing.champion, asked)
         rollouts = controller.rollouts
         started = begin(asked, model, before, rollouts, verdicts, event_s=self.event_s(asked.model))
         plan = self._foretold(asked, spec, anyway=anyway)
@@ -497,6 +499,11 @@ class Workspace:
         if len(names) != 1:
             raise SpecError(f"There are {len(names)} models: {', '.join(names)}.", cure="Say which one: --model NAME.")
         return names[0]
+
+    def _refuse_apart(self, champion: str, asked: Version) -> None:
+        """Raises SpecError for a version that asks for a column which callers send otherwise to the champion."""
+        held, new = (self._wiring.contract(version) for version in (champion, asked.id))
+        refuse_apart(held, new, names=(self.version(champion).short, asked.short))
 
     def _planned(self, model: str, spec: RolloutSpec | None) -> ModelSpec:
         found = self.model(model)
