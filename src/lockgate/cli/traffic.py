@@ -53,6 +53,7 @@ def rollout_start(
     if json:
         show.as_json(move)
         return
+    show.notes(workspace.differences(move))
     show.say(f"{move.kind}: {version}. {move.reason}")
     show.following(f"lockgate why {move.rollout}" if move.rollout else "lockgate serve")
 

@@ -109,16 +109,21 @@ class AnyRequest(RequestType):
         rows = len(of_champion)
         flags: list[dict[str, None]] = [{} for _ in range(rows)]
         for item in found.refusals:
-            for row in np.flatnonzero(item.rows):
+            for row in _places(item.rows):
                 flags[row][f"input {item.flag}"] = None
         if version != self._champion:
             for row, (own, others) in enumerate(zip(found.soft, of_champion, strict=True)):
                 flags[row] |= dict.fromkeys(flag for flag in own if flag not in others)
         for name in columns.keys() - self._takers[version].names:
             sent = ~absent[name] if name in absent else np.ones(rows, dtype=bool)
-            for row in np.flatnonzero(sent):
+            for row in _places(sent):
                 flags[row][f"{name}: extra"] = None
         return Held(found.left, [tuple(own) for own in flags])
+
+
+def _places(rows: NDArray[np.bool_]) -> list[int]:
+    found: list[int] = np.flatnonzero(rows).tolist()
+    return found
 
 
 class _Taker:

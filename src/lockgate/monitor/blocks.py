@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from lockgate.decide.reading import read_elsewhere
 from lockgate.features import profile
 from lockgate.features.columns import from_tuples
 from lockgate.metrics import Loss
@@ -38,7 +39,7 @@ def champion_block(
         base_loss=float(loss.of(base, outcomes).sum()),
         outcome_sum=float(outcomes.sum()),
         failures=sum(call.without_inputs.failure is not None for call in calls),
-        profile=None if reference is None else _profile(calls, contract, reference),
+        profile=None if reference is None else _profile(calls, champion, contract, reference),
     )
 
 
@@ -82,8 +83,10 @@ def _arrays(rows: Sequence[tuple[float, ...]], width: int = 2) -> tuple[Floats, 
     return tuple(table.T)
 
 
-def _profile(calls: Sequence[Call], contract: Contract, reference: Profile) -> Profile:
+def _profile(calls: Sequence[Call], champion: str, contract: Contract, reference: Profile) -> Profile:
     """Counts over the reference's cells. Rows logged under another contract do not fit and are left out."""
     width = len(contract.asked)
-    rows = [inputs for call in calls if len(inputs := call.prediction.inputs) == width]
+    is_elsewhere = read_elsewhere((call.routed for call in calls), champion)
+    own = [call for call in calls if not is_elsewhere(call.routed)]
+    rows = [inputs for call in own if len(inputs := call.prediction.inputs) == width]
     return profile.window(from_tuples(contract.asked, rows), reference)

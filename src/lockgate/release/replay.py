@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from lockgate.decide.reading import read_elsewhere
 from lockgate.errors import PredictError
 from lockgate.features.columns import Columns, from_tuples
 from lockgate.records import Contract, Outcome, Prediction, Rollout, Shadow
@@ -54,8 +55,13 @@ def replay(
             outcomes[entry.id] = entry if held is None or entry.received_s >= held.received_s else held
         elif isinstance(entry, Prediction) and first <= entry.asked_s < last and len(entry.inputs) == width:
             calls[math.floor(entry.asked_s / DAY_S) * DAY_S].setdefault(entry.id, entry)
+    is_elsewhere = read_elsewhere((call for day in calls.values() for call in day.values()), rollout.champion)
+    for day, own in calls.items():
+        calls[day] = {name: call for name, call in own.items() if not is_elsewhere(call)}
     return [
-        _day(day, list(calls[day].values()), outcomes, rollout, contract, champion, challenger) for day in sorted(calls)
+        _day(day, list(calls[day].values()), outcomes, rollout, contract, champion, challenger)
+        for day in sorted(calls)
+        if calls[day]
     ]
 
 

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -144,7 +145,7 @@ def _gone(
         before, after = routings(routing, way, revision + 2 * number)
         for own, next_ in ((back, after), (there, replace(before, revision=after.revision + 1))):
             time.sleep(random.uniform(0.0, 0.25))  # so that workers look at any moment of their turn
-            took = load.move(next_.champion, lambda routing=next_: board.publish(routing), LONGEST_S)
+            took = load.move(next_.champion, partial(board.publish, next_), LONGEST_S)
             if load.is_broken:
                 return back, there, None
             if took is None:

@@ -15,7 +15,7 @@ from lockgate.assess.gate import GateQuestion, gate
 from lockgate.decide.budget import remaining
 from lockgate.errors import NotFound, SpecError, unknown
 from lockgate.features.contract import to_columns
-from lockgate.features.differing import refuse_apart
+from lockgate.features.differing import differences, refuse_apart
 from lockgate.records import (
     Contract,
     Dataset,
@@ -358,6 +358,11 @@ class Workspace:
         return overriding.moved(
             self._wiring, self.model(model), model, "skip", reason, by or person(), self._now(model)
         )
+
+    def differences(self, move: Move) -> list[str]:
+        """What callers should know of a version that begins to take their rows: its contract beside the champion's."""
+        champion = self._controller(move.model).routing.champion
+        return differences(self._wiring.contract(champion), self._wiring.contract(move.to))
 
     def abort(self, model: str, *, reason: str, by: str | None = None) -> Move:
         event_s, now_s = self.event_s(model), self._wiring.clock()

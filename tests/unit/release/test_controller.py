@@ -239,6 +239,17 @@ def test_a_person_rolls_a_promotion_back_and_forth(sharing: Stand) -> None:
     assert (sharing.routing.champion, sharing.routing.previous) == ("new", "old")
 
 
+def test_what_was_rolled_back_is_remembered_for_its_rows_until_it_is_champion(sharing: Stand) -> None:
+    sharing.controller.roll_back(None, by="ann", reason="asked", event_s=30, now_s=31)
+    routing = sharing.controller.routing
+    assert (routing.champion, routing.challenger, routing.withdrawn) == ("old", None, "new")
+    assert routing.readers == ("old", "new")
+    assert "new" not in routing.versions
+    sharing.controller.roll_back("new", by="ann", reason="it was right", event_s=40, now_s=41)
+    routing = sharing.controller.routing
+    assert (routing.champion, routing.previous, routing.withdrawn) == ("new", "old", "old")
+
+
 def test_there_is_nothing_to_roll_back_to_before_the_first_promotion(stand: Stand) -> None:
     for target in (None, "old"):
         with pytest.raises(SpecError, match="no earlier champion"):
