@@ -61,10 +61,11 @@ def health(
     versions = Counter(call.routed.version for call in recent)
     latencies: list[float] = []
     flags = Counter[str]()
-    failures = 0
+    failures = not_taken = 0
     for answer in (call.without_inputs for call in recent):
         latencies.append(answer.latency_ms)
         failures += answer.failure is not None
+        not_taken += answer.failure == "contract"
         if answer.flags:
             flags.update(answer.flags)
     return Health(
@@ -79,4 +80,5 @@ def health(
         unknown_outcomes=unknown_outcomes,
         late_outcomes=late_outcomes,
         flags=dict(flags.most_common(COMMONEST)),
+        not_taken=not_taken,
     )

@@ -11,7 +11,8 @@ class Health(Record, frozen=True, kw_only=True):
     calls: by the version assigned; fallback_rate: failures over calls; p99_ms: of the answers' latency; outcome_lag_s:
     median from question to outcome; waiting: calls older than the horizon without an outcome; flags: flagged calls by
     flag, the commonest ten. unknown_outcomes: outcomes whose prediction nobody knows; late_outcomes: those that the loop
-    read after their call's day was closed, since it started.
+    read after their call's day was closed, since it started. not_taken: calls whose row the assigned version's contract keeps
+    from it, so that another answered.
     """
 
     model: str
@@ -25,4 +26,5 @@ class Health(Record, frozen=True, kw_only=True):
     unknown_outcomes: int
     late_outcomes: int = 0
     flags: dict[str, int] = {}
+    not_taken: int = 0
     schema: int = 1

@@ -100,7 +100,7 @@ def _row(records: Records, routing: Routing, troubles: Sequence[LogTrouble | Sil
     return Row(
         model=model,
         traffic=_traffic(routing, names),
-        state=_state(records, routing, running, void, waits),
+        state=_state(records, routing, running, void, waits) + _not_taken(health),
         verdict=last.sentence if last else None,
         verdict_id=last.id if last else None,
         verdict_age_s=max(0.0, health.until_s - last.at_s) if last and health else None,
@@ -150,6 +150,15 @@ def _state(
     elif waits is not None:
         why += f", waits for an approval of {waits.name}"
     return f"rollout {running.id}: {running.step.name}{why}"
+
+
+def _not_taken(health: Health | None) -> str:
+    """How many callers send rows that the assigned version does not take, and what is the matter with most of them."""
+    if health is None or not health.not_taken:
+        return ""
+    calls = sum(health.calls.values())
+    why = next((flag.removeprefix("input ") for flag in health.flags if flag.startswith("input ")), None)
+    return f"; {health.not_taken:,} of {calls:,} rows not taken by their version" + (f" ({why})" if why else "")
 
 
 def _unproved(records: Records, routing: Routing) -> str:

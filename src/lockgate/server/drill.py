@@ -106,11 +106,12 @@ def _rehearsed(
     if missing is not None:
         return Seen(missing=missing)
     revision, rows = _latest(place.board, routing.model), rows_of(wiring, way)
+    path = f"/predict/{drill_name(routing.model)}"
     try:
         before, _ = routings(routing, way, revision + 1)
         place.board.publish(before)
         _await(found, before)
-        with Load(routing.model, found, rows, way, secrets.token_hex(4)) as load:
+        with Load(path, found, rows, way, f"drill-{secrets.token_hex(4)}") as load:
             back, there, missing = _gone(load, place.board, routing, way, revision + 1, repetitions, tell, go_on)
     finally:
         place.board.withdraw(drill_name(routing.model))

@@ -11,7 +11,6 @@ from typing import NamedTuple, Self
 import msgspec
 
 from lockgate.errors import LockgateError, SpecError, StoreError
-from lockgate.records.drill import drill_name
 
 CONNECTIONS = 2  # to each worker
 PACE_S = 0.005  # between two calls of one connection: finer than anything measured, and no burden
@@ -117,15 +116,14 @@ def close(found: Mapping[int, Sequence[Line]]) -> None:
 
 
 class Load:
-    """Calls of a model's drill, one after another on every line, for as long as it is entered.
-
-    bodies: of requests without an id, gone round in order. versions: those that may answer. `move` waits for the workers.
+    """Calls of `path`, one after another on every line, for as long as it is entered. rows: as JSON, gone round in order;
+    versions: those that may answer; word: in the ids of the requests. `move` waits for the workers.
     """
 
     def __init__(
-        self, model: str, found: Mapping[int, Sequence[Line]], rows: Sequence[bytes], versions: Sequence[str], word: str
+        self, path: str, found: Mapping[int, Sequence[Line]], rows: Sequence[bytes], versions: Sequence[str], word: str
     ) -> None:
-        self._path = f"/predict/{drill_name(model)}"
+        self._path = path
         self._rows, self._versions, self._word = rows, frozenset(versions), word
         self._threads = [
             threading.Thread(target=self._call, args=(pid, line, f"{pid}.{place}"), name="drill", daemon=True)
@@ -171,7 +169,7 @@ class Load:
         while not self._stop.is_set():
             asked = time.monotonic()
             row = self._rows[number % len(self._rows)]
-            body = b'{"rows":[' + row + b'],"id":"drill-' + f'{self._word}-{name}-{number}"}}'.encode()
+            body = b'{"rows":[' + row + b'],"id":"' + f'{self._word}-{name}-{number}"}}'.encode()
             number += 1
             try:
                 status, told = line.predict(self._path, body)
