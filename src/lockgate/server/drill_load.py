@@ -14,7 +14,7 @@ from lockgate.errors import LockgateError, SpecError, StoreError
 
 CONNECTIONS = 2  # to each worker
 PACE_S = 0.005  # between two calls of one connection: finer than anything measured, and no burden
-FIND_S = 30.0
+FIND_S = 60.0
 TIMEOUT_S = 10.0
 
 
@@ -96,7 +96,7 @@ def lines(address: Address, pids: Callable[[], Sequence[int]], each: int = CONNE
             if time.monotonic() > give_up:
                 silent = ", ".join(str(pid) for pid in sorted(wanted) if len(found.get(pid, ())) < each)
                 raise StoreError(f"No connection reaches the workers {silent}.", cure="See `lockgate status`.")
-            line, wanted = Line(address), set(pids())
+            line, wanted = _opened(address, give_up), set(pids())
             own = found.setdefault(line.worker.pid, [])
             if len(own) < each and line.worker.pid in wanted:
                 own.append(line)
@@ -107,6 +107,17 @@ def lines(address: Address, pids: Callable[[], Sequence[int]], each: int = CONNE
         close(found)
         raise
     return {pid: own for pid, own in found.items() if pid in wanted}
+
+
+def _opened(address: Address, give_up: float) -> Line:
+    """A worker that has just been started may not answer yet."""
+    while True:
+        try:
+            return Line(address)
+        except StoreError:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.1)
 
 
 def close(found: Mapping[int, Sequence[Line]]) -> None:
