@@ -11,9 +11,12 @@ from typing import Any
 
 import httpx
 import pytest
+from msgspec import structs
 
-from lockgate.records import Drill, Prediction
+from lockgate.errors import SpecError
+from lockgate.records import Drill, Prediction, digest
 from lockgate.records.drill import drill_name
+from lockgate.runtime.folder import CONTRACT, MANIFEST, put, seal, verify
 
 TIDE = "tide"
 
@@ -129,6 +132,31 @@ def test_one_drill_of_a_model_at_a_time(workshop):
     done = workshop.run("rollback", TIDE, "--drill")
     assert done.returncode == 3
     assert "Another drill of tide is under way" in done.stderr
+
+
+def test_a_version_that_asks_for_a_number_where_callers_send_text_is_refused_at_the_start_by_name(workshop):
+    workspace = workshop.open()
+    rival = workspace.version(workshop.versions["rival"])
+    folder = workshop.root / "numbered"
+    shutil.copytree(workshop.home / "versions" / rival.id, folder)
+    manifest = verify(folder, rival.id)
+    (folder / MANIFEST).chmod(0o644)
+    (folder / MANIFEST).unlink()
+    contract = workspace.wiring.contract(rival.id)
+    columns = tuple(
+        structs.replace(column, type="int", levels=None) if column.name == "colour" else column
+        for column in contract.columns
+    )
+    (folder / CONTRACT).chmod(0o644)
+    put(folder, CONTRACT, structs.replace(contract, columns=columns))
+    told = {name: getattr(manifest, name) for name in ("model", "name", "role", "format", "task", "lineage", "inputs")}
+    numbered = digest(seal(folder, **told))
+    workspace.wiring.folders.add(numbered, folder)
+    workspace.wiring.records.write(structs.replace(rival, id=numbered))
+    with pytest.raises(SpecError, match="Column 'colour' is text in one contract and int in the other"):
+        workspace.rollout(numbered, by="the tests", anyway=True, dirty=True)
+    assert workspace.wiring.board.read(TIDE).challenger is None
+    workspace.close()
 
 
 @pytest.fixture(autouse=True)

@@ -196,6 +196,14 @@ def test_what_the_row_itself_broke_is_no_versions_break() -> None:
     assert cells(folded([asked, own]).open_calls(), "r1")[0.25].broke_only == (0, 1)
 
 
+def test_a_column_that_a_version_misses_is_its_failure_and_its_contract_break_on_either_arm() -> None:
+    missing = ("input humidity: missing",)
+    on_champion, on_challenger = call("p", 0), call("q", 1, arm="challenger", failure="contract", flags=missing)
+    facts = [on_champion, shadow(on_champion, failure="contract", flags=missing), on_challenger, shadow(on_challenger)]
+    cell = cells(folded(facts).open_calls(), "r1")[0.25]
+    assert (cell.pairs, cell.failed_only, cell.broke_only, cell.bad) == (2, (0, 2), (0, 2), 2)
+
+
 def test_calls_are_handed_out_once_in_canonical_order_behind_the_watermark() -> None:
     asked = [call("b", 10.0), call("a", 10.0), call("c", 5.0)]
     fold = folded([fact for one in asked for fact in (one, shadow(one))])
