@@ -31,6 +31,16 @@ def test_a_challenger_takes_its_share_and_shadows_the_rest(project, until: Calla
         assert shadow.failure is None
 
 
+def test_calls_without_an_id_are_drawn_once_whichever_way_answers_them(project):
+    # The champion has a quick way and the challenger has none: drawn again there, half of its calls would be the champion's.
+    champion, challenger = project.add_fitted(), project.add_constant("challenger", 0.9)
+    project.publish(champion, challenger=challenger, share=0.5, salt="s", rollout="r7")
+    with project.serving() as server:
+        told = [server.predict(ROW).json()["predictions"][0] for _ in range(400)]
+    challenged = sum(one["arm"] == "challenger" for one in told)
+    assert 150 < challenged < 250, challenged  # five standard errors; a second draw leaves some hundred
+
+
 @pytest.mark.parametrize(
     ("step", "row", "failure"),
     [

@@ -51,7 +51,7 @@ class Held(NamedTuple):
 
 class Rows(NamedTuple):
     """Decoded rows: `columns` by name; by row, `flags` for what was broken but not refused, and whether the contract
-    leaves the row to the fallback. by_version: where several contracts are in force.
+    leaves the row to the fallback. by_version: where several contracts are in force; drawn: as of `Plain`.
     """
 
     columns: Columns
@@ -60,16 +60,18 @@ class Rows(NamedTuple):
     id: str | None
     falls_back: NDArray[np.bool_]
     by_version: Mapping[str, Held] = MappingProxyType({})
+    drawn: str | None = None
 
 
 class Plain(NamedTuple):
     """Rows that break nothing, as they were sent: their values in the order of `asked`, None for missing; times are seconds
-    since 1970.
+    since 1970. drawn: the id it goes by where it brought none, whichever way answers it.
     """
 
     rows: list[tuple[Scalar, ...]]
     unit: str | None
     id: str | None
+    drawn: str | None = None
 
 
 class RequestType:

@@ -126,7 +126,7 @@ def from_request(
     """A request's rows, ids `<request id>-<place>`. A row's unit is the contract's column, else the request's, else the
     row itself. places: of these rows, where they are a part of the request. completing: where the contract has aggregates.
     """
-    request = rows.id or secrets.token_hex(8)
+    request = rows.id or rows.drawn or secrets.token_hex(8)
     ids = [f"{request}-{place}" for place in places or range(length(rows.columns))]
     columns, flags, left = rows.columns, rows.flags, rows.falls_back
     if completing is not None:

@@ -33,7 +33,7 @@ class Ids:
         return f"{self._word}{next(self._numbers):x}"
 
 
-_ids = Ids()
+ids = Ids()
 
 
 def answer(served: Served, asked: Sequence[Plain], *, now_s: float) -> list[list[Prediction] | None]:
@@ -69,12 +69,12 @@ def _answered(served: Served, asked: Sequence[Plain], now_s: float) -> list[list
     at = served.who.time
     if at is not None and any((row[at] or 0.0) > now_s + FUTURE_S for row in rows):  # type: ignore[operator] # a time is a float
         return None
-    ids = [
+    names = [
         [f"{request}-{place}" for place in range(len(one.rows))]
         for one in asked
-        for request in (one.id or _ids.next(),)
+        for request in (one.id or one.drawn or ids.next(),)
     ]
-    units = [unit for one, own in zip(asked, ids, strict=True) for unit in _units(one, served.who.unit, own)]
+    units = [unit for one, own in zip(asked, names, strict=True) for unit in _units(one, served.who.unit, own)]
     arms = _arms(routing, units)
     began = time.perf_counter()
     values = _values(served, rows, arms)
@@ -88,7 +88,7 @@ def _answered(served: Served, asked: Sequence[Plain], now_s: float) -> list[list
     for arm in set(arms):
         if (bounds := served.bounds.get(versions[arm])) is not None:
             bounds.breaker.saw(None)
-    every = zip((own for of_one in ids for own in of_one), units, arms, values, rows, strict=True)
+    every = zip((own for of_one in names for own in of_one), units, arms, values, rows, strict=True)
     found = [
         Prediction(
             id=own,
@@ -110,7 +110,7 @@ def _answered(served: Served, asked: Sequence[Plain], now_s: float) -> list[list
     if len(asked) == 1:
         return [found]
     stretches = iter(found)
-    return [list(islice(stretches, len(own))) for own in ids]
+    return [list(islice(stretches, len(own))) for own in names]
 
 
 def _units(asked: Plain, place: int | None, ids: list[str]) -> list[str]:

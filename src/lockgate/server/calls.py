@@ -32,6 +32,7 @@ from lockgate.workspace.dataplane import DataPlane, Served
 THREADS = 64  # most wait for a child: those that compute take turns anyway
 MOST_IN_HAND = 256
 MOST_SHADOWS = 256  # calls whose shadow waits: a challenger that hangs must not fill the memory
+DRAWN = "lockgate.drawn"  # in a request's scope: the id that the quick way drew for it
 _log = logging.getLogger("lockgate.server")
 
 T = TypeVar("T")

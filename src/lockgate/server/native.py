@@ -13,7 +13,7 @@ from lockgate.features.check import sent_rules
 from lockgate.records import Outcome
 from lockgate.serve import outcomes
 from lockgate.server import body, lines
-from lockgate.server.calls import Calls, read_by_callers
+from lockgate.server.calls import DRAWN, Calls, read_by_callers
 from lockgate.server.statuses import refusal
 from lockgate.workspace.dataplane import Served
 
@@ -40,7 +40,10 @@ class Native:
         if body.media_type(request) in lines.MEDIA_TYPES:
             return await self._lines.predict(served, request)
         sent = await body.read(request)
-        predictions, after = await self._calls.answer(served, lambda served: served.request.decode(sent))
+        drawn = request.scope.get(DRAWN)
+        predictions, after = await self._calls.answer(
+            served, lambda served: served.request.decode(sent)._replace(drawn=drawn)
+        )
         told = _encode({"predictions": [read_by_callers(p) for p in predictions]})
         return Response(told, media_type="application/json", background=after)
 

@@ -16,7 +16,8 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from lockgate.features.request import Plain
 from lockgate.records import Prediction
-from lockgate.server.calls import Calls, read_by_callers
+from lockgate.serve.plain import ids
+from lockgate.server.calls import DRAWN, Calls, read_by_callers
 from lockgate.server.together import Together
 from lockgate.telemetry import request_id
 from lockgate.telemetry.spans import Spans
@@ -56,6 +57,10 @@ class QuickWay:
         if found is None:
             return False
         served, asked = found
+        if asked.id is None:
+            # Drawn once: a second draw for what the long way has to answer would assign the call by another lot.
+            asked = asked._replace(drawn=ids.next())
+            cycle.scope[DRAWN] = asked.drawn
         self._together.ask(served.caller, asked, partial(self._answer, cycle, go_on, served, asked, body, began))
         return True
 
