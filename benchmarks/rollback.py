@@ -192,6 +192,7 @@ def _once(workspace: Workspace, load: Load) -> float:
 def canaries(project: Path, workspace: Workspace, versions: dict[str, str], times: int) -> None:
     seen: list[float] = []
     gone: list[float] = []
+    workspace.gate(versions["broken"])  # against whoever is champion now
     with serving(project, 2) as (_, state):
         found = lines(Address("127.0.0.1", state["port"], {}), lambda: state["workers"])
         try:
