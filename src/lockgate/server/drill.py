@@ -7,7 +7,6 @@ is. Nothing of the drill's calls is logged.
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import secrets
@@ -19,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+import msgspec
 from msgspec.structs import replace
 
 from lockgate.errors import Conflict, SpecError
@@ -191,9 +191,9 @@ def _place(wiring: Wiring, routing: Routing) -> Generator[_Place]:
     """The running server's workers; where none runs, workers of the drill's own over a copy of the routing."""
     running = _running(wiring.home)
     if running is not None:
-        host, token = str(running["host"]), tokens.first(os.environ)
+        host, token = running.host, tokens.first(os.environ)
         address = Address(
-            _ANYWHERE.get(host, host), int(str(running["port"])), {"Authorization": f"Bearer {token}"} if token else {}
+            _ANYWHERE.get(host, host), running.port, {"Authorization": f"Bearer {token}"} if token else {}
         )
         yield _Place("server", address, RoutingFiles(wiring.home / "routing"), lambda: _workers(wiring.home))
         return
@@ -202,17 +202,25 @@ def _place(wiring: Wiring, routing: Routing) -> Generator[_Place]:
         yield _Place("own", Address("127.0.0.1", port, {}), board, lambda: _workers(home))
 
 
-def _running(home: Path) -> dict[str, object] | None:
+class _Running(msgspec.Struct):
+    """What a drill must know of a running server, of all that its supervisor writes down."""
+
+    pid: int
+    host: str
+    port: int
+    workers: list[int]
+
+
+def _running(home: Path) -> _Running | None:
     """What the supervisor of a running server says of itself; None where none runs."""
     try:
-        state: dict[str, object] = json.loads((home / STATE).read_bytes())
-        os.kill(int(str(state["pid"])), 0)
-    except (OSError, ValueError, KeyError):
+        state = msgspec.json.decode((home / STATE).read_bytes(), type=_Running)
+        os.kill(state.pid, 0)
+    except (OSError, msgspec.MsgspecError):
         return None
     return state
 
 
 def _workers(home: Path) -> list[int]:
-    state = _running(home) or {}
-    pids = state.get("workers", [])
-    return [int(pid) for pid in pids] if isinstance(pids, list) else []
+    state = _running(home)
+    return [] if state is None else state.workers

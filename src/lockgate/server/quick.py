@@ -60,7 +60,8 @@ class QuickWay:
         if asked.id is None:
             # Drawn once: a second draw for what the long way has to answer would assign the call by another lot.
             asked = asked._replace(drawn=ids.next())
-            cycle.scope[DRAWN] = asked.drawn
+            kept: Any = cycle.scope
+            kept[DRAWN] = asked.drawn
         self._together.ask(served.caller, asked, partial(self._answer, cycle, go_on, served, asked, body, began))
         return True
 
