@@ -119,9 +119,7 @@ class Guardrails:
         self, judge: Judge, seen: Seen, rows: Ints, arm: Ints, value: Floats, shadow: Floats | None
     ) -> Verdict | None:
         def feed(pick: Ints) -> Verdict | None:
-            places: list[int] = pick.tolist()
-            # A call without a unit is its own: nothing to remember it by.
-            units = [None if seen.unit[row] == seen.id[row] else seen.unit[row] for row in places]
+            units = _units(seen, pick)
             others = None if shadow is None else shadow[pick]
             return judge.observe_batch(arm[pick], value[pick], seen.share[pick], units, others, seen.asked_s[pick])
 
@@ -145,11 +143,13 @@ class Guardrails:
         self._pairs, self._broke = int(pairs[-1]), (int(broke[-1, 0]), int(broke[-1, 1]))
         if "contract_breaks" not in self._spec.guardrails:
             return []
-        log_e = rate_bet.log_e_over(pairs, broke[:, 1], tolerance=self._spec.breaks_at)
+        # The evidence rises with a break alone, so it crosses at one; the first call stands for all that came before.
+        asked = np.union1d([0], np.flatnonzero(seen.broke_only[:, 1]))
+        log_e = rate_bet.log_e_over(pairs[asked], broke[asked, 1], tolerance=self._spec.breaks_at)
         crossed = np.flatnonzero(log_e >= -np.log(share_of_alpha(self._spec)))
         if not crossed.size:
             return []
-        at = int(crossed[0])
+        at = int(asked[crossed[0]])
         item = contract_breaks(
             self._spec,
             pairs=int(pairs[at]),
@@ -180,14 +180,13 @@ class Guardrails:
     def _by_rate(self, seen: Seen, step: Step) -> Judgement | None:
         is_shadow = step.kind == "shadow"
         is_own = (seen.share == step.share) & (seen.is_pair if is_shadow else seen.arm == 1)
+        is_bad = is_own & (seen.bad if is_shadow else seen.failed)
         calls = self._at_step[0] + np.cumsum(is_own)
-        bad = self._at_step[1] + np.cumsum(is_own & (seen.bad if is_shadow else seen.failed))
+        bad = self._at_step[1] + np.cumsum(is_bad)
         self._at_step = (int(calls[-1]), int(bad[-1]))
-        log_e = rate_bet.log_e_under(calls, bad, tolerance=step.tolerance)
-        crossed = np.flatnonzero(log_e >= -np.log(safety.share_of_alpha(self._spec, self._guarded)))
-        if not crossed.size:
+        at = self._first_under(calls, bad, is_bad, step.tolerance)
+        if at is None:
             return None
-        at = int(crossed[0])
         item = safety.by_rate(
             self._spec,
             step,
@@ -199,6 +198,23 @@ class Guardrails:
         )
         return item if item.ruling is Ruling.PASS else None
 
+    def _first_under(self, calls: Ints, bad: Ints, is_bad: Bools, tolerance: float) -> int | None:
+        """The first call that shows the rate under the tolerance.
+
+        Between two bad calls the evidence only rises: the last call of each such run is asked, and only a run that crosses
+        call by call.
+        """
+        line = -np.log(safety.share_of_alpha(self._spec, self._guarded))
+        starts = np.union1d([0], np.flatnonzero(is_bad))
+        ends = np.append(starts[1:] - 1, is_bad.size - 1)
+        top = rate_bet.log_e_under(calls[ends], bad[ends], tolerance=tolerance)
+        run = np.flatnonzero(top >= line)
+        if not run.size:
+            return None
+        first, last = int(starts[run[0]]), int(ends[run[0]])
+        log_e = rate_bet.log_e_under(calls[first : last + 1], bad[first : last + 1], tolerance=tolerance)
+        return first + int(np.flatnonzero(log_e >= line)[0])
+
     def _load(self, held: HarmState) -> None:
         for name, state in held.judges.items():
             self._judges[name].load(state)
@@ -209,6 +225,14 @@ class Guardrails:
         self._ratio.load(held.ratio)
         self.after = None if held.after_s is None else (held.after_s, held.after_id)
         self.late, self._strays = list(held.late), set(held.strays)
+
+
+def _units(seen: Seen, pick: Ints) -> list[str | None] | None:
+    """A call without a unit is its own: nothing to remember it by."""
+    if seen.unit is seen.id:
+        return None
+    places: list[int] = pick.tolist()
+    return [None if seen.unit[row] == seen.id[row] else seen.unit[row] for row in places]
 
 
 def _judge(name: str, rollout: Rollout) -> Judge:

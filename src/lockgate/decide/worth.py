@@ -27,8 +27,8 @@ def worth(spec: RolloutSpec, *, metric: str, not_worse_by: float, differences: F
     margin = not_worse_by if spec.prove == "not worse" else 0.0
     memory = glst.effective_memory(spec.memory, history.size)
     past = None if memory in ("new", "independent") else history[-glst.HISTORY_MAX :]
-    gains = glst.log_e(margin - differences, memory=memory, history=None if past is None else -past)
-    harms = glst.log_e(differences - margin, memory=memory, history=past)
+    sides = np.stack([margin - differences, differences - margin])
+    gains, harms = glst.log_e(sides, memory=memory, history=None if past is None else np.stack([-past, past]))
     line = math.log(1 / spec.worth_alpha)
     ruling, seen = first_crossing(gains, harms, line)
     # Blocks behind the one that decides are no evidence of this verdict, however many came at once.

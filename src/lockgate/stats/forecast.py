@@ -18,12 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lockgate.errors import SpecError, unknown
-from lockgate.stats import label_bet, rate_bet
+from lockgate.stats import block_t, label_bet, rate_bet
 from lockgate.stats.glst import Memory
 
 Floats = NDArray[np.float64]
 
 _NOTHING = 1e-12
+# Fewer blocks say nothing of what neighbours have in common; beyond the most, a forecast would be of nothing else.
+FEWEST_SEEN, MOST_ALIKE = 6, 0.9
 
 
 class BlockFit(NamedTuple):
@@ -145,6 +147,28 @@ def blocks_until_verdict(*, effect: float, memory: Memory, alpha: float, lag1: f
     if not effect > 0:
         return math.inf
     return fit.fixed + fit.line * line + fit.wald * inflation * 2 * line / effect**2
+
+
+class Ahead(NamedTuple):
+    """What blocks to come are foretold to vary by: their standard deviation, and the correlation of neighbours, 0 to .9."""
+
+    sd: float
+    lag1: float
+
+
+def ahead(values: Floats) -> Ahead | None:
+    """From the blocks seen, shape (m,), mended for what a short stretch hides: its neighbours look less alike than they are by
+    some (1 + 4 lag1) / m (Kendall 1954; Marriott, Pope 1954), and it varies less, for its own mean has moved with it.
+
+    None where there are under 6 blocks, or none varies.
+    """
+    m = values.size
+    if m < FEWEST_SEEN or not values.std() > 0:
+        return None
+    found = min(max((block_t.lag1(values) + 1 / m) / (1 - 4 / m), 0.0), MOST_ALIKE)
+    lags = np.arange(1, m)
+    moved = (1 + 2 * float(((1 - lags / m) * found**lags).sum())) / m
+    return Ahead(float(values.std()) / math.sqrt(1 - moved), found)
 
 
 def smallest_effect(*, blocks: float, memory: Memory, alpha: float, lag1: float = 0.0) -> float:

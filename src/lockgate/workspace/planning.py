@@ -12,6 +12,7 @@ from lockgate.errors import SpecError
 from lockgate.records import Block, Dataset, ModelSpec, RolloutSpec, Verdict, Version
 from lockgate.records.duration import UNITS_S, seconds
 from lockgate.records.plan import Plan
+from lockgate.stats import forecast
 from lockgate.store.ports import Records
 
 RECENT_DAYS = 28
@@ -76,12 +77,13 @@ def of_version(records: Records, spec: ModelSpec, version: Version, champion: st
     has_replay = "replay" in spec.rollout.ladder and cut_off_s is not None
     closed = [b for b in records.all(Block, version.model) if has_replay and b.start_s >= (cut_off_s or 0.0)]
     values = np.array([] if seen is None else seen.evidence.values, dtype=np.float64)
+    ahead = forecast.ahead(values)
     traffic = Traffic(
         calls_per_day=calls / len(blocks) if calls else _rows_per_day(records, version.model),
         failure_rate=sum(block.failures for block in blocks) / calls if calls else 0.0,
         gain=None if seen is None or seen.evidence.estimate is None else -seen.evidence.estimate,
-        block_sd=float(values.std(ddof=1)) if values.size > 2 and values.std() > 0 else None,
-        lag1=0.0 if seen is None else min(max(seen.evidence.lag1 or 0.0, 0.0), 0.9),
+        block_sd=None if ahead is None else ahead.sd,
+        lag1=0.0 if ahead is None else ahead.lag1,
         history=int(values.size),
         horizon_days=seconds(spec.outcomes.horizon) / UNITS_S["d"],
         replayed=len(closed),
