@@ -17,6 +17,7 @@ import json
 import math
 import time
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -29,11 +30,14 @@ from scipy.special import logsumexp
 
 from lockgate import Judge, Policy
 from lockgate.errors import SpecError
+from lockgate.records import RolloutSpec, RolloutState
 from lockgate.records.policy import PolicyKind
 from lockgate.sim import days, rivals, streams
+from lockgate.sim.rollouts import BROKEN, LATE, healthy
 from lockgate.sim.streams import Calls
 from lockgate.stats import glst, label_bet, mismatch
 from lockgate.stats.change import highest_risk
+from lockgate.testing.rollouts import Direct, Simulation
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -583,11 +587,68 @@ def _load(path: Path) -> ModuleType:
     return module
 
 
+# ---- whole rollouts
+
+
+EXPOSED = RolloutSpec(ladder=("replay", 0.05, 0.25, 0.5, 1.0))  # nothing is seen before callers are served
+MINUTELY, HOURLY = 1_440, 24  # looks a day
+
+
+def rollouts(paths: int) -> list[Row]:
+    """Through the real guardrails, worth test and controller, to the end of each."""
+    rows = [*_broken(paths // FEWER), *_late(paths // FEWER), *_healthy(paths)]
+    for row in rows:
+        report(row)
+    return rows
+
+
+def _healthy(paths: int) -> list[Row]:
+    """Those whose plan holds: others are refused before they begin."""
+    begun = [Simulation(healthy(path), [SEED, 1, path]) for path in range(paths)]
+    ends = [one.run() for one in begun if one.plan.is_sound]
+    n = len(ends)
+    back = [end for end in ends if end.state is RolloutState.ROLLED_BACK]
+    promoted = [end for end in ends if end.state is RolloutState.PROMOTED]
+    soon = sum(end.days <= 2 * (end.plan.days or 0.0) for end in promoted)
+    took = [end.days / (end.plan.days or math.nan) for end in promoted]
+    return [
+        rate_row(len(back), n, world="healthy", rule="rolled back", said=dict(Counter(end.said for end in back))),
+        rate_row(len(promoted), n, world="healthy", rule="promoted by the deadline"),
+        rate_row(soon, n, world="healthy", rule="promoted within twice the forecast"),
+        mean_row(took, world="healthy", rule="days over the forecast"),
+        rate_row(paths - n, paths, world="healthy", rule="refused beforehand"),
+    ]
+
+
+def _broken(paths: int) -> list[Row]:
+    """With a shadow, and without: then the calls are the callers'."""
+    rows: list[Row] = []
+    for name, spec in (("in shadow first", None), ("on callers at once", EXPOSED)):
+        ends = [Simulation(BROKEN, [SEED, 2, path], spec, looks=MINUTELY).run() for path in range(paths)]
+        assert all(end.state is RolloutState.ROLLED_BACK for end in ends)
+        for what in ("canary_calls", "fell_back"):
+            values = [float(getattr(end, what)) for end in ends]
+            rows.append(mean_row(values, world=f"half of its calls fail, {name}", rule=what.replace("_", " ")))
+    return rows
+
+
+def _late(paths: int) -> list[Row]:
+    """Matured, as it is done; and joined as the failures come in."""
+    rows: list[Row] = []
+    for name, slack_s in (("matured", None), ("as they come in", 1.0)):
+        found: Counter[str] = Counter()
+        for path in range(paths if slack_s is None else paths // FEWER):
+            one = Simulation(LATE, [SEED, 3, path], EXPOSED, looks=HOURLY)
+            found[one.run(Direct(one, slack_s=slack_s)).state.value] += 1
+        rows.append(rate_row(found["promoted"], found.total(), world=f"late failures, {name}", rule="promoted"))
+    return rows
+
+
 # ---- all of it
 
 PROMOTED: tuple[PolicyKind, ...] = ("rate", "accuracy", "paired")
 SECTIONS: Mapping[str, Callable[[int], list[Row]]] = (
-    {part.__name__: part for part in (coverage, sample_ratio, ladder, change, blocks, broken, exposure)}
+    {part.__name__: part for part in (coverage, sample_ratio, ladder, change, blocks, broken, exposure, rollouts)}
     | {f"rollback-{kind}": partial(rollback, kind=kind) for kind in LENGTH}
     | {f"promotion-{kind}": partial(promotion, kind=kind) for kind in PROMOTED}
 )

@@ -23,7 +23,8 @@ from lockgate.records.prediction import LogEntry
 
 DAY_S = UNITS_S["d"]
 INPUT = "input "
-# Event time by which all workers' calls of an instant are in the log, and how long a call waits for its shadow.
+# Event time by which all workers' calls of an instant are in the log once answered, and how long a call waits for its
+# shadow.
 SLACK_S = 1.0
 PATIENCE_S = 60.0
 # How far the clock of who asks may be ahead of the loop's.
@@ -40,12 +41,17 @@ class Fold:
     call after its day had been closed here.
     """
 
-    def __init__(self, model: str, *, horizon_s: float, closed_until_s: float = -math.inf) -> None:
+    def __init__(
+        self, model: str, *, horizon_s: float, deadline_s: float = 0.0, closed_until_s: float = -math.inf
+    ) -> None:
         self.model = model
         self.watermark_s = -math.inf
         self.unknown_outcomes = 0
         self.late_outcomes = 0
         self._horizon_s = horizon_s
+        # A call counts once it is older than its own deadline: failures that are the later ones would be left out.
+        self._slack_s = SLACK_S + deadline_s
+        self._patience_s = max(PATIENCE_S, self._slack_s)
         self._closed_until_s = closed_until_s
         self._closed_before_s = closed_until_s
         self._closed = ClosedCalls()
@@ -85,7 +91,7 @@ class Fold:
         """Days that have matured, oldest first: over, and older than the horizon by event time."""
         for day in sorted(self._days):
             # Nothing closes before the guardrails, which wait for shadows, have passed it.
-            if day + DAY_S + max(self._horizon_s, PATIENCE_S) <= self.watermark_s:
+            if day + DAY_S + max(self._horizon_s, self._patience_s) <= self.watermark_s:
                 yield day, sorted(self._days[day], key=lambda call: call.key)
 
     def ripe(self, rollout: str) -> list[Call]:
@@ -106,7 +112,7 @@ class Fold:
         ready = 0
         for call in self._unripe:
             age_s = self.watermark_s - call.asked_s
-            if age_s < SLACK_S or (age_s < PATIENCE_S and not call.shadows):
+            if age_s < self._slack_s or (age_s < self._patience_s and not call.shadows):
                 break
             ready += 1
         found, self._unripe = self._unripe[:ready], self._unripe[ready:]

@@ -60,7 +60,12 @@ class Watch:
         self._untold_storms: dict[str, list[Judgement]] = {}
         self.skew = skew_watch.SkewWatch()
         self._health = HealthWriter(records)
-        self._fold = Fold(model, horizon_s=seconds(spec.outcomes.horizon), closed_until_s=closed_s)
+        self._fold = Fold(
+            model,
+            horizon_s=seconds(spec.outcomes.horizon),
+            deadline_s=spec.deadline_ms / 1000,
+            closed_until_s=closed_s,
+        )
 
     @property
     def event_s(self) -> float:

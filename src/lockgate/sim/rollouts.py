@@ -20,6 +20,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 DAY_S = UNITS_S["d"]
+GOLDEN = (5**0.5 - 1) / 2
 
 
 class World(NamedTuple):
@@ -39,12 +40,26 @@ class World(NamedTuple):
     swing: float = 0.3
     loss: float = 0.2
     worse_by: float = 0.0
-    block_sd: float = 0.002
+    block_sd: float = 0.001
     lag1: float = 0.3
     history: int = 28
     late_s: float = 0.0
     deadline_s: float = 0.0
     slower: float = 4.0
+
+
+def healthy(path: int) -> World:
+    """A challenger like its champion; from path to path the failures lie anywhere between .5 and 2 %."""
+    return World(rate=0.005 * 4 ** (path * GOLDEN % 1))
+
+
+BROKEN = World(ratio=50.0)
+"""The champion fails 1 % of its calls, the challenger half."""
+
+LATE = World(rate=0.02, ratio=1.5, late_s=UNITS_S["h"] / 8, deadline_s=UNITS_S["h"])
+"""The challenger fails 1.5 times as often, as bad as the last step's margin, and its failures are reported four times later
+than the champion's, all of them within the call's deadline: after half an hour on average, of an hour.
+"""
 
 
 class Days(NamedTuple):
@@ -98,4 +113,3 @@ def stretch(
     is_own = failed[np.arange(n), arm]
     known_s = asked_s + np.where(is_own, np.minimum(late_s, world.deadline_s), 0.0)
     return Stretch(first + np.arange(n), asked_s, known_s, arm, np.full(n, share), failed, day)
-

@@ -157,8 +157,8 @@ class Ahead(NamedTuple):
 
 
 def ahead(values: Floats) -> Ahead | None:
-    """From the blocks seen, shape (m,), mended for what a short stretch hides: its neighbours look less alike than they are by
-    some (1 + 4 lag1) / m (Kendall 1954; Marriott, Pope 1954), and it varies less, for its own mean has moved with it.
+    """From the blocks seen, shape (m,), mended for what a short stretch hides: its neighbours look less alike than they
+    are, by some (1 + 4 lag1) / m (Kendall 1954; Marriott, Pope 1954), and it varies less, for its mean moved with it.
 
     None where there are under 6 blocks, or none varies.
     """

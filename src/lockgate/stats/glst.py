@@ -10,6 +10,7 @@ mean over correlations is a power mean, so this is no e-process: it is calibrate
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Literal, NamedTuple
 
@@ -145,13 +146,19 @@ def _weights(fits: list[_Fit], memory: str, past: Floats | None) -> tuple[list[F
     if past is None:
         known = [fit.log_weight + prior for fit, prior in zip(fits, log_prior, strict=True)]
         return known, [np.array([UNKNOWN_SKEW])] * len(fits), float(HISTORY_MIN)
-    m = float(past.shape[-1])
-    before = [_whitened(past, noise) for noise in NOISES]
-    log_u = [
-        fit.log_weight + then.log_weight[..., -1:] + prior
-        for fit, then, prior in zip(fits, before, log_prior, strict=True)
+    before = _remembered(past.tobytes(), past.shape)
+    log_u = [fit.log_weight + then[0] + prior for fit, then, prior in zip(fits, before, log_prior, strict=True)]
+    return log_u, [skew for _, skew in before], float(past.shape[-1])
+
+
+@functools.lru_cache(maxsize=32)
+def _remembered(past: bytes, shape: tuple[int, ...]) -> list[tuple[Floats, Floats]]:
+    """Of each noise the log weight that a history gives it, and the skewness under it; a rollout asks anew each day."""
+    h = np.frombuffer(past, dtype=np.float64).reshape(shape)
+    fits = [_whitened(h, noise) for noise in NOISES]
+    return [
+        (then.log_weight[..., -1:], then.third[..., -1:] / (then.rest[..., -1:] / shape[-1]) ** 1.5) for then in fits
     ]
-    return log_u, [then.third[..., -1:] / (then.rest[..., -1:] / m) ** 1.5 for then in before], m
 
 
 def _log_e_given(fit: _Fit, history_skew: Floats, m: float) -> Floats:

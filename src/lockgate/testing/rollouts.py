@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from functools import cached_property
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -17,6 +18,7 @@ from lockgate.decide import plan as planning
 from lockgate.decide.guardrails import Guardrails, Seen
 from lockgate.monitor import guard
 from lockgate.monitor.evidence import RolloutEvidence
+from lockgate.monitor.fold import PATIENCE_S, SLACK_S
 from lockgate.records import (
     Cell,
     GateSpec,
@@ -33,15 +35,12 @@ from lockgate.records import (
 from lockgate.records.duration import seconds
 from lockgate.records.plan import Plan
 from lockgate.release.controller import Controller
-from lockgate.sim.rollouts import DAY_S, Days, Stretch, World, days, stretch
+from lockgate.sim.rollouts import DAY_S, Stretch, World, days, stretch
 from lockgate.stats import forecast
 from lockgate.store.memory import MemoryBoard, MemoryRecords
 
 MODEL, CHAMPION, CHALLENGER = "simulated", "champion", "challenger"
 ROLLOUT = "r1"
-# What the loop waits for the calls of an instant, beside their deadline.
-SLACK_S = 1.0
-PATIENCE_S = 60.0
 
 
 class Ran(NamedTuple):
@@ -97,7 +96,7 @@ class Simulation:
     soon a move is made.
     """
 
-    def __init__(self, world: World, seed: Sequence[int], spec: RolloutSpec | None = None, *, looks: int = 4) -> None:
+    def __init__(self, world: World, seed: Sequence[int], spec: RolloutSpec | None = None, *, looks: int = 2) -> None:
         self.world, self._every_s = world, DAY_S / looks
         self.spec = model_spec(RolloutSpec() if spec is None else spec, world)
         self._rng = np.random.default_rng(seed)
@@ -109,8 +108,8 @@ class Simulation:
 
     def run(self, watching: Watching | None = None) -> Ran:
         """To its end: there is a deadline. watching: the real guardrails on the calls as arrays, where left out."""
-        rollout = self._begin()
-        watching = watching or Direct(self.spec, self.world, self.path, self.records, rollout)
+        watching = watching or Direct(self)
+        self._begin()
         now_s, first, canary, fell_back = 0.0, 0, 0, 0
         while (rollout := self._moved(now_s)) is not None:
             fresh = stretch(
@@ -128,8 +127,10 @@ class Simulation:
             watching.look(rollout, fresh, now_s=now_s)
         return self._ended(canary, fell_back)
 
-    def _begin(self) -> Rollout:
-        rollout = Rollout(
+    @cached_property
+    def rollout(self) -> Rollout:
+        """As it begins."""
+        return Rollout(
             id=ROLLOUT,
             model=MODEL,
             champion=CHAMPION,
@@ -146,10 +147,15 @@ class Simulation:
             replayed=True,
             plan=self.plan,
         )
+
+    @property
+    def routing(self) -> Routing:
+        return self._controller.routing
+
+    def _begin(self) -> None:
         routing = Routing(model=MODEL, revision=1, champion=CHAMPION, baseline=None, constant=0.5)
         self._controller.install(routing, (), event_s=0.0, now_s=0.0)
-        self._controller.start(rollout, event_s=0.0, now_s=0.0, by="the simulation")
-        return rollout
+        self._controller.start(self.rollout, event_s=0.0, now_s=0.0, by="the simulation")
 
     def _moved(self, now_s: float) -> Rollout | None:
         """The rollout once every move that is due has been made; None where it has ended."""
@@ -173,14 +179,15 @@ class Simulation:
 
 
 class Direct:
-    """The guardrails and the worth test on arrays of calls. What reads a log, joins and closes days is left out, and its rules
-    are kept: a call is judged behind the slack, one reported behind it is left out, a day closes with its horizon.
+    """The guardrails and the worth test on arrays of calls. What reads a log, joins and closes days is left out, and its
+    rules are kept: a call is judged behind the slack, one reported behind it is left out, a day closes with its horizon.
+    slack_s: another one, to see what becomes of failures that are reported later than it.
     """
 
-    def __init__(self, spec: ModelSpec, world: World, path: Days, records: MemoryRecords, rollout: Rollout) -> None:
-        self._spec, self._world, self._path, self._records = spec, world, path, records
-        self._guardrails = Guardrails(rollout)
-        self._slack_s = SLACK_S + spec.deadline_ms / 1000
+    def __init__(self, of: Simulation, *, slack_s: float | None = None) -> None:
+        self._spec, self._world, self._path, self._records = of.spec, of.world, of.path, of.records
+        self._guardrails = Guardrails(of.rollout)
+        self._slack_s = SLACK_S + of.spec.deadline_ms / 1000 if slack_s is None else slack_s
         self._waiting: Stretch | None = None
         self._watermark_s = self._judged_s = -np.inf
         self._scored: Counter[int] = Counter()
@@ -194,9 +201,7 @@ class Direct:
         blocks = self._records.all(PairBlock)
         standing = self._records.all(Verdict)
         evidence = RolloutEvidence(rollout, blocks)
-        self._records.write(
-            *guard.judge(self._spec, evidence, by_call, standing, at_s=self._watermark_s, now_s=now_s)
-        )
+        self._records.write(*guard.judge(self._spec, evidence, by_call, standing, at_s=self._watermark_s, now_s=now_s))
 
     def _ripe(self, fresh: Stretch, now_s: float) -> Stretch:
         """Those to be judged now, in order."""
@@ -218,7 +223,7 @@ class Direct:
 
     def _close(self, rollout: Rollout) -> None:
         """Days that have matured."""
-        horizon_s = max(seconds(self._spec.outcomes.horizon), PATIENCE_S)
+        horizon_s = max(seconds(self._spec.outcomes.horizon), PATIENCE_S, self._slack_s)
         while (self._closed + 1) * DAY_S + horizon_s <= self._watermark_s:
             self._records.write(self._block(rollout, self._closed))
             self._closed += 1
