@@ -49,7 +49,7 @@ from lockgate.store.segments import SegmentLog
 from lockgate.workspace.loop import Loop
 from lockgate.workspace.wire import Wiring, wire
 
-MODELS, COLUMNS, ROUNDS, IDLE = 20, 10, 5, 40
+MODELS, COLUMNS, ROUNDS, IDLE = 20, 10, 3, 20
 DAY_S = 86_400.0
 START_S = 1.7e9 // DAY_S * DAY_S
 YOUNG, OLD = (20, 20), (3 * 365, 1_000)  # days of blocks a model, verdicts in all
@@ -71,7 +71,9 @@ def workspace(folder: Path, clock: Clock, age: tuple[int, int]) -> Wiring:
     spec = WorkspaceSpec(model={name: ModelSpec(target="y", time="asked_at") for name in NAMES})
     wiring = wire(folder, spec, clock)
     columns = tuple(Column(name=f"x{place}", type="float") for place in range(COLUMNS))
-    cells = tuple(ColumnProfile(name=c.name, edges=tuple(np.linspace(0, 1, 19).tolist()), counts=(50,) * 21) for c in columns)
+    cells = tuple(
+        ColumnProfile(name=c.name, edges=tuple(np.linspace(0, 1, 19).tolist()), counts=(50,) * 21) for c in columns
+    )
     for name in NAMES:
         place = wiring.home / "versions" / f"{name}-old"
         place.mkdir(parents=True)
@@ -175,9 +177,7 @@ def past(name: str, count: int) -> list[Verdict]:
 
 
 def ruled(item: Judgement, name: str, rollout: str, at_s: float) -> Verdict:
-    return verdict(
-        item, model=name, subject=(f"{name}-new", f"{name}-old"), rollout=rollout, at_s=at_s, now_s=at_s
-    )
+    return verdict(item, model=name, subject=(f"{name}-new", f"{name}-old"), rollout=rollout, at_s=at_s, now_s=at_s)
 
 
 def records(number: int, many: int, since_s: float) -> list[LogEntry]:

@@ -439,6 +439,28 @@ How long it runs in quiet times, over the run length that is promised: 1 or more
 {made_by("change")}"""
 
 
+def whole() -> str:
+    if not rows("rollouts"):
+        return "## Whole rollouts\n\nNot measured yet: `python docs/guarantees/measure.py --only rollouts`."
+    body = [
+        [row["world"], row["rule"], f"{row['median']:.4g}" if "median" in row else "",
+         times(row["value"], row["se"]) if "median" in row else rate(row)]
+        for row in rows("rollouts")
+    ]  # fmt: skip
+    return f"""## Whole rollouts
+
+Simulated traffic through the real guardrails, worth test and controller, on the default ladder, from the start to the end of
+each. *Healthy* challengers are like their champion, which fails .5 to 2 % of its calls; good and bad days and the day's
+difference of losses go on from day to day (lag-1 .3). The plan is made beforehand of 28 days of history, as a workspace makes
+it. *Late*: a challenger that fails 1.5 times as often on steps without a shadow, its failures reported four times later than
+the champion's, within the call's deadline. Joined as they come in they would promote it; a call is judged once it is older
+than its deadline.
+
+{table(["challenger", "figure", "median", "rate or mean"], body)}
+
+{made_by("rollouts")}"""
+
+
 def others() -> str:
     return """## The rivals and their sources
 
@@ -552,7 +574,7 @@ def _broken_chart() -> alt.LayerChart:
 
 PARTS: tuple[Callable[[], str], ...] = (
     meaning, in_short, false_rollbacks, false_promotions, costs, promoting, failing, interval_and_lot, worth, changing,
-    others,
+    whole, others,
 )  # fmt: skip
 
 

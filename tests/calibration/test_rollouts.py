@@ -1,9 +1,9 @@
 """Whole rollouts on traffic whose truth is known, through the real guardrails, worth test, state machine and controller.
 
-Fixed seeds; a rate fails above its promise + 3 standard errors of it. A fresh seed would fail falsely, at the rates measured
-with 2,000 paths (docs/guarantees.md), with chance .001 for false rollbacks, .003 for promotions in time and under .001 for the
-others in the short form; less in the long one. Calls are handed over as arrays; that a log of single records gives the same
-moves for the same reasons is a test of its own.
+Fixed seeds; a rate fails above its promise + 3 standard errors of it. On a fresh seed a rollout whose true rate is the
+promise itself would fail with chance .02 at most in the short form, where two errors in 20 paths are one too many, and .003
+in the long one. Calls are handed over as arrays; that a log of single records gives the same moves for the same reasons is a
+test of its own.
 """
 
 # ruff: noqa: T201 - the measured figures are what `make calibrate` is run for

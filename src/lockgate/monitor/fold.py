@@ -231,12 +231,18 @@ class Pair(NamedTuple):
     broke: tuple[bool, bool]
 
 
+_SOUND = (False, False)
+
+
 def paired(call: Call) -> Pair | None:
     """The pair of a call that both versions scored, None where one is missing."""
     shadow = next((s for s in call.shadows.values() if s.rollout == call.routed.rollout), None)
     if shadow is None:
         return None
     found = call.without_inputs
+    if not found.flags and not shadow.flags:
+        failed = (found.failure is not None, shadow.failure is not None)
+        return Pair(failed[::-1] if call.routed.arm == "challenger" else failed, _SOUND)
     of_row = frozenset(flag for flag in found.flags if not flag.startswith(INPUT))
     served = (found.failure is not None, breaks(found.flags, of_row))
     other = (shadow.failure is not None, breaks(shadow.flags, of_row))

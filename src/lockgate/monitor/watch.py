@@ -54,6 +54,7 @@ class Watch:
         self._loss = loss(spec.judged_by, spec.task)
         self._blocks = records.all(Block, model)
         self._watched: tuple[str, int] | None = None
+        self._judged: tuple[Rollout, int] | None = None
         self._harm: HarmWatch | None = None
         closed_s = max((block.end_s for block in self._blocks), default=-math.inf)
         self._fallbacks = FallbackWatch(spec.monitor.fallbacks_at)
@@ -96,10 +97,11 @@ class Watch:
                 self._fold.close(block.start_s)
 
     def feed(self, entries: Sequence[LogEntry], *, now_s: float) -> None:
+        """entries: this model's."""
         self._fold.feed(entries, now_s=now_s)
-        own = [entry for entry in entries if entry.model == self._model]
-        self._fallbacks.feed(own)
-        self.skew.feed(own)
+        self._fallbacks.feed(entries)
+        self.skew.feed(entries)
+        self._health.note()
 
     def look(self, routing: Routing, rollout: Rollout | None, facts: ChampionFacts, *, now_s: float) -> list[Verdict]:
         """Judge what is ripe and close what has matured. Returns the verdicts that are new; they are written already.
@@ -114,15 +116,20 @@ class Watch:
             by_call = [] if running is None else self._harm_of(running).look(running, self._fold)
             closed = self._matured(routing, rollout, facts, now_s)
             pairs = [pair for _, pair in closed if pair is not None]
-            found = [] if running is None else self._judge_rollout(running, by_call, pairs, now_s)
+            has_news = bool(by_call or closed) or self._judged != (running, len(self._blocks))
+            found = [] if running is None or not has_news else self._judge_rollout(running, by_call, pairs, now_s)
             held = [self._harm.state()] if self._harm is not None and (found or closed) else []
-            self._records.write(*(block for block, _ in closed), *pairs, *found, *held)
+            if closed or found or held:
+                self._records.write(*(block for block, _ in closed), *pairs, *found, *held)
         except Exception:
             self._judge_anew()
             raise
         for block, _ in closed:
             self._blocks.append(block)
             self._fold.close(block.start_s)
+            self._health.note()
+        # Last: a write that failed is tried again at the next tick.
+        self._judged = None if running is None else (running, len(self._blocks))
         return found
 
     def has_evidence(self, rollout: Rollout) -> bool:
@@ -207,7 +214,7 @@ class Watch:
         return self._harm
 
     def _judge_anew(self) -> None:
-        self._harm = None
+        self._harm = self._judged = None
         self._fold.hand_out_again()
 
     def _matured(

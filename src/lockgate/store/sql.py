@@ -21,6 +21,7 @@ from lockgate.records.duration import seconds
 from lockgate.records.entry import GENESIS, EntryKind, link
 from lockgate.store.keys import CHAINED, REPLACED, at_s, is_held, key, new_draws, refuse_changed, refuse_spends
 from lockgate.store.ports import K, Kept, Replaced, Written
+from lockgate.store.written_once import ONCE, WrittenOnce
 
 SCHEMA = 1
 LOCKED_S = 10.0
@@ -62,6 +63,22 @@ _schema = sa.Table("lockgate_schema", _meta, sa.Column("number", sa.Integer, pri
 # Made once: to build a statement takes longer than to run it.
 _KEPT = sa.select(_record.c.body).where(
     _record.c.kind == sa.bindparam("kind", type_=sa.String), _record.c.key == sa.bindparam("key", type_=sa.String)
+)
+_PLACED = (_record.c.kind == sa.bindparam("kind", type_=sa.String)) & (
+    _record.c.model == sa.bindparam("model", type_=sa.String)
+)
+_ALL = (
+    sa.select(_record.c.body).where(_record.c.kind == sa.bindparam("kind", type_=sa.String)).order_by(_record.c.number)
+)
+_ALL_OF = sa.select(_record.c.body).where(_PLACED).order_by(_record.c.number)
+_COUNT = sa.select(sa.func.count()).select_from(_record).where(_PLACED)
+_BEHIND = (
+    sa.select(_record.c.number, _record.c.model, _record.c.body)
+    .where(
+        _record.c.kind == sa.bindparam("kind", type_=sa.String),
+        _record.c.number > sa.bindparam("number", type_=sa.Integer),
+    )
+    .order_by(_record.c.number)
 )
 _KEEP = sa.insert(_record)
 _LAST = sa.select(_ledger.c.number, _ledger.c.digest).order_by(_ledger.c.number.desc()).limit(1)
@@ -152,7 +169,9 @@ def _write_ahead(cursor: DBAPICursor) -> None:
 
 
 def _begin_immediate(connection: sa.Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if not connection.get_execution_options().get("reads") else "BEGIN")
+    # A reading is one statement, which SQLite makes a transaction of by itself.
+    if not connection.get_execution_options().get("reads"):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 class SqlRecords:
@@ -160,6 +179,7 @@ class SqlRecords:
         self._engine = engine
         self._reading = engine.execution_options(reads=True)
         self._drawn = _in_body(_DRAWN, engine)
+        self._held_once = WrittenOnce() if engine.dialect.name == "sqlite" else None
 
     def write(self, *records: Written, over: Sequence[Replaced] = ()) -> None:
         refuse_spends(records)
@@ -188,16 +208,21 @@ class SqlRecords:
         return None if body is None else decode(kind, body)
 
     def all(self, kind: type[K], model: str | None = None) -> list[K]:
-        query = sa.select(_record.c.body).where(_record.c.kind == kind.__name__).order_by(_record.c.number)
-        if model is not None:
-            query = query.where(_record.c.model == model)
+        if model is not None and self._held_once is not None and kind in ONCE:
+            return self._held_once.of(kind, model, self._behind)
+        query, place = (_ALL, {"kind": kind.__name__}) if model is None else (_ALL_OF, _place(kind, model))
         with _named_errors(), self._reading.begin() as db:
-            return [decode(kind, body) for body in db.execute(query).scalars()]
+            return [decode(kind, body) for body in db.execute(query, place).scalars()]
 
     def count(self, kind: type[K], model: str) -> int:
-        place = (_record.c.kind == kind.__name__) & (_record.c.model == model)
         with _named_errors(), self._reading.begin() as db:
-            return db.execute(sa.select(sa.func.count()).select_from(_record).where(place)).scalar_one()
+            return db.execute(_COUNT, _place(kind, model)).scalar_one()
+
+    def _behind(self, kind: type[Kept], number: int) -> list[tuple[int, str, str]]:
+        """Number, model and body of what was added behind a number."""
+        with _named_errors(), self._reading.begin() as db:
+            found = db.execute(_BEHIND, {"kind": kind.__name__, "number": number})
+            return [(row.number, row.model, row.body) for row in found]
 
     def entries(self, after: int = 0, limit: int | None = None) -> list[Entry]:
         query = sa.select(_ledger).where(_ledger.c.number > after).order_by(_ledger.c.number).limit(limit)
@@ -284,6 +309,10 @@ class SqlRecords:
         values = {"number": number, "previous": previous, "digest": digest, "kind": kind, "model": record.model}
         db.execute(_CHAIN, values | {"subject": name, "body": body, "written_s": at_s(record)})
         return number, digest
+
+
+def _place(kind: type[Kept], model: str) -> dict[str, str]:
+    return {"kind": kind.__name__, "model": model}
 
 
 class SqlLease:

@@ -10,7 +10,7 @@ import math
 import os
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from lockgate.errors import Conflict, StoreError
@@ -80,8 +80,8 @@ class Loop:
 
     def _tick(self, now_s: float) -> Ticked:
         done = Ticked()
-        models = {routing.model for routing in self._wiring.records.all(Routing)} & set(self._wiring.spec.model)
-        watches = self._watched(models)
+        models = {routing.model for routing in self._wiring.records.all(Routing)}
+        watches = self._watched(models & set(self._wiring.spec.model))
         # All that is there is read before anything is judged: half of the log could close a day that it knows half of.
         # A short stretch is the end: workers write on, and who waits for an empty one judges nothing under load.
         is_behind = True
@@ -89,9 +89,11 @@ class Loop:
             entries = self._read()
             is_behind = len(entries) >= READ_AT_ONCE
             done.read += len(entries)
-            for watch in watches.values():
-                watch.feed(entries, now_s=now_s)
-            self._unrouted.feed(entries, watches, now_s=now_s)
+            for model, own in _by_model(entries).items():
+                if model in watches:
+                    watches[model].feed(own, now_s=now_s)
+                else:
+                    self._unrouted.feed(own, watches, now_s=now_s)
         for model in watches:
             try:
                 self._turn(model, done, now_s)
@@ -174,22 +176,29 @@ class Loop:
 
     def _turn(self, model: str, done: Ticked, now_s: float) -> None:
         watch, controller = self._watches[model], self._wiring.controller(model)
-        rollout = controller.running
+        routing = controller.routing
+        rollout = self._running(routing)
         if rollout is not None and rollout.step.kind == "replay" and not rollout.replayed:
             self._replay(controller.mark_looked(rollout), controller)
-            rollout = controller.running
+            routing = controller.routing
+            rollout = self._running(routing)
         if rollout is not None and not rollout.looked and watch.has_evidence(rollout):
             rollout = controller.mark_looked(rollout)
-        routing = controller.routing
         facts = self._champion_facts(routing)
         done.verdicts += watch.look(routing, rollout, facts, now_s=now_s)
         if math.isfinite(watch.event_s):
             while (move := controller.tick(event_s=watch.event_s, now_s=now_s)) is not None:
                 done.moves.append(move)
-            done.alarms += watch.watch_champion(controller.routing, facts, now_s=now_s)
-        done.alarms += watch.watch_fallbacks(controller.routing, now_s=now_s)
+                routing = controller.routing
+            done.alarms += watch.watch_champion(routing, facts, now_s=now_s)
+        done.alarms += watch.watch_fallbacks(routing, now_s=now_s)
         self._watch_skew(model, done, now_s)
         watch.write_health(now_s)
+
+    def _running(self, routing: Routing) -> Rollout | None:
+        """The rollout that the routing serves, as it stands now; a routing names one for as long as it runs."""
+        rollout = None if routing.rollout is None else self._wiring.records.get(Rollout, routing.rollout)
+        return rollout if rollout is not None and rollout.is_running else None
 
     def _watch_skew(self, model: str, done: Ticked, now_s: float) -> None:
         """The newest calls, replayed through the table path now and then; a version that cannot be asked is left out."""
@@ -251,6 +260,14 @@ class Loop:
                     pair_block(day.day, calls, rollout=rollout, loss=measure, is_replayed=True, closed_s=wiring.clock())
                 )
         controller.mark_replayed(rollout)
+
+
+def _by_model(entries: Sequence[LogEntry]) -> dict[str, list[LogEntry]]:
+    """Each model's own, in their order: a watch need not look at everybody's."""
+    found: dict[str, list[LogEntry]] = {}
+    for entry in entries:
+        found.setdefault(entry.model, []).append(entry)
+    return found
 
 
 def _has_waited(segment: str | None) -> bool:

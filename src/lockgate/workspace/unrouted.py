@@ -38,6 +38,8 @@ class Unrouted:
                 self._strangers.add(entry.model)
         for model, own in found.items():
             self._fold(model).feed(own, now_s=now_s)
+            if model in self._health:
+                self._health[model].note()
 
     def look(self, now_s: float, routed: Collection[str]) -> list[str]:
         """Writes each model's health; a sentence for each model that lockgate.toml does not know."""
