@@ -223,6 +223,15 @@ def test_a_call_waits_for_its_shadow_and_those_behind_it_wait_too_but_not_for_ev
     assert fold.late_shadows == ["alone"]
 
 
+def test_a_call_is_judged_once_it_is_older_than_its_deadline_so_one_that_hung_is_not_late() -> None:
+    fold = Fold("m", horizon_s=HORIZON_S, deadline_s=30.0)
+    quick, hung = call("quick", 11.0), call("hung", 10.0, failure="late")
+    fold.feed([quick, shadow(quick), call("later", 39.0)])
+    assert fold.ripe("r1") == [], "under its deadline and a second of slack"
+    fold.feed([hung, shadow(hung), call("much later", 42.0)])
+    assert [c.prediction.id for c in fold.ripe("r1")] == ["hung", "quick"]
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_shards_in_any_order_are_handed_out_in_one_order(seed: int) -> None:
     entries = day_of_calls()
