@@ -1,4 +1,4 @@
-"""From a dataset to a judged version: train, gate, plan, retrain."""
+"""From a dataset to a judged version: train, gate, plan."""
 
 from __future__ import annotations
 
@@ -69,17 +69,6 @@ def plan(version: str, directory: Directory = HERE, json: Json = False) -> None:
     show.planned(workspace.plan(version), left, version, json=json)
 
 
-def retrain(model: str, directory: Directory = HERE, json: Json = False) -> None:
-    """The champion's recipe on the newest dataset, gated."""
-    workspace = opened(directory)
-    made = workspace.retrain(model, progress=show.progress())
-    if json:
-        show.as_json(made)
-        return
-    show.made(workspace, made)
-    show.following(f"lockgate rollout start {made.short}")
-
-
 def register(app: typer.Typer) -> None:
-    for command in (train, gate, plan, retrain):
+    for command in (train, gate, plan):
         app.command()(command)

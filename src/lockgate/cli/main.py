@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lockgate.cli import calls, data, develop, first, know, show, traffic
+from lockgate.cli import calls, data, develop, first, know, retraining, show, traffic
 from lockgate.cli.inspect import inspect
 from lockgate.cli.options import HERE, Directory, Json, opened
 from lockgate.errors import LockgateError
@@ -148,7 +148,7 @@ def watch(
     show.following("lockgate status")
 
 
-for room in (first, data, develop, traffic, calls, know):
+for room in (first, data, develop, retraining, traffic, calls, know):
     room.register(app)
 app.command()(inspect)
 

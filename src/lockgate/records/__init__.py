@@ -16,11 +16,13 @@ from lockgate.records.prediction import Outcome, Prediction, Shadow
 from lockgate.records.profile import ColumnProfile, Profile
 from lockgate.records.record import Record, decode, digest, encode, ready
 from lockgate.records.report import Alternative, Bin, CurvePoint, Finding, Proposal, Report, Rival, Score, SliceLoss
+from lockgate.records.retraining import Retraining, RetrainingState, WindowTried
 from lockgate.records.rollout import Move, MoveKind, Rollout, RolloutState, Step
 from lockgate.records.routing import Routing
 from lockgate.records.skew import Skewed, SkewReport
 from lockgate.records.source import Event, SourceSpec, Stream
 from lockgate.records.spec import (
+    AlertsSpec,
     BudgetSpec,
     ColumnSpec,
     ContractSpec,
@@ -30,6 +32,7 @@ from lockgate.records.spec import (
     ModelSpec,
     MonitorSpec,
     OutcomesSpec,
+    RetrainingsSpec,
     RetrainSpec,
     RolloutSpec,
     ServerSpec,
@@ -43,6 +46,7 @@ __all__ = [
     "Aggregate",
     "AggregateSpec",
     "Alarm",
+    "AlertsSpec",
     "Alternative",
     "Benchmark",
     "Bin",
@@ -94,6 +98,9 @@ __all__ = [
     "Record",
     "Report",
     "RetrainSpec",
+    "Retraining",
+    "RetrainingState",
+    "RetrainingsSpec",
     "Rival",
     "Rollout",
     "RolloutSpec",
@@ -115,6 +122,7 @@ __all__ = [
     "Stream",
     "Verdict",
     "Version",
+    "WindowTried",
     "WorkspaceSpec",
     "decode",
     "digest",

@@ -13,12 +13,12 @@ class Alarm(Record, frozen=True, kw_only=True):
     """`severity`: page wakes somebody, ticket waits for the day, note is only listed. `next`: the command to run.
 
     One about the log concerns every model, `-`; one about a source those that it names, `-` too. No verdict stands behind
-    either.
+    either, nor behind one about a retraining.
     """
 
     id: str
     model: str
-    cause: Literal["drift", "degradation", "contract", "fallback", "log", "skew", "source"]
+    cause: Literal["drift", "degradation", "contract", "fallback", "log", "skew", "source", "retraining"]
     severity: Severity
     sentence: str
     next: str

@@ -110,7 +110,18 @@ class BudgetSpec(Record, frozen=True, kw_only=True):
 
 
 class RetrainSpec(Record, frozen=True, kw_only=True):
+    """when: what asks for it, any of "degradation", "age > 45d", "outcomes > 20000", "every 30d", "push" (over HTTP); read
+    by `decide.retraining`. cooldown: event time between the end of one and the start of the next. window: stretches of the
+    outcomes to compare, "all", "recent 90d", "since break"; the first stays unless another is shown to be better. run: who
+    trains, the champion's own recipe where left out: "module:function", or a command as a list of words. rollout: whether a
+    version that passed its gate starts its rollout by itself.
+    """
+
     when: tuple[str, ...] = ("degradation",)
+    cooldown: str = "7d"
+    window: tuple[str, ...] = ("all", "recent 90d", "since break")
+    run: str | tuple[str, ...] | None = None
+    rollout: Literal["ask", "auto"] = "ask"
 
 
 class ColumnSpec(Record, frozen=True, kw_only=True):
@@ -300,6 +311,24 @@ class MlflowSpec(Record, frozen=True, kw_only=True):
             raise SpecError(f"Champion and challenger cannot share the alias {self.champion!r}.")
 
 
+class RetrainingsSpec(Record, frozen=True, kw_only=True):
+    """at_once: how many models of the workspace may be retrained at one time. Raises SpecError for none."""
+
+    at_once: int = 1
+
+    def __post_init__(self) -> None:
+        if self.at_once < 1:
+            raise SpecError(
+                f"retrain.at_once is {self.at_once}.", cure="One is the least; empty `when` to retrain none."
+            )
+
+
+class AlertsSpec(Record, frozen=True, kw_only=True):
+    """channels: where notices go: "file:alerts.jsonl", the address of a webhook, or any address that apprise knows."""
+
+    channels: tuple[str, ...] = ()
+
+
 class WorkspaceSpec(Record, frozen=True, kw_only=True):
     """The whole file."""
 
@@ -307,4 +336,6 @@ class WorkspaceSpec(Record, frozen=True, kw_only=True):
     source: dict[str, SourceSpec] = {}
     server: ServerSpec = ServerSpec()
     mlflow: MlflowSpec = MlflowSpec()
+    retrain: RetrainingsSpec = RetrainingsSpec()
+    alerts: AlertsSpec = AlertsSpec()
     directory: str = ".lockgate"

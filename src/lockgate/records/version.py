@@ -121,6 +121,7 @@ class Version(Record, frozen=True, kw_only=True):
 
     baseline: the best of the simpler versions trained beside it, None for the simplest. held_out: the rows that were
     never trained on, None where nobody knows. metrics: on those rows. curve: (rows trained on, loss on the held-out ones).
+    cpu_s: processor time of its fit, None where it was not fitted here, or before this was kept.
     """
 
     id: str
@@ -135,6 +136,7 @@ class Version(Record, frozen=True, kw_only=True):
     held_out: HeldOut | None = None
     benchmark: Benchmark | None = None
     curve: tuple[tuple[int, float], ...] = ()
+    cpu_s: float | None = None
     schema: int = 1
 
     @property

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 from lockgate.errors import NotFound
-from lockgate.records import Alarm, Drill, Entry, Move, Override, Record, Rollout, Ruling, Spend, Verdict, Version
+from lockgate.records import (
+    Alarm,
+    Drill,
+    Entry,
+    Move,
+    Override,
+    Record,
+    Retraining,
+    Rollout,
+    Ruling,
+    Spend,
+    Verdict,
+    Version,
+)
 from lockgate.report import ledger
+from lockgate.report.retrained import following_of, retraining_lines
 from lockgate.report.words import age, text, when
 from lockgate.store.ports import Records
 
-Found = Alarm | Drill | Move | Override | Rollout | Spend | Verdict | Version
+Found = Alarm | Drill | Move | Override | Retraining | Rollout | Spend | Verdict | Version
 
 
 class Why(Record, frozen=True, kw_only=True):
@@ -59,9 +73,13 @@ def why(records: Records, name: str) -> Why:
     if isinstance(found, Drill):
         following = "lockgate status" if found.ruling is Ruling.PASS else f"lockgate rollback {found.model} --drill"
         return Why(id=name, kind="drill", lines=_drill(found, names), next=following)
+    if isinstance(found, Retraining):
+        return Why(id=name, kind="retraining", lines=retraining_lines(found, names), next=following_of(found))
     if isinstance(found, Rollout):
         return Why(id=name, kind="rollout", lines=_rollout(records, found, names), next="lockgate status")
-    return Why(id=name, kind="version", lines=_version(found, names), next=f"lockgate gate {found.short}")
+    made_by = next((r for r in records.all(Retraining, found.model) if r.version == found.id), None)
+    said = (*_version(found, names), *(() if made_by is None else retraining_lines(made_by, names)))
+    return Why(id=name, kind="version", lines=said, next=f"lockgate gate {found.short}")
 
 
 def verify(entries: list[Entry]) -> int | None:

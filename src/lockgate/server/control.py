@@ -19,7 +19,7 @@ from starlette.staticfiles import StaticFiles
 
 from lockgate.errors import LockgateError
 from lockgate.report import now, page
-from lockgate.server import tokens
+from lockgate.server import retraining, tokens
 from lockgate.server.connection import protocol
 from lockgate.server.connections import Connections, Limits
 from lockgate.server.door import Door
@@ -39,7 +39,7 @@ _log = logging.getLogger("lockgate.control")
 
 
 def app(workspace: Workspace, reporter: Reporter | None = None) -> Starlette:
-    """Pages that read the records and write nothing. reporter: tells /metrics here too, also where no worker lives."""
+    """Pages that read the records, and one address that writes: a push to retrain. reporter: tells /metrics here too, also where no worker lives."""
     records = workspace.wiring.records
 
     def show(_request: Request) -> Response:
@@ -57,6 +57,7 @@ def app(workspace: Workspace, reporter: Reporter | None = None) -> Starlette:
         Route("/now", table),
         Route("/api/now", rows),
         Mount("/static", static),
+        retraining.push(workspace),
     ]
     routes += [] if reporter is None else [metrics(reporter)]
     return Starlette(routes=routes)
@@ -74,6 +75,8 @@ def serve(project: Path, fd: int | None, host: str = "127.0.0.1") -> None:
     loop = threading.Thread(target=_turn, args=(workspace, stop, watched), name="loop", daemon=True)
     loop.start()
     threading.Thread(target=keep_up, args=(workspace.wiring, stop), name="mirror", daemon=True).start()
+    trainer = threading.Thread(target=retraining.keep_on, args=(project, stop), name="retraining", daemon=True)
+    trainer.start()
     parent = int(os.environ.get(PARENT, os.getppid()))
     threading.Thread(target=_stop_with_parent, args=(parent,), name="parent", daemon=True).start()
     try:
@@ -93,6 +96,7 @@ def serve(project: Path, fd: int | None, host: str = "127.0.0.1") -> None:
     finally:
         stop.set()
         loop.join(timeout=5)
+        trainer.join(timeout=5)
         watched.reporter.close()
         workspace.close()
 

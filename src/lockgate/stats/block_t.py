@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
+from scipy.special import stdtr, stdtrit
 
 from lockgate.errors import SpecError
 
@@ -43,6 +43,13 @@ def interval(sums: Floats, counts: Floats, *, alpha: float, call_variance: float
     reach = float(stdtrit(n - 1, 1 - alpha / 2)) * se
     naive = None if not call_variance else call_variance / float(counts.sum())
     return BlockMean(mean, mean - reach, mean + reach, se, n, None if not naive else se * se / naive, lag1(residual))
+
+
+def p_below(found: BlockMean) -> float:
+    """One-sided p-value of "the mean is 0 or more": small where it is shown to be below 0."""
+    if found.se <= 0:
+        return 0.0 if found.mean < 0 else 1.0
+    return float(stdtr(found.blocks - 1, found.mean / found.se))
 
 
 def lag1(values: Floats) -> float:

@@ -14,6 +14,7 @@ from lockgate.records import (
     Move,
     Override,
     PairBlock,
+    Retraining,
     Rollout,
     Routing,
     Spend,
@@ -25,7 +26,7 @@ from lockgate.records.log_trouble import LogTrouble
 from lockgate.records.silence import Silence
 from lockgate.store.ports import Kept, Replaced
 
-REPLACED = (HarmState, Health, LogTrouble, Rollout, Routing, Silence)
+REPLACED = (HarmState, Health, LogTrouble, Retraining, Rollout, Routing, Silence)
 CHAINED: dict[type, EntryKind] = {
     Verdict: "verdict",
     Move: "move",

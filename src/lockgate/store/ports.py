@@ -23,6 +23,7 @@ from lockgate.records import (
     Move,
     Override,
     PairBlock,
+    Retraining,
     Rollout,
     Routing,
     Spend,
@@ -50,6 +51,7 @@ Written = (
     | Move
     | Override
     | PairBlock
+    | Retraining
     | Rollout
     | Routing
     | Silence
@@ -70,6 +72,7 @@ K = TypeVar(
     Move,
     Override,
     PairBlock,
+    Retraining,
     Rollout,
     Routing,
     Silence,
@@ -236,8 +239,8 @@ class Records(Protocol):
     def write(self, *records: Written, over: Sequence[Replaced] = ()) -> None:
         """All of them in one transaction, or none.
 
-        Verdicts, moves, alarms and overrides go to the ledger as well. A rollout, a routing or a health replaces the one of
-        its key; anything else is written once: the same again is nothing, another under the same key is a Conflict. A spend
+        Verdicts, moves, alarms and overrides go to the ledger as well. A rollout, a retraining, a routing or a health
+        replaces the one of its key; anything else is written once: the same again is nothing, another under the same key is a Conflict. A spend
         is refused here: it is written by `spend`, or not at all.
         over: what this was decided on, as it was read: where one of them has changed since, a Conflict.
         """

@@ -57,7 +57,9 @@ class Saved:
 
 @dataclass(frozen=True, kw_only=True)
 class Draft:
-    """A version to be. save: puts the model's file into the folder it is given. baseline: the best simpler version."""
+    """A version to be. save: puts the model's file into the folder it is given. baseline: the best simpler version. cpu_s:
+    what its fit took, None where it was not fitted here.
+    """
 
     name: str
     role: Role
@@ -65,6 +67,7 @@ class Draft:
     save: Callable[[Path], Saved]
     baseline: str | None = None
     curve: tuple[tuple[int, float], ...] = ()
+    cpu_s: float | None = None
 
 
 class Maker:
@@ -118,6 +121,7 @@ class Maker:
             held_out=self._rows.record,
             benchmark=saved.benchmark,
             curve=draft.curve,
+            cpu_s=draft.cpu_s,
         )
         # For whoever finds the folder without these records, in an MLflow registry say.
         folder.put(self._outside.folders.path(version.id), folder.VERSION, version)

@@ -77,6 +77,7 @@ class Training:
                     save=lambda place: self._saved(place, fitted, self.pipeline),
                     baseline=best(made, self._maker.loss.name).id,
                     curve=self._learning(fit, fitted) if took_s <= PATIENCE_S else (),
+                    cpu_s=took_s,
                 )
             )
         )

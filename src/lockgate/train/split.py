@@ -62,7 +62,7 @@ def split(table: pl.DataFrame, contract: Contract, spec: ModelSpec, classes: tup
     or training rows of one class only.
     """
     columns = to_columns(table, contract.columns)
-    labelled = ~_is_missing(columns[contract.target])
+    labelled = ~is_missing(columns[contract.target])
     record = held_out_record(columns, contract, spec)
     is_held = is_held_out(columns, record, contract.time)
     is_train = ~is_held
@@ -144,7 +144,8 @@ def _share(holdout: str) -> float:
     return found
 
 
-def _is_missing(values: NDArray[np.generic]) -> NDArray[np.bool_]:
+def is_missing(values: NDArray[np.generic]) -> NDArray[np.bool_]:
+    """Shape (n,): where a column of `Columns` has no value."""
     if values.dtype == object:
         return np.array([value is None for value in values.tolist()], dtype=bool)
     found: NDArray[np.bool_] = values != values

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from lockgate.decide import ladder
+from lockgate.decide import ladder, retraining
 from lockgate.errors import ConfigError, NotFound, SpecError
 from lockgate.features.aggregate import defined
 from lockgate.features.expression import refuse_unreadable
@@ -20,7 +20,6 @@ from lockgate.records.drill import is_drill
 from lockgate.records.duration import seconds
 
 FILE = "lockgate.toml"
-RETRAIN_WHEN = ("degradation",)
 
 
 def find(directory: Path) -> Path:
@@ -82,11 +81,7 @@ def _check(name: str, spec: ModelSpec, file: str) -> None:
         raise ConfigError(
             f"{file}: model.{name}.monitor.false_alarms_per_year is not acted on yet.", cure="Leave it out for now."
         )
-    for when in spec.retrain.when:
-        if when not in RETRAIN_WHEN:
-            raise ConfigError(
-                f"{file}: model.{name}.retrain.when names {when!r}; known so far: {', '.join(RETRAIN_WHEN)}."
-            )
+    _check_retrain(name, spec, file)
     _check_rules(name, spec, file)
     for link in spec.fallback:
         if isinstance(link, str) and link not in ("champion", "baseline") and ":" not in link:
@@ -94,6 +89,21 @@ def _check(name: str, spec: ModelSpec, file: str) -> None:
                 f"{file}: model.{name}.fallback names {link!r}.",
                 cure='Use "champion", "baseline", a rule of your own as "module:function", or a number.',
             )
+
+
+def _check_retrain(name: str, spec: ModelSpec, file: str) -> None:
+    own = spec.retrain
+    seconds(own.cooldown)
+    try:
+        retraining.triggers(own)
+        retraining.windows(own.window)
+    except SpecError as error:
+        raise ConfigError(f"{file}: model.{name}: {error.message}", cure=error.cure) from error
+    if (isinstance(own.run, str) and ":" not in own.run) or own.run == ():
+        raise ConfigError(
+            f"{file}: model.{name}.retrain.run is {own.run!r}.",
+            cure='Write "module:function", or a command as a list of words: ["python", "train.py", "{table}"].',
+        )
 
 
 def _check_rules(name: str, spec: ModelSpec, file: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -86,6 +87,13 @@ def add(wiring: Wiring, model: str, spec: ModelSpec, brought: Brought) -> Added:
     """
     with wiring.tables.turn(model):
         return _add(wiring, model, spec, brought)
+
+
+def add_to_newest(wiring: Wiring, model: str, spec: ModelSpec, joined: Callable[[pl.DataFrame], Brought]) -> Added:
+    """What `joined` makes of the newest version's rows, as the next one; nobody else adds between. Raises as `add` does."""
+    with wiring.tables.turn(model):
+        newest = datasets(wiring, model)[-1]
+        return _add(wiring, model, spec, joined(wiring.tables.read(newest.ref)))
 
 
 def contract(wiring: Wiring, model: str) -> Contract:

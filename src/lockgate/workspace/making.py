@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 import numpy as np
@@ -30,6 +30,9 @@ from lockgate.train.question import Outside, Question
 from lockgate.train.run import Training, best
 from lockgate.train.split import Split, split
 from lockgate.workspace.wire import Wiring
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Progress = Callable[[str], None]
 ADOPTED = "imported from "
@@ -62,8 +65,9 @@ def question(
     train: str | None,
     features: str | None,
     name: str | None,
+    since_s: float | None = None,
 ) -> Question:
-    """Raises SpecError where nothing says how the model is trained."""
+    """since_s: rows asked before are left out. Raises SpecError where nothing says how the model is trained."""
     if train is None:
         raise SpecError(
             f"Nothing says how {contract.model} is trained: `train` is not set.",
@@ -74,13 +78,21 @@ def question(
         spec=spec,
         contract=contract,
         dataset=dataset,
-        table=wiring.tables.read(dataset.ref),
+        table=_since(wiring.tables.read(dataset.ref), contract, since_s),
         train=train,
         features=features,
         name=name,
         project=wiring.project,
         now_s=wiring.clock(),
     )
+
+
+def _since(table: pl.DataFrame, contract: Contract, since_s: float | None) -> pl.DataFrame:
+    import polars as pl
+
+    if since_s is None or contract.time is None:
+        return table
+    return table.filter(pl.col(contract.time) >= pl.lit(round(since_s * 1e6)).cast(pl.Datetime("us", "UTC")))
 
 
 def trained(wiring: Wiring, asked: Question, progress: Progress) -> Version:
@@ -136,6 +148,8 @@ def same_as(wiring: Wiring, version: Version, spec: ModelSpec, progress: Progres
         train=made.train,
         features=made.features or None,
         name=version.name,
+        # A version that was trained on a window has no older row; of any other this leaves out what was not trained on.
+        since_s=made.trained_from_s if made.trained_until_s is not None else None,
     )
     other = trained(wiring, asked, progress)
     agreement = agrees(wiring, other.id, kept_by=version.id)

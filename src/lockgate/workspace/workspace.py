@@ -28,6 +28,7 @@ from lockgate.records import (
     Override,
     Prediction,
     Report,
+    Retraining,
     RolloutSpec,
     Routing,
     SkewReport,
@@ -59,6 +60,8 @@ from lockgate.workspace import (
     making,
     overriding,
     planning,
+    retraining,
+    retraining_plans,
     scoring,
     skewing,
     taking,
@@ -71,6 +74,7 @@ from lockgate.workspace.completing import complete
 from lockgate.workspace.dataplane import DataPlane
 from lockgate.workspace.loop import Loop, Ticked
 from lockgate.workspace.mirror import Mirrored
+from lockgate.workspace.retraining_plans import RetrainingPlan
 from lockgate.workspace.scoring import Options, ScoredTable
 from lockgate.workspace.wire import Clock, Wiring, wire
 
@@ -254,7 +258,7 @@ class Workspace:
         # A gate that has spoken stands: asking again is no second look.
         found = [held.get(v.id, v) for v in gate(question)]
         self._wiring.records.write(*(v for v in found if v.id not in held))
-        self._put_evidence(asked, found)
+        self.put_evidence(asked, found)
         return found
 
     def plan(self, version: Version | str, *, spec: RolloutSpec | None = None) -> Plan:
@@ -374,15 +378,33 @@ class Workspace:
         event_s, now_s = self.event_s(model), self._wiring.clock()
         return self._controller(model).roll_back(target, by=by or person(), reason=reason, event_s=event_s, now_s=now_s)
 
-    def retrain(self, model: str, *, progress: Progress = lambda _: None) -> Version:
-        """The champion's recipe on the newest dataset version, gated."""
-        champion = self.version(self._controller(model).routing.champion)
-        recipe = champion.lineage
-        made = self.train(
-            model, features=recipe.features, train_with=recipe.train, name=champion.name, progress=progress
-        )
-        self.gate(made)
-        return made
+    def retrain(
+        self,
+        model: str,
+        *,
+        window: str | None = None,
+        now: bool = False,
+        begun: str | None = None,
+        by: str | None = None,
+        progress: Progress = lambda _: None,
+    ) -> Retraining:
+        """The champion's recipe on what has turned out since, gated; the record says on which window, why, and what next.
+
+        window: instead of comparing those of lockgate.toml. now: also where a cooldown, a rollout or want of anything new
+        holds it back. begun: the id of one that the loop wrote down. Raises Conflict where it is held back.
+        """
+        asked = retraining.Asked(window=window, now=now, begun=begun, by=by or _person())
+        return retraining.retrain(self, model, asked, progress)
+
+    def push(self, model: str, *, by: str) -> Retraining:
+        """A retraining asked for from outside, for the loop to begin. Raises SpecError where `retrain.when` has no "push",
+        Conflict where something holds it back.
+        """
+        return retraining.push(self, model, by=by)
+
+    def retraining_plan(self, model: str, *, window: str | None = None) -> RetrainingPlan:
+        """Why a retraining would begin now, or not; on which rows and windows, and what waiting and training cost."""
+        return retraining_plans.plan(self, model, window=window)
 
     def score(self, model: str, table: pl.DataFrame, *, prefix: str) -> list[Prediction]:
         """A table's rows as calls like any others: routed, answered, logged, shadowed. ids begin with `prefix`."""
@@ -547,7 +569,7 @@ class Workspace:
         spec, now = self.model(model), self._now(model)
         return overriding.lasting(self._wiring, spec, model, kind, reason, by or person(), now, step=step, alpha=alpha)
 
-    def _put_evidence(self, version: Version, verdicts: list[Verdict]) -> None:
+    def put_evidence(self, version: Version, verdicts: list[Verdict]) -> None:
         """gate.json and card.md: evidence that comes after the seal, for people; nothing reads it to answer a call."""
         folder = self._wiring.folders.path(version.id)
         (folder / "gate.json").write_bytes(msgspec.json.encode(verdicts))

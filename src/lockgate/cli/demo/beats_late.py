@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from lockgate.cli.demo.cast import Cast
 from lockgate.cli.demo.stage import Stage
 from lockgate.cli.demo.world import MODEL, at
-from lockgate.records import Alarm, Dataset, RolloutSpec, RolloutState, Routing, Verdict
+from lockgate.records import Alarm, Retraining, RolloutSpec, RolloutState, Routing, Verdict
 from lockgate.report import why
 from lockgate.workspace.workspace import Workspace
 
 YEAR_END = at(12, 31)
 SHADOW_ONLY = ("replay", "shadow", 1.0)  # nobody is exposed until worth is proved
+RETRAINING_S = 300.0
 
 
 class Late:
@@ -83,11 +84,15 @@ class Late:
 
     def retrained(self) -> None:
         self.stage.beat("Retraining: the same recipe on what is known by now, the same gate, the same ladder")
-        dataset: Dataset = self.ws.data(MODEL, self.cast.world.known())
-        with self.stage.doing(f"retraining on {dataset.rows:,} calls"):
-            made = self.ws.retrain(MODEL)
-        for verdict in self.ws.gate(made):
-            self.stage.say(f"{verdict.ruling.upper():<9} {verdict.sentence}  ({verdict.id})")
+        with self.stage.doing("the server's loop retrains: rows from the log, windows compared, the recipe replayed"):
+            self.cast.wait(lambda: bool(self._retrained()), timeout_s=RETRAINING_S)
+        done = self._retrained()
+        if not done or done[-1].version is None:
+            self.stage.claim(False, f"the loop retrained by itself: {done[-1].sentence if done else 'nothing came'}")
+            return
+        made = self.ws.version(done[-1].version)
+        self.stage.say(*self.ws.why(done[-1].id).lines)
+        self.stage.look(f"lockgate why {made.short}")
         self.ws.rollout(made, spec=self._spec(prove="not worse", deadline="120d"))
         began = self.cast.world.now
         with self.stage.doing("shadow and ladder, day by day"):
@@ -123,6 +128,9 @@ class Late:
         last = self.cast.moves()[-1]
         self.stage.say(f"{last.kind.replace('_', ' ')} after {days} days: {last.reason}")
         self.stage.look(f"lockgate why {self.cast.rollout().id}")
+
+    def _retrained(self) -> list[Retraining]:
+        return [one for one in self.cast.records(Retraining) if not one.is_under_way]
 
     def _alarms(self) -> list[Alarm]:
         return self.cast.records(Alarm)
