@@ -9,11 +9,15 @@ import typer
 
 from lockgate.cli import evidence, show
 from lockgate.cli.options import HERE, Directory, Json, opened
+from lockgate.cli.retraining import status_lines as retraining_lines
 
 
 def status(directory: Directory = HERE, json: Json = False) -> None:
     """How every model is doing now."""
-    rows = opened(directory).status()
+    from lockgate.workspace.noticing import down
+
+    workspace = opened(directory)
+    rows = workspace.status()
     if json:
         show.as_json(rows)
         return
@@ -22,6 +26,8 @@ def status(directory: Directory = HERE, json: Json = False) -> None:
         show.following("lockgate train MODEL")
         return
     show.status_table(rows)
+    for line in (*retraining_lines(workspace), *down(workspace.wiring)):
+        show.say(line)
     show.following(rows[0].next)
 
 

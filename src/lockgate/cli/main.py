@@ -126,11 +126,15 @@ def watch(
 
         turn(workspace.wiring.project, None)
         return
+    from lockgate.workspace.noticing import Notices
+
+    notices = Notices(workspace.wiring)  # before the first turn: a new channel is told of this one's moves
     done = workspace.tick()
     alarms = list(done.alarms)
     while done.is_leader and done.read:
         done = workspace.tick()
         alarms += done.alarms
+    retraining.once(workspace, notices)
     if json:
         show.as_json(
             {

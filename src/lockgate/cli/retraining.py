@@ -14,6 +14,7 @@ from lockgate.cli import show
 from lockgate.cli.options import HERE, Directory, Json, opened
 
 if TYPE_CHECKING:
+    from lockgate.workspace.noticing import Notices
     from lockgate.workspace.retraining_plans import RetrainingPlan
     from lockgate.workspace.workspace import Workspace
 
@@ -49,6 +50,31 @@ def retrain(
     else:
         _told(workspace, done.id)
     sys.exit(0 if done.state == "made" else 1)
+
+
+def once(workspace: Workspace, notices: Notices) -> None:
+    """Notices sent, and what is due retrained to its end, as the loop would: for `lockgate watch --once`."""
+    from lockgate.server.retraining import Trainer
+
+    notices.turn()
+    trainer = Trainer(workspace)
+    try:
+        if trainer.turn():
+            trainer.wait()
+            notices.turn()
+    finally:
+        trainer.close()
+
+
+def status_lines(workspace: Workspace) -> list[str]:
+    """Retrainings under way."""
+    from lockgate.records import Retraining
+
+    return [
+        f"{one.model}: retraining {one.id} is {one.state}. {one.sentence}"
+        for one in workspace.wiring.records.all(Retraining)
+        if one.is_under_way
+    ]
 
 
 def _told(workspace: Workspace, name: str) -> None:

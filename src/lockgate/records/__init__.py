@@ -11,6 +11,7 @@ from lockgate.records.entry import Entry
 from lockgate.records.evidence import Claim, Evidence, Gate, Ruling, Verdict
 from lockgate.records.health import Health
 from lockgate.records.log_trouble import LogNotice, LogTrouble
+from lockgate.records.notice import Notice
 from lockgate.records.override import Override, OverrideKind, override_id
 from lockgate.records.prediction import Outcome, Prediction, Shadow
 from lockgate.records.profile import ColumnProfile, Profile
@@ -85,6 +86,7 @@ __all__ = [
     "MonitorSpec",
     "Move",
     "MoveKind",
+    "Notice",
     "Outcome",
     "OutcomesSpec",
     "Override",

@@ -38,6 +38,7 @@ def find(records: Records, name: str) -> Found:
     """The record of that id, or of the start of a version's. Raises NotFound."""
     found: Found | None = records.get(Verdict, name) or records.get(Move, name) or records.get(Alarm, name)
     found = found or records.get(Spend, name) or records.get(Override, name)
+    found = found or records.get(Drill, name) or records.get(Retraining, name)
     found = found or records.get(Rollout, name) or records.get(Version, name)
     if found is not None:
         return found
@@ -53,33 +54,32 @@ def why(records: Records, name: str) -> Why:
     """The sentence, the evidence and where it leads."""
     found = find(records, name)
     names = {version.id: version.short for version in records.all(Version)}
-    if isinstance(found, Verdict):
-        return Why(id=name, kind="verdict", lines=_verdict(found, names), next="lockgate status")
-    if isinstance(found, Move):
-        named = (*found.verdicts, *found.overrides)
-        following = f"lockgate why {named[0]}" if named else "lockgate status"
-        return Why(id=name, kind="move", lines=_move(found, names), next=following)
-    if isinstance(found, Alarm):
-        lines = (found.sentence, f"{found.severity}, cause {found.cause}, {when(found.at_s)}")
-        return Why(id=name, kind="alarm", lines=lines, next=found.next)
-    if isinstance(found, Spend):
-        lines = (
-            f"{found.alpha:g} of {found.model}'s alpha, drawn for {found.gate}",
-            f"by {found.by}; {when(found.at_s)}",
-        )
-        return Why(id=name, kind="spend", lines=lines, next="lockgate status")
-    if isinstance(found, Override):
-        return Why(id=name, kind="override", lines=override_lines(found), next=f"lockgate why {found.rollout}")
-    if isinstance(found, Drill):
-        following = "lockgate status" if found.ruling is Ruling.PASS else f"lockgate rollback {found.model} --drill"
-        return Why(id=name, kind="drill", lines=_drill(found, names), next=following)
-    if isinstance(found, Retraining):
-        return Why(id=name, kind="retraining", lines=retraining_lines(found, names), next=following_of(found))
-    if isinstance(found, Rollout):
-        return Why(id=name, kind="rollout", lines=_rollout(records, found, names), next="lockgate status")
-    made_by = next((r for r in records.all(Retraining, found.model) if r.version == found.id), None)
-    said = (*_version(found, names), *(() if made_by is None else retraining_lines(made_by, names)))
-    return Why(id=name, kind="version", lines=said, next=f"lockgate gate {found.short}")
+    lines: tuple[str, ...]
+    following = "lockgate status"
+    match found:
+        case Verdict():
+            lines = _verdict(found, names)
+        case Move():
+            named = (*found.verdicts, *found.overrides)
+            lines, following = _move(found, names), f"lockgate why {named[0]}" if named else following
+        case Alarm():
+            lines = (found.sentence, f"{found.severity}, cause {found.cause}, {when(found.at_s)}")
+            following = found.next
+        case Spend():
+            drawn = f"{found.alpha:g} of {found.model}'s alpha, drawn for {found.gate}"
+            lines = (drawn, f"by {found.by}; {when(found.at_s)}")
+        case Override():
+            lines, following = override_lines(found), f"lockgate why {found.rollout}"
+        case Drill():
+            lines = _drill(found, names)
+            following = following if found.ruling is Ruling.PASS else f"lockgate rollback {found.model} --drill"
+        case Retraining():
+            lines, following = retraining_lines(found, names), following_of(found)
+        case Rollout():
+            lines = _rollout(records, found, names)
+        case Version():
+            lines, following = _version(records, found, names), f"lockgate gate {found.short}"
+    return Why(id=name, kind=type(found).__name__.lower(), lines=lines, next=following)
 
 
 def verify(entries: list[Entry]) -> int | None:
@@ -168,7 +168,7 @@ def _rollout(records: Records, found: Rollout, names: dict[str, str]) -> tuple[s
     return tuple(lines)
 
 
-def _version(found: Version, names: dict[str, str]) -> tuple[str, ...]:
+def _version(records: Records, found: Version, names: dict[str, str]) -> tuple[str, ...]:
     made = found.lineage
     metrics = "  ".join(f"{name} {value:.4f}" for name, value in sorted(found.metrics.items()))
     lines = [
@@ -181,7 +181,8 @@ def _version(found: Version, names: dict[str, str]) -> tuple[str, ...]:
         lines.append(f"compiled path: {found.parity.reason}")
     if found.baseline:
         lines.append(f"its baseline: {names.get(found.baseline, found.baseline)}")
-    return tuple(lines)
+    made_by = next((r for r in records.all(Retraining, found.model) if r.version == found.id), None)
+    return (*lines, *(() if made_by is None else retraining_lines(made_by, names)))
 
 
 def _counts(numbers: tuple[int, ...]) -> str:

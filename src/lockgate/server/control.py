@@ -19,7 +19,7 @@ from starlette.staticfiles import StaticFiles
 
 from lockgate.errors import LockgateError
 from lockgate.report import now, page
-from lockgate.server import retraining, tokens
+from lockgate.server import retraining, telling, tokens
 from lockgate.server.connection import protocol
 from lockgate.server.connections import Connections, Limits
 from lockgate.server.door import Door
@@ -39,7 +39,9 @@ _log = logging.getLogger("lockgate.control")
 
 
 def app(workspace: Workspace, reporter: Reporter | None = None) -> Starlette:
-    """Pages that read the records, and one address that writes: a push to retrain. reporter: tells /metrics here too, also where no worker lives."""
+    """Pages that read the records, and one address that writes: a push to retrain. reporter: tells /metrics here too, also
+    where no worker lives.
+    """
     records = workspace.wiring.records
 
     def show(_request: Request) -> Response:
@@ -72,6 +74,7 @@ def serve(project: Path, fd: int | None, host: str = "127.0.0.1") -> None:
     watched = Watched(workspace)
     watched.reporter.start()
     stop = threading.Event()
+    teller = telling.begin(workspace.wiring, stop)
     loop = threading.Thread(target=_turn, args=(workspace, stop, watched), name="loop", daemon=True)
     loop.start()
     threading.Thread(target=keep_up, args=(workspace.wiring, stop), name="mirror", daemon=True).start()
@@ -97,6 +100,7 @@ def serve(project: Path, fd: int | None, host: str = "127.0.0.1") -> None:
         stop.set()
         loop.join(timeout=5)
         trainer.join(timeout=5)
+        teller.join(timeout=5)
         watched.reporter.close()
         workspace.close()
 

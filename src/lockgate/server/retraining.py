@@ -13,19 +13,22 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from lockgate.decide.retraining import ATTEMPTS
 from lockgate.errors import LockgateError
 from lockgate.records import Retraining, RetrainingState, Routing
 from lockgate.server.statuses import refusal_of
 from lockgate.workspace import claim, retrainings
 from lockgate.workspace.workspace import Workspace
 
-EVERY_S = 3.0
+EVERY_S, LOOK_EVERY_S = 2.0, 30.0
 LEASE, LEASE_S = "retrainer", 15.0
 FOLDER = "retraining"
 _log = logging.getLogger("lockgate.retraining")
@@ -68,17 +71,18 @@ class Trainer:
         self._workspace = workspace
         self._holder = f"{os.getpid()}-{secrets.token_hex(4)}"
         self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._newest, self._look_at = -1, 0.0
 
     def turn(self) -> list[Retraining]:
         """Those begun now."""
         wiring = self._workspace.wiring
-        self._children = {name: child for name, child in self._children.items() if child.poll() is None}
         if not wiring.lease.acquire(LEASE, self._holder, now_s=wiring.clock(), for_s=LEASE_S):
             return []
+        self._reap()
         served = [r.model for r in wiring.records.all(Routing) if r.model in wiring.spec.model]
         event_s = {model: self._workspace.event_s(model) for model in served}
         retrainings.take_up(wiring, event_s=event_s)
-        for model in served:
+        for model in served if self._has_news() else ():
             found = retrainings.due(wiring, model, event_s=event_s[model])
             if found.is_due:
                 retrainings.ask(wiring, model, found, by="lockgate", event_s=event_s[model])
@@ -97,6 +101,37 @@ class Trainer:
                 child.wait()
         self._workspace.wiring.lease.release(LEASE, self._holder)
 
+    def _has_news(self) -> bool:
+        """To look costs some milliseconds a model, so it is done when the ledger has grown, or time has passed."""
+        grown = self._workspace.wiring.records.entries(max(self._newest, 0))
+        is_due = bool(grown) or time.monotonic() >= self._look_at
+        self._newest = max((entry.number for entry in grown), default=self._newest)
+        if is_due:
+            self._look_at = time.monotonic() + LOOK_EVERY_S
+        return is_due
+
+    def _reap(self) -> None:
+        """One that ended before it began is tried once more, then given up."""
+        wiring = self._workspace.wiring
+        for name, child in list(self._children.items()):
+            if child.poll() is None:
+                continue
+            del self._children[name]
+            one = wiring.records.get(Retraining, name)
+            if one is None or one.state is not RetrainingState.ASKED:
+                continue
+            if one.attempt < ATTEMPTS:
+                wiring.records.write(msgspec.structs.replace(one, attempt=one.attempt + 1))
+                continue
+            why = f"its process ended with exit code {child.returncode} before it began; see {self._place(one)}"
+            sentence = f"The retraining {one.id} of {one.model} came to nothing: {why}"
+            following = f"lockgate retrain {one.model} --now"
+            event_s = self._workspace.event_s(one.model)
+            retrainings.end(wiring, one, RetrainingState.FAILED, sentence, event_s=event_s, following=following)
+
+    def _place(self, one: Retraining) -> Path:
+        return self._workspace.wiring.home / FOLDER / f"{one.id}.log"
+
     def _begin_asked(self) -> list[Retraining]:
         wiring, records = self._workspace.wiring, self._workspace.wiring.records
         known = [one for one in records.all(Retraining) if one.is_under_way]
@@ -112,7 +147,7 @@ class Trainer:
 
     def _begin(self, one: Retraining) -> subprocess.Popen[bytes]:
         wiring = self._workspace.wiring
-        place = wiring.home / FOLDER / f"{one.id}.log"
+        place = self._place(one)
         place.parent.mkdir(parents=True, exist_ok=True)
         _log.info("Retraining %s: %s It says how it goes in %s.", one.model, one.sentence, place)
         command = [sys.executable, "-W", "ignore", "-m", "lockgate", "retrain", one.model, "--begun", one.id]

@@ -240,8 +240,8 @@ class Records(Protocol):
         """All of them in one transaction, or none.
 
         Verdicts, moves, alarms and overrides go to the ledger as well. A rollout, a retraining, a routing or a health
-        replaces the one of its key; anything else is written once: the same again is nothing, another under the same key is a Conflict. A spend
-        is refused here: it is written by `spend`, or not at all.
+        replaces the one of its key; anything else is written once: the same again is nothing, another under the same key is
+        a Conflict. A spend is refused here: it is written by `spend`, or not at all.
         over: what this was decided on, as it was read: where one of them has changed since, a Conflict.
         """
         ...

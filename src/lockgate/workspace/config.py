@@ -18,6 +18,7 @@ from lockgate.metrics import loss
 from lockgate.records import ModelSpec, MonitorSpec, WorkspaceSpec
 from lockgate.records.drill import is_drill
 from lockgate.records.duration import seconds
+from lockgate.telemetry.channels import refuse_unknown
 
 FILE = "lockgate.toml"
 
@@ -48,6 +49,8 @@ def read(file: Path) -> WorkspaceSpec:
         raise ConfigError(f"{file.name}: {_readable(str(error))}.") from error
     except SpecError as error:
         raise ConfigError(f"{file.name}: {error.message}", cure=error.cure) from error
+    for word in spec.alerts.channels:
+        refuse_unknown(word)
     for name, model in spec.model.items():
         _check(name, model, file.name)
         _check_aggregates(name, model, spec, file.name)

@@ -84,6 +84,7 @@ if TYPE_CHECKING:
 Progress = Callable[[str], None]
 ROWS_AT_ONCE = 5_000
 BATCH_HANGS_S = 300.0
+RETRAINED = ("window of training", "recipe")  # verdicts that a retrained version's card tells beside its gate's
 
 
 class Workspace:
@@ -258,7 +259,8 @@ class Workspace:
         # A gate that has spoken stands: asking again is no second look.
         found = [held.get(v.id, v) for v in gate(question)]
         self._wiring.records.write(*(v for v in found if v.id not in held))
-        self.put_evidence(asked, found)
+        retrained = [v for v in held.values() if v.gate.name in RETRAINED and v.subject[:1] == (asked.id,)]
+        self._put_evidence(asked, [*found, *retrained])
         return found
 
     def plan(self, version: Version | str, *, spec: RolloutSpec | None = None) -> Plan:
@@ -393,7 +395,7 @@ class Workspace:
         window: instead of comparing those of lockgate.toml. now: also where a cooldown, a rollout or want of anything new
         holds it back. begun: the id of one that the loop wrote down. Raises Conflict where it is held back.
         """
-        asked = retraining.Asked(window=window, now=now, begun=begun, by=by or _person())
+        asked = retraining.Asked(window=window, now=now, begun=begun, by=by or person())
         return retraining.retrain(self, model, asked, progress)
 
     def push(self, model: str, *, by: str) -> Retraining:
@@ -569,7 +571,7 @@ class Workspace:
         spec, now = self.model(model), self._now(model)
         return overriding.lasting(self._wiring, spec, model, kind, reason, by or person(), now, step=step, alpha=alpha)
 
-    def put_evidence(self, version: Version, verdicts: list[Verdict]) -> None:
+    def _put_evidence(self, version: Version, verdicts: list[Verdict]) -> None:
         """gate.json and card.md: evidence that comes after the seal, for people; nothing reads it to answer a call."""
         folder = self._wiring.folders.path(version.id)
         (folder / "gate.json").write_bytes(msgspec.json.encode(verdicts))
