@@ -144,7 +144,7 @@ def test_code_that_raises_is_a_failed_retraining_with_the_reason_and_an_alarm(wo
     code.write_text(
         code.read_text().replace("def fit(table", "def fit(table, features):\n    1 / 0\n\n\ndef old(table")
     )
-    done = workshop.run("retrain", TIDE, "--now", "--json")
+    done = workshop.run("retrain", TIDE, "--now", "--json", timeout_s=300)
     assert done.returncode == 1, done.stderr
     found = json.loads(done.stdout)
     assert found["state"] == "failed"
@@ -206,7 +206,7 @@ def test_a_column_that_no_log_can_hold_is_refused_by_name(workshop: Any):
 def test_a_dry_run_says_why_with_what_and_what_it_costs_and_trains_nothing(workshop: Any):
     configured(workshop, 'when = ["degradation", "outcomes > 1000"]')
     live(workshop, FIRST, 20)
-    said = workshop.run("retrain", TIDE, "--dry-run")
+    said = workshop.run("retrain", TIDE, "--dry-run", timeout_s=300)
     assert said.returncode == 0, said.stderr
     for word in ("outcomes have matured", "window 'all'", "training costs", "CPU seconds", "waiting costs"):
         assert word in said.stdout, said.stdout
@@ -237,3 +237,72 @@ def test_the_loop_begins_a_due_retraining_by_itself_and_takes_up_one_that_died(w
     with workshop.serving():
         until(lambda: states() == [("made", 2)], "it was begun once more", within_s=150)
     assert len(workshop.open().wiring.records.all(Block, TIDE)) > 0
+
+
+def test_one_whose_process_died_is_begun_once_more_and_then_cut_off(workshop: Any):
+    from lockgate.workspace import claim, retrainings
+    from lockgate.workspace.wire import wire
+
+    workspace = workshop.open()
+    wiring = workspace.wiring
+    event_s = {TIDE: workspace.event_s(TIDE)}
+    due = retrainings.due(wiring, TIDE, event_s=event_s[TIDE], pushed="by hand")
+    one = retrainings.ask(wiring, TIDE, due, by="the tests", event_s=event_s[TIDE])
+    running = {"state": RetrainingState.RUNNING}
+    wiring.records.write(replaced(one, **running))
+    with claim.claimed(wiring, TIDE, "a living process"):
+        assert retrainings.take_up(wiring, event_s=event_s) == [], "its process lives"
+        with pytest.raises(Conflict, match="being retrained by another process"), claim.claimed(wiring, TIDE, "two"):
+            pass
+    # As the next loop sees it, also where the dead one's lease had not run out yet.
+    assert wiring.lease.acquire(claim.of_model(TIDE), "a dead process", now_s=time.time(), for_s=claim.CLAIM_S)
+    assert retrainings.take_up(wiring, event_s=event_s) == []
+    later = wire(wiring.project, wiring.spec, lambda: time.time() + claim.CLAIM_S + 1)
+    (again,) = retrainings.take_up(later, event_s=event_s)
+    assert (again.state, again.attempt) == (RetrainingState.ASKED, 2)
+    assert "begun once more" in again.sentence
+    wiring.records.write(replaced(again, **running))
+    assert retrainings.take_up(later, event_s=event_s) == []
+    ended = wiring.records.get(Retraining, one.id)
+    assert ended.state is RetrainingState.CUT_OFF
+    assert "died 2 times" in ended.sentence
+    assert wiring.records.all(Alarm, TIDE)[-1].next == "lockgate retrain tide"
+
+
+def test_no_more_are_retrained_at_once_than_the_workspace_says(workshop: Any):
+    from lockgate.workspace import claim
+
+    wiring = workshop.open().wiring
+    with (
+        claim.claimed(wiring, "another", "one"),
+        pytest.raises(Conflict, match=r"1 retraining is under way.*at_once"),
+        claim.claimed(wiring, TIDE, "two"),
+    ):
+        pass
+    with claim.claimed(wiring, TIDE, "two"):
+        pass
+
+
+@pytest.mark.slow
+def test_a_cron_job_retrains_what_is_due_and_tells_a_person(workshop: Any):
+    configured(workshop, 'window = ["all"]\n[alerts]\nchannels = ["file:told/alerts.jsonl", "http://127.0.0.1:9/"]')
+    assert workshop.run("watch", "--once", timeout_s=300).returncode == 0, "from here on the channels are told"
+    live(workshop, FIRST, 15)
+    live(workshop, FIRST + 15, 30, flipped=True)
+    done = workshop.run("watch", "--once", timeout_s=300)
+    assert done.returncode == 0, done.stderr
+    (made,) = workshop.open().wiring.records.all(Retraining)
+    assert made.causes == ("degradation",)
+    told = [json.loads(line) for line in (workshop.root / "told" / "alerts.jsonl").read_text().splitlines()]
+    assert len({one["id"] for one in told}) == len(told)
+    assert {one["id"] for one in told} >= {f"a{made.id[1:]}", f"a{made.verdict[1:]}"}
+    assert all(one["next"].startswith("lockgate ") for one in told)
+    status = workshop.run("status", timeout_s=300)
+    assert "The channel http://127.0.0.1:9 is down" in status.stdout
+    assert f"{len(told)} notices wait" in status.stdout
+
+
+def replaced(one: Retraining, **changed: Any) -> Retraining:
+    import msgspec
+
+    return msgspec.structs.replace(one, **changed)

@@ -17,13 +17,14 @@ def notice(entry: Entry) -> Notice | None:
     """The notice of a ledger's entry; None where nobody need know. An entry of a kind that this code does not know better
     is told by its own `sentence`, or by who did what and why.
     """
-    if entry.kind == "spend":
+    kind: str = entry.kind  # of kinds to come, too
+    if kind == "spend":
         return None
-    if entry.kind == "alarm":
+    if kind == "alarm":
         return _of_alarm(entry, decode(Alarm, entry.body))
-    if entry.kind == "move":
+    if kind == "move":
         return _of_move(entry, decode(Move, entry.body))
-    if entry.kind == "verdict":
+    if kind == "verdict":
         return _of_verdict(entry, decode(Verdict, entry.body))
     return _of_other(entry, msgspec.json.decode(entry.body, type=dict[str, Any]))
 

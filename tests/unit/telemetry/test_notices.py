@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -293,13 +294,25 @@ def test_a_word_that_is_no_channel_is_refused(tmp_path: Path):
             channel(word, tmp_path)
 
 
-def test_an_apprise_address_needs_its_extra_and_is_sent_where_that_is_there(tmp_path: Path):
-    try:
-        import apprise  # noqa: F401
-    except ImportError:
-        with pytest.raises(SpecError, match=r"lockgate\[alerts\]"):
-            channel("mailto://x:y@example.org", tmp_path)
-        return
+def test_an_apprise_address_needs_its_extra(tmp_path: Path):
+    if find_spec("apprise") is not None:
+        pytest.skip("apprise is installed")
+    with pytest.raises(SpecError, match=r"lockgate\[alerts\]"):
+        channel("mailto://x:y@example.org", tmp_path)
+
+
+def test_apprise_sends_where_it_is_installed_and_what_it_does_not_know_is_refused(tmp_path: Path, receiver: Receiver):
+    pytest.importorskip("apprise")
     with pytest.raises(SpecError, match="does not know the address"):
         channel("nonesuch://example.org", tmp_path)
     assert channel("mailto://x:y@example.org", tmp_path).name == "mailto://example.org"
+    ledger = Ledger()
+    ledger.add()
+    receiver.codes = [500]
+    box = outbox(tmp_path, chat=channel(receiver.url.replace("http://", "json://"), tmp_path))
+    assert box.turn(ledger.after, notice, now_s=0.0) == 0
+    assert down(tmp_path)[0].problem == "apprise could not send it"
+    assert box.turn(ledger.after, notice, now_s=9.0) == 1
+    (_, body) = receiver.got[0]
+    assert "Next: lockgate retrain tide" in body["message"]
+    assert down(tmp_path) == []

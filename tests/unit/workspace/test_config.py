@@ -74,6 +74,23 @@ REFUSED = {
         '[model.a]\ntarget = "y"\n' + '[[model.a.contract.rules]]\nname = "r"\ncheck = "x > 1"\n' * 2,
         ["two rules called 'r'"],
     ),
+    "an unknown cause of a retraining": (
+        '[model.a]\ntarget = "y"\n[model.a.retrain]\nwhen = ["ages > 45d"]\n',
+        ["model.a: retrain.when names 'ages > 45d'", "Did you mean 'age > 45d'"],
+    ),
+    "an unknown window": (
+        '[model.a]\ntarget = "y"\n[model.a.retrain]\nwindow = ["since the break"]\n',
+        ["model.a: retrain.window names 'since the break'", "Did you mean 'since break'"],
+    ),
+    "a training that is neither a function nor a command": (
+        '[model.a]\ntarget = "y"\n[model.a.retrain]\nrun = "train.py"\n',
+        ["model.a.retrain.run is 'train.py'", "module:function"],
+    ),
+    "no retraining at a time": ("[retrain]\nat_once = 0\n", ["retrain.at_once is 0"]),
+    "a channel that is none": (
+        '[alerts]\nchannels = ["alerts.jsonl"]\n',
+        ["alerts.channels names 'alerts.jsonl'", "file:alerts.jsonl"],
+    ),
     "no TOML": ("[model.a\n", ["not TOML"]),
 }
 
