@@ -1,4 +1,4 @@
-"""A year of real flights: the champion decays, windows are compared on real days, and the retrained version climbs the ladder."""
+"""A year of real flights: the champion decays, windows are compared, and the retrained version climbs the ladder."""
 
 from __future__ import annotations
 

@@ -301,6 +301,7 @@ def test_an_apprise_address_needs_its_extra(tmp_path: Path):
         channel("mailto://x:y@example.org", tmp_path)
 
 
+@pytest.mark.filterwarnings("ignore:.*imghdr.*:DeprecationWarning")  # apprise 2.3 under Python 3.11 and 3.12, on import
 def test_apprise_sends_where_it_is_installed_and_what_it_does_not_know_is_refused(tmp_path: Path, receiver: Receiver):
     pytest.importorskip("apprise")
     with pytest.raises(SpecError, match="does not know the address"):
