@@ -228,9 +228,9 @@ def test_the_loop_begins_a_due_retraining_by_itself_and_takes_up_one_that_died(w
         return [(str(r.state), r.attempt) for r in workshop.open().wiring.records.all(Retraining)]
 
     with workshop.serving() as server:
-        answer = server.client.post(f"{server.pages}/retrain/{TIDE}")
+        answer = server.client.post(f"{server.pages}/retrain/{TIDE}", timeout=120)
         assert answer.status_code == 202, answer.text
-        assert server.client.post(f"{server.pages}/retrain/{TIDE}").status_code == 409
+        assert server.client.post(f"{server.pages}/retrain/{TIDE}", timeout=120).status_code == 409
         until(lambda: states() == [("running", 1)], "it runs", within_s=40)
     assert states() == [("running", 1)], "it ended with the loop"
     time.sleep(1)
@@ -246,7 +246,7 @@ def test_one_whose_process_died_is_begun_once_more_and_then_cut_off(workshop: An
     workspace = workshop.open()
     wiring = workspace.wiring
     event_s = {TIDE: workspace.event_s(TIDE)}
-    due = retrainings.due(wiring, TIDE, event_s=event_s[TIDE], pushed="by hand")
+    due = retrainings.due(wiring, TIDE, event_s=event_s[TIDE], pushed="push")
     one = retrainings.ask(wiring, TIDE, due, by="the tests", event_s=event_s[TIDE])
     running = {"state": RetrainingState.RUNNING}
     wiring.records.write(replaced(one, **running))

@@ -50,8 +50,7 @@ class Outbox:
 
     def __init__(self, folder: Path, channels: Sequence[tuple[str, Channel]], *, newest: int) -> None:
         """channels: each with the word that names it; newest: the ledger's last entry, where a new channel begins."""
-        self._folder = folder
-        self._channels = [(self._place(word), channel) for word, channel in channels]
+        self._channels = [(_place(folder, word), channel) for word, channel in channels]
         for place, channel in self._channels:
             if not place.is_file():
                 _write(place, State(name=channel.name, until=newest))
@@ -60,18 +59,18 @@ class Outbox:
         """Take up what is new in the ledger, and send what is owed and due; how many were sent."""
         sent = 0
         for place, channel in self._channels:
-            state = read(place)
-            fresh = entries(state.until)
-            if fresh:
-                state.owed += [Owed(found) for found in map(told_of, fresh) if found is not None]
-                state.until = fresh[-1].number
-                _write(place, state)
-            if state.owed and now_s >= state.next_s:
-                sent += _send(place, state, channel, now_s)
+            try:
+                state = read(place)
+                fresh = entries(state.until)
+                if fresh:
+                    state.owed += [Owed(found) for found in map(told_of, fresh) if found is not None]
+                    state.until = fresh[-1].number
+                    _write(place, state)
+                if state.owed and now_s >= state.next_s:
+                    sent += _send(place, state, channel, now_s)
+            except StoreError as error:  # of one channel's own file: the others are told meanwhile
+                _log.error("Notices of %s wait: %s", channel.name, error)
         return sent
-
-    def _place(self, word: str) -> Path:
-        return self._folder / f"{hashlib.blake2b(word.encode(), digest_size=8).hexdigest()}.json"
 
 
 def read(place: Path) -> State:
@@ -82,10 +81,14 @@ def read(place: Path) -> State:
         raise StoreError(f"{place} cannot be read: {error}.", cure="Remove it, and its channel begins anew.") from error
 
 
-def down(folder: Path) -> list[State]:
-    """The channels that do not take what they are sent, or owe what they refused."""
-    states = [read(place) for place in sorted(folder.glob("*.json"))] if folder.is_dir() else []
+def down(folder: Path, words: Sequence[str]) -> list[State]:
+    """Of these channels those that do not take what they are sent, or refused some of it."""
+    states = [read(place) for place in (_place(folder, word) for word in words) if place.is_file()]
     return [state for state in states if state.problem is not None]
+
+
+def _place(folder: Path, word: str) -> Path:
+    return folder / f"{hashlib.blake2b(word.encode(), digest_size=8).hexdigest()}.json"
 
 
 def _send(place: Path, state: State, channel: Channel, now_s: float) -> int:

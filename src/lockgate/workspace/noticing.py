@@ -47,5 +47,5 @@ def down(wiring: Wiring) -> list[str]:
     """A sentence for each channel that cannot be told, and how much it is owed."""
     return [
         f"The channel {state.name} is down: {state.problem}; {len(state.owed):,} notices wait for it."
-        for state in notices.down(wiring.home / FOLDER)
+        for state in notices.down(wiring.home / FOLDER, wiring.spec.alerts.channels)
     ]

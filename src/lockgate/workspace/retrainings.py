@@ -113,21 +113,25 @@ def end(
 
 
 def take_up(wiring: Wiring, *, event_s: dict[str, float]) -> list[Retraining]:
-    """What a dead process left: asked for once more, or cut off where it died twice. Returns those asked for once more."""
+    """What a dead process left: asked for once more, or cut off where it died twice, or a person had begun it and sees that
+    it died. Returns those asked for once more.
+    """
     again: list[Retraining] = []
     for one in claim.dead(wiring):
-        if one.attempt < ATTEMPTS and one.model in wiring.spec.model:
+        is_by_hand = retraining.BY_HAND in one.causes
+        if one.attempt < ATTEMPTS and not is_by_hand and one.model in wiring.spec.model:
             sentence = f"Its process died; begun once more. {one.sentence}"
             again.append(
                 msgspec.structs.replace(one, state=RetrainingState.ASKED, attempt=one.attempt + 1, sentence=sentence)
             )
             wiring.records.write(again[-1])
             continue
+        times = "" if one.attempt == 1 else f" {one.attempt} times"
         end(
             wiring,
             one,
             RetrainingState.CUT_OFF,
-            f"The retraining {one.id} of {one.model} was cut off: its process died {one.attempt} times.",
+            f"The retraining {one.id} of {one.model} was cut off: its process died{times}.",
             event_s=event_s.get(one.model, one.started_s),
             following=f"lockgate retrain {one.model}",
         )

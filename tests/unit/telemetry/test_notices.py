@@ -113,7 +113,7 @@ def test_a_webhook_that_fails_at_first_gets_every_notice_once_and_in_order(tmp_p
     assert sum(sent) == 3
     assert sent[1:3] == [0, 0] or sent[0:2] == [0, 0], "it was left alone between"
     assert receiver.got[0][1]["next"] == "lockgate retrain tide"
-    assert down(tmp_path) == []
+    assert down(tmp_path, ["hook", "chat"]) == []
 
 
 def test_a_channel_that_is_down_is_told_of_without_its_secret_and_holds_up_no_other(tmp_path: Path):
@@ -123,7 +123,7 @@ def test_a_channel_that_is_down_is_told_of_without_its_secret_and_holds_up_no_ot
     box = outbox(tmp_path / "state", hook=Webhook("http://127.0.0.1:9/x?token=secret"), file=FileChannel(file))
     assert box.turn(ledger.after, notice, now_s=0.0) == 1
     assert json.loads(file.read_text())["id"] == "a1"
-    (state,) = down(tmp_path / "state")
+    (state,) = down(tmp_path / "state", ["hook", "file"])
     assert "secret" not in state.name
     assert state.name == "http://127.0.0.1:9"
     assert "does not answer" in str(state.problem)
@@ -137,7 +137,7 @@ def test_it_waits_longer_each_time_and_five_minutes_at_most(tmp_path: Path):
     waits, now = [], 0.0
     for _ in range(12):
         box.turn(ledger.after, notice, now_s=now)
-        (state,) = down(tmp_path)
+        (state,) = down(tmp_path, ["hook", "chat"])
         waits.append(state.next_s - now)
         now = state.next_s
     assert waits[:4] == [1, 2, 4, 8]
@@ -152,10 +152,10 @@ def test_a_notice_that_is_refused_keeps_no_later_one_waiting(tmp_path: Path, rec
     box = outbox(tmp_path, hook=Webhook(receiver.url))
     box.turn(ledger.after, notice, now_s=0.0)
     assert receiver.ids == ["a2"]
-    assert down(tmp_path)[0].problem == "it answered 400"
+    assert down(tmp_path, ["hook", "chat"])[0].problem == "it answered 400"
     box.turn(ledger.after, notice, now_s=5.0)
     assert receiver.ids == ["a2", "a1"]
-    assert down(tmp_path) == []
+    assert down(tmp_path, ["hook", "chat"]) == []
 
 
 def test_a_redirect_is_no_delivery(tmp_path: Path, receiver: Receiver):
@@ -164,7 +164,7 @@ def test_a_redirect_is_no_delivery(tmp_path: Path, receiver: Receiver):
     receiver.codes = [302]
     outbox(tmp_path, hook=Webhook(receiver.url)).turn(ledger.after, notice, now_s=0.0)
     assert receiver.ids == []
-    assert len(down(tmp_path)[0].owed) == 1
+    assert len(down(tmp_path, ["hook", "chat"])[0].owed) == 1
 
 
 def test_a_process_that_died_before_saying_so_writes_the_same_line_once(tmp_path: Path):
@@ -197,6 +197,21 @@ def test_what_is_owed_is_sent_by_the_next_process(tmp_path: Path, receiver: Rece
     assert receiver.ids == []
     assert outbox(tmp_path, hook=Webhook(receiver.url)).turn(lambda _: [], notice, now_s=9.0) == 1
     assert receiver.ids == ["a1"]
+
+
+def test_a_channel_whose_file_is_damaged_holds_up_no_other_and_one_that_went_is_not_told_of(tmp_path: Path):
+    ledger = Ledger()
+    ledger.add()
+    first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
+    box = outbox(tmp_path / "state", first=FileChannel(first), gone=Webhook("http://127.0.0.1:9/"))
+    box.turn(ledger.after, notice, now_s=0.0)
+    assert down(tmp_path / "state", ["first"]) == []
+    for place in (tmp_path / "state").glob("*.json"):
+        place.write_bytes(b"{")
+    ledger.add()
+    box = outbox(tmp_path / "state", first=FileChannel(first), second=FileChannel(second))
+    assert box.turn(ledger.after, notice, now_s=1.0) == 2
+    assert [json.loads(line)["id"] for line in second.read_text().splitlines()] == ["a1", "a2"]
 
 
 def test_a_new_channel_is_told_what_comes_from_now_on(tmp_path: Path, receiver: Receiver):
@@ -312,8 +327,8 @@ def test_apprise_sends_where_it_is_installed_and_what_it_does_not_know_is_refuse
     receiver.codes = [500]
     box = outbox(tmp_path, chat=channel(receiver.url.replace("http://", "json://"), tmp_path))
     assert box.turn(ledger.after, notice, now_s=0.0) == 0
-    assert down(tmp_path)[0].problem == "apprise could not send it"
+    assert down(tmp_path, ["hook", "chat"])[0].problem == "apprise could not send it"
     assert box.turn(ledger.after, notice, now_s=9.0) == 1
     (_, body) = receiver.got[0]
     assert "Next: lockgate retrain tide" in body["message"]
-    assert down(tmp_path) == []
+    assert down(tmp_path, ["hook", "chat"]) == []

@@ -17,7 +17,7 @@ from lockgate.workspace.workspace import Workspace
 
 YEAR_END = at(12, 31)
 SHADOW_ONLY = ("replay", "shadow", 1.0)  # nobody is exposed until worth is proved
-RETRAINING_S = 300.0
+RETRAINING_S = 900.0
 
 
 class Late:
