@@ -39,8 +39,9 @@ def _of_move(entry: Entry, found: Move) -> Notice:
     what = found.kind.replace("_", " ")
     severity: Severity = "ticket" if found.kind in GRAVE_MOVES else "note"
     sentence = f"{entry.model}: {what} to {found.to[:6]} at {found.share:.0%}, by {found.by}. {found.reason}"
-    following = f"lockgate rollout approve {entry.model}" if found.kind in HOLDS else f"lockgate why {found.id}"
-    return _made(entry, "ticket" if found.kind in HOLDS else severity, sentence, following, found.at_s)
+    is_held = what in HOLDS
+    following = f"lockgate rollout approve {entry.model}" if is_held else f"lockgate why {found.id}"
+    return _made(entry, "ticket" if is_held else severity, sentence, following, found.at_s)
 
 
 def _of_verdict(entry: Entry, found: Verdict) -> Notice | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import urllib.error
 import urllib.request
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
@@ -119,7 +120,7 @@ class AppriseChannel:
 
     def __init__(self, url: str) -> None:
         try:
-            import apprise
+            apprise: Any = import_module("apprise")  # untyped, and not there where nobody needs it
         except ImportError as error:
             raise SpecError(
                 f"alerts.channels names {urlsplit(url).scheme}://..., which apprise sends.",
