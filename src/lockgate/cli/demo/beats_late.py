@@ -91,7 +91,8 @@ class Late:
             self.stage.claim(False, f"the loop retrained by itself: {done[-1].sentence if done else 'nothing came'}")
             return
         made = self.ws.version(done[-1].version)
-        self.stage.say(*self.ws.why(done[-1].id).lines)
+        for line in self.ws.why(done[-1].id).lines:
+            self.stage.say(line)
         self.stage.look(f"lockgate why {made.short}")
         self.ws.rollout(made, spec=self._spec(prove="not worse", deadline="120d"))
         began = self.cast.world.now
