@@ -241,8 +241,8 @@ def paired(call: Call) -> Pair | None:
         return None
     found = call.without_inputs
     if not found.flags and not shadow.flags:
-        failed = (found.failure is not None, shadow.failure is not None)
-        return Pair(failed[::-1] if call.routed.arm == "challenger" else failed, _SOUND)
+        own, theirs = found.failure is not None, shadow.failure is not None
+        return Pair((theirs, own) if call.routed.arm == "challenger" else (own, theirs), _SOUND)
     of_row = frozenset(flag for flag in found.flags if not flag.startswith(INPUT))
     served = (found.failure is not None, breaks(found.flags, of_row))
     other = (shadow.failure is not None, breaks(shadow.flags, of_row))

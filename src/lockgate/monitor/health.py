@@ -13,7 +13,6 @@ import numpy as np
 from lockgate.monitor.call import Call
 from lockgate.monitor.fold import DAY_S, Fold
 from lockgate.records import Health
-from lockgate.store.ports import Records
 
 COMMONEST = 10
 # Figures over many calls cost seconds: they are made so seldom that this share of a core goes into them at most, a
@@ -23,11 +22,10 @@ AT_MOST = 0.0025
 AGAIN_S = 5.0
 
 
-class HealthWriter:
-    """One model's health, as the records hold it: made anew, or, while that is dear, the last one seen again."""
+class HealthMaker:
+    """One model's health, as the records should hold it: made anew, or, while that is dear, the last one seen again."""
 
-    def __init__(self, records: Records) -> None:
-        self._records = records
+    def __init__(self) -> None:
         self._last: Health | None = None
         self._due = 0.0
         self._is_behind = True
@@ -37,8 +35,11 @@ class HealthWriter:
         """The fold has changed."""
         self._is_behind = True
 
-    def write(self, fold: Fold, *, horizon_s: float, now_s: float) -> None:
-        """Of the fold's open calls, the horizon in seconds of event time; `now_s`: when they were seen."""
+    def due(self, fold: Fold, *, horizon_s: float, now_s: float) -> Health | None:
+        """Of the fold's open calls, to be written; None while what was written last stands.
+
+        horizon_s: seconds of event time; now_s: when they were seen.
+        """
         began = time.monotonic()
         is_new = self._last is None or (self._is_behind and began >= self._due)
         if self._last is None or is_new:
@@ -54,9 +55,10 @@ class HealthWriter:
             ended = time.monotonic()
             self._due = ended + (ended - began) * (1 / AT_MOST - 1)
             self._is_behind = False
-        if is_new or not 0.0 <= now_s - self._written_s < AGAIN_S:
-            self._records.write(msgspec.structs.replace(self._last, seen_s=now_s))
-            self._written_s = now_s
+        if not is_new and 0.0 <= now_s - self._written_s < AGAIN_S:
+            return None
+        self._written_s = now_s
+        return msgspec.structs.replace(self._last, seen_s=now_s)
 
 
 def health(

@@ -15,12 +15,13 @@ from lockgate.monitor.evidence import RolloutEvidence
 from lockgate.monitor.fallback_watch import FallbackWatch
 from lockgate.monitor.fold import DAY_S, Fold
 from lockgate.monitor.harm import HarmWatch
-from lockgate.monitor.health import HealthWriter
+from lockgate.monitor.health import HealthMaker
 from lockgate.monitor.verdicts import verdict
 from lockgate.records import (
     Alarm,
     Block,
     Contract,
+    Health,
     ModelSpec,
     Move,
     PairBlock,
@@ -60,7 +61,7 @@ class Watch:
         self._fallbacks = FallbackWatch(spec.monitor.fallbacks_at)
         self._untold_storms: dict[str, list[Judgement]] = {}
         self.skew = skew_watch.SkewWatch()
-        self._health = HealthWriter(records)
+        self._health = HealthMaker()
         self._fold = Fold(
             model,
             horizon_s=seconds(spec.outcomes.horizon),
@@ -203,10 +204,11 @@ class Watch:
                 last = item
         return fresh
 
-    def write_health(self, now_s: float) -> None:
+    def health(self, now_s: float) -> Health | None:
+        """How the model is doing, to be written; None where nothing is to be said, or what was said still stands."""
         if math.isinf(self.event_s):
-            return
-        self._health.write(self._fold, horizon_s=seconds(self._spec.outcomes.horizon), now_s=now_s)
+            return None
+        return self._health.due(self._fold, horizon_s=seconds(self._spec.outcomes.horizon), now_s=now_s)
 
     def _harm_of(self, rollout: Rollout) -> HarmWatch:
         if self._harm is None or self._harm.rollout != rollout.id:

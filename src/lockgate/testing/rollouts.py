@@ -247,11 +247,27 @@ class Direct:
 
 def part(calls: Stretch, which: NDArray[np.bool_]) -> Stretch:
     """Some of the calls."""
-    return Stretch(*(field[which] for field in calls))
+    return Stretch(
+        number=calls.number[which],
+        asked_s=calls.asked_s[which],
+        known_s=calls.known_s[which],
+        arm=calls.arm[which],
+        share=calls.share[which],
+        failed=calls.failed[which],
+        day=calls.day[which],
+    )
 
 
 def joined(before: Stretch, after: Stretch) -> Stretch:
-    return Stretch(*(np.concatenate(both) for both in zip(before, after, strict=True)))
+    return Stretch(
+        number=np.concatenate([before.number, after.number]),
+        asked_s=np.concatenate([before.asked_s, after.asked_s]),
+        known_s=np.concatenate([before.known_s, after.known_s]),
+        arm=np.concatenate([before.arm, after.arm]),
+        share=np.concatenate([before.share, after.share]),
+        failed=np.concatenate([before.failed, after.failed]),
+        day=np.concatenate([before.day, after.day]),
+    )
 
 
 def seen(calls: Stretch) -> Seen:

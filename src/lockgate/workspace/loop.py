@@ -100,6 +100,7 @@ class Loop:
             except Conflict as error:
                 # Somebody else, another loop or a person, wrote first: what is due now is seen at the next tick.
                 _log.info("The turn of %s was another's: %s", model, error)
+        self._write_health(watches, now_s)
         done.problems += self._unrouted.look(now_s, watches)
         self._watch_sources(done, now_s)
         if not 0.0 < self._compact_at_s - now_s <= COMPACT_EVERY_S:  # a clock set back puts nothing off
@@ -193,7 +194,12 @@ class Loop:
             done.alarms += watch.watch_champion(routing, facts, now_s=now_s)
         done.alarms += watch.watch_fallbacks(routing, now_s=now_s)
         self._watch_skew(model, done, now_s)
-        watch.write_health(now_s)
+
+    def _write_health(self, watches: Mapping[str, Watch], now_s: float) -> None:
+        """All models' in one transaction: each by itself costs more than what it says."""
+        found = [health for watch in watches.values() if (health := watch.health(now_s)) is not None]
+        if found:
+            self._wiring.records.write(*found)
 
     def _running(self, routing: Routing) -> Rollout | None:
         """The rollout that the routing serves, as it stands now; a routing names one for as long as it runs."""

@@ -8,7 +8,7 @@ import math
 from collections.abc import Collection, Sequence
 
 from lockgate.monitor.fold import Fold
-from lockgate.monitor.health import HealthWriter
+from lockgate.monitor.health import HealthMaker
 from lockgate.records import Prediction, WorkspaceSpec
 from lockgate.records.duration import seconds
 from lockgate.records.prediction import LogEntry
@@ -23,7 +23,7 @@ class Unrouted:
     def __init__(self, spec: WorkspaceSpec, records: Records) -> None:
         self._spec, self._records = spec, records
         self._folds: dict[str, Fold] = {}
-        self._health: dict[str, HealthWriter] = {}
+        self._health: dict[str, HealthMaker] = {}
         self._strangers: set[str] = set()
 
     def feed(self, entries: Sequence[LogEntry], routed: Collection[str], *, now_s: float) -> None:
@@ -64,7 +64,9 @@ class Unrouted:
         if not any(fold.open_calls()):
             return
         horizon_s = seconds(self._spec.model[model].outcomes.horizon)
-        self._health.setdefault(model, HealthWriter(self._records)).write(fold, horizon_s=horizon_s, now_s=now_s)
+        found = self._health.setdefault(model, HealthMaker()).due(fold, horizon_s=horizon_s, now_s=now_s)
+        if found is not None:
+            self._records.write(found)
         # Nothing is judged here yet: what has matured is let go, and calls wait for no judge.
         fold.ripe(NO_ROLLOUT)
         for day, _ in list(fold.closable()):

@@ -191,13 +191,22 @@ def test_days_that_another_leader_closed_are_closed_here_too() -> None:
 
 def test_health_counts_the_last_day_and_is_silent_before_the_first_call() -> None:
     records = MemoryRecords()
-    Watch("m", SPEC, records).write_health(1.0)
-    assert records.all(Health) == []
+    assert Watch("m", SPEC, records).health(1.0) is None
     watch = looked(days(3), records)
-    watch.write_health(5.0)
-    (found,) = records.all(Health)
+    found = watch.health(5.0)
+    assert isinstance(found, Health)
     assert found.calls == {"old": PER_DAY}
     assert (found.fallback_rate, found.p99_ms, found.outcome_lag_s) == (0.0, 2.0, 3600.0)
+
+
+def test_health_is_told_again_when_calls_have_come_or_some_seconds_have_gone_by() -> None:
+    watch = looked(days(3), MemoryRecords())
+    assert watch.health(5.0) is not None
+    assert watch.health(6.0) is None
+    again = watch.health(11.0)
+    assert again is not None
+    assert again.seen_s == 11.0
+    assert watch.health(2.0) is not None, "a clock set back puts nothing off"
 
 
 def test_profiles_of_days_add_up() -> None:
