@@ -293,7 +293,7 @@ def _run(step: Step, columns: Columns, made: Columns, rows: int) -> Columns:
             raise SpecError(
                 f"The levels of {step.column!r} are not fitted.", cure="Call fit on the training rows first."
             )
-        codes = {level: float(code) for code, level in enumerate(step.levels)}
+        codes: dict[str | None, float] = {level: float(code) for code, level in enumerate(step.levels)}
         known = levels_of(columns[step.column])
         values = columns[step.column].tolist() if known is None else known.levels
         found = np.fromiter(map(codes.get, values, repeat(np.nan)), dtype=np.float64, count=len(values))

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from lockgate.records import Entry
-from lockgate.records.entry import GENESIS, link
+from lockgate.records.entry import GENESIS, EntryKind, link
 from lockgate.store.ports import Records
 
 AT_ONCE = 500
@@ -93,7 +93,7 @@ def verify_records(records: Records) -> Checked:
 
 def _as_kept(records: Records, part: list[Entry], held: list[Broken]) -> Iterator[Entry]:
     """The entries, their records looked up on the way. An entry whose record differs is noted, for the chain goes first."""
-    by_kind = groupby(sorted(part, key=lambda entry: entry.kind), key=lambda entry: entry.kind)
+    by_kind = groupby(sorted(part, key=_kind), key=_kind)
     kept = {kind: records.bodies(kind, [entry.subject for entry in own]) for kind, own in by_kind}
     for entry in part:
         body = kept[entry.kind].get(entry.subject)
@@ -101,6 +101,10 @@ def _as_kept(records: Records, part: list[Entry], held: list[Broken]) -> Iterato
             what = "is not kept any longer" if body is None else "was changed beside the ledger"
             held.append(Broken(entry.number, f"The {entry.kind} {entry.subject} of entry {entry.number} {what}."))
         yield entry
+
+
+def _kind(entry: Entry) -> EntryKind:
+    return entry.kind
 
 
 def _in_chain(entry: Entry, last: Entry | None, before: str, coming: Iterator[Entry]) -> Broken | None:

@@ -145,7 +145,9 @@ class MemoryRecords:
 
     def unchained(self, limit: int = 1) -> list[tuple[EntryKind, str]]:
         chained = {(entry.kind, entry.subject) for entry in self._ledger}
-        own = [(CHAINED[type_], name) for type_, name in list(self._kept) if type_ in CHAINED]
+        own: list[tuple[EntryKind, str]] = [
+            (CHAINED[type_], name) for type_, name in list(self._kept) if type_ in CHAINED
+        ]
         return [place for place in own if place not in chained][:limit]
 
     def _fresh(self, records: Sequence[Written], over: Sequence[Replaced]) -> list[Written]:

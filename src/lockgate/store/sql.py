@@ -243,7 +243,8 @@ class SqlRecords:
                 chained = sa.select(_ledger.c.subject).where(_ledger.c.kind == kind)
                 own = (_record.c.kind == type_.__name__) & _record.c.key.not_in(chained)
                 keys = db.execute(sa.select(_record.c.key).where(own).order_by(_record.c.number).limit(limit)).scalars()
-                found += [(kind, name) for name in keys]
+                strays: list[tuple[EntryKind, str]] = [(kind, name) for name in keys]
+                found += strays
         return found[:limit]
 
     def _write(
