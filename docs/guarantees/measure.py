@@ -596,15 +596,17 @@ MINUTELY, HOURLY = 1_440, 24  # looks a day
 
 def rollouts(paths: int) -> list[Row]:
     """Through the real guardrails, worth test and controller, to the end of each."""
-    rows = [*_broken(paths // FEWER), *_late(paths // FEWER), *_healthy(paths)]
-    for row in rows:
-        report(row)
+    rows: list[Row] = []
+    for made in (_broken(paths // FEWER), _late(paths // FEWER), _healthy(paths)):
+        for row in made:
+            report(row)
+            rows.append(row)
     return rows
 
 
 def _healthy(paths: int) -> list[Row]:
     """Those whose plan holds: others are refused before they begin."""
-    begun = [Simulation(healthy(path), [SEED, 1, path]) for path in range(paths)]
+    begun = (Simulation(healthy(path), [SEED, 1, path]) for path in range(paths))
     ends = [one.run() for one in begun if one.plan.is_sound]
     n = len(ends)
     back = [end for end in ends if end.state is RolloutState.ROLLED_BACK]
@@ -620,28 +622,24 @@ def _healthy(paths: int) -> list[Row]:
     ]
 
 
-def _broken(paths: int) -> list[Row]:
+def _broken(paths: int) -> Iterator[Row]:
     """With a shadow, and without: then the calls are the callers'."""
-    rows: list[Row] = []
     for name, spec in (("in shadow first", None), ("on callers at once", EXPOSED)):
         ends = [Simulation(BROKEN, [SEED, 2, path], spec, looks=MINUTELY).run() for path in range(paths)]
         assert all(end.state is RolloutState.ROLLED_BACK for end in ends)
         for what in ("canary_calls", "fell_back"):
             values = [float(getattr(end, what)) for end in ends]
-            rows.append(mean_row(values, world=f"half of its calls fail, {name}", rule=what.replace("_", " ")))
-    return rows
+            yield mean_row(values, world=f"half of its calls fail, {name}", rule=what.replace("_", " "))
 
 
-def _late(paths: int) -> list[Row]:
+def _late(paths: int) -> Iterator[Row]:
     """Matured, as it is done; and joined as the failures come in."""
-    rows: list[Row] = []
     for name, slack_s in (("matured", None), ("as they come in", 1.0)):
         found: Counter[str] = Counter()
         for path in range(paths if slack_s is None else paths // FEWER):
             one = Simulation(LATE, [SEED, 3, path], EXPOSED, looks=HOURLY)
             found[one.run(Direct(one, slack_s=slack_s)).state.value] += 1
-        rows.append(rate_row(found["promoted"], found.total(), world=f"late failures, {name}", rule="promoted"))
-    return rows
+        yield rate_row(found["promoted"], found.total(), world=f"late failures, {name}", rule="promoted")
 
 
 # ---- all of it

@@ -48,7 +48,7 @@ def share(hits: int, paths: int, what: str) -> float:
 
 
 def healthy_rollouts(paths: int) -> None:
-    begun = [Simulation(healthy(path), [71, path]) for path in range(paths)]
+    begun = (Simulation(healthy(path), [71, path]) for path in range(paths))
     ends = [one.run() for one in begun if one.plan.is_sound]
     n = len(ends)
     assert n > 0.8 * paths, "most plans hold, or the world is no world for a rollout"

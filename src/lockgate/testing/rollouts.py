@@ -54,7 +54,6 @@ class Ran(NamedTuple):
     fell_back: int
     said: str
     plan: Plan
-    records: MemoryRecords
 
 
 class Watching(Protocol):
@@ -174,7 +173,6 @@ class Simulation:
             fell_back=fell_back,
             said=gates[move.verdicts[0]] if move.verdicts else move.kind,
             plan=self.plan,
-            records=self.records,
         )
 
 
