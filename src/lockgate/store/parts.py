@@ -1,8 +1,8 @@
 """A scored table while it is made: parts beside their journal in `OUT.parts`, which become OUT in one step at the end.
 
 A part is there whole or not at all, and the parts come in order: whoever begins again goes on behind the last. Each is
-written once, as it will stand in OUT: the end copies bytes, or names the files. One process at a time holds the folder, by a
-lock that the kernel drops with the process.
+written as it will stand in OUT: the end copies bytes, names the files, or packs Parquet's rows anew, which no library that we
+know joins without. One process at a time holds the folder, by a lock that the kernel drops with the process.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ import msgspec
 
 from lockgate.errors import Conflict, SpecError, StoreError
 from lockgate.records import Record, decode, encode
-from lockgate.store import parquet_join
 from lockgate.store.files import first_line
 from lockgate.store.open_segment import sync_path
 from lockgate.store.stretches import Identity
@@ -32,6 +31,7 @@ T = TypeVar("T")
 _KINDS: dict[str, Kind] = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", "": "delta"}
 _JOB, _LOCK, _WHOLE, _DONE = "job.json", "lock", "whole", "done.json"
 _PART = "part-{:08d}"
+ZSTD_LEVEL = 1  # a higher one takes twice as long for the same size
 _SUFFIXES: dict[Kind, str] = {"parquet": ".parquet", "csv": ".csv", "delta": ".parquet"}
 
 
@@ -95,8 +95,8 @@ class Parts:
         def put() -> None:
             if self._kind == "csv":
                 rows.with_columns(pl.col("flags").list.join("; ")).write_csv(fresh, include_header=number == 0)
-            else:  # a higher level takes twice as long for the same size
-                rows.write_parquet(fresh, compression="zstd", compression_level=1)
+            else:
+                rows.write_parquet(fresh, compression="zstd", compression_level=ZSTD_LEVEL)
             sync_path(fresh)
             fresh.replace(self._part(number))
 
@@ -148,7 +148,7 @@ class Parts:
 
     def _join(self, whole: Path) -> None:
         if self._kind == "parquet":
-            parquet_join.join(self._every, whole)
+            self._scan().sink_parquet(whole, compression="zstd", compression_level=ZSTD_LEVEL, maintain_order=True)
         elif self._kind == "csv":
             _concatenate(self._every, whole)
         else:
