@@ -71,6 +71,8 @@ def story(folder, death=None):
     day[0] = sum(file.with_suffix(".done").exists() for file in files)
     if not records.all(Rollout):
         workspace.rollout(version, by="ann", spec=SPEC, anyway=True)
+    if not day[0]:
+        tick()  # who died between records and board left workers the old routing: no call before the loop turns
     for file in files:
         mark = file.with_suffix(".done")
         if not mark.exists():

@@ -213,3 +213,14 @@ def test_what_was_started_says_so_as_json(gated: Any) -> None:
     ran = gated.run("rollout", "start", short, "--anyway", "--ladder", "shadow,0.5,1.0", "--deadline", "20d", "--json")
     assert ran.returncode == 0, ran.stderr
     assert json.loads(ran.stdout)["reason"].endswith("the ladder is shadow, 50%, 100%.")
+
+
+def test_a_start_that_dies_before_the_board_is_published_by_a_turn_also_before_the_first_call(gated: Any) -> None:
+    """Nobody has called yet: no event time, and without the routing on the board no first call would ever be routed."""
+    workspace = gated.open()
+    workspace.rollout(gated.versions["rival"], by="ann", spec=SPEC, anyway=True)
+    wiring = workspace.wiring
+    (gated.home / "routing" / "tide.json").unlink()
+    assert wiring.board.read("tide") is None
+    assert workspace.tick().is_leader
+    assert wiring.board.read("tide") == wiring.records.get(Routing, "tide")

@@ -192,6 +192,8 @@ class Loop:
                 done.moves.append(move)
                 routing = controller.routing
             done.alarms += watch.watch_champion(routing, facts, now_s=now_s)
+        else:
+            controller.publish()  # without a champion on the board no first call would ever come
         done.alarms += watch.watch_fallbacks(routing, now_s=now_s)
         self._watch_skew(model, done, now_s)
 
