@@ -134,7 +134,7 @@ def test_the_stuck_compactors_alarm_names_its_own_reason(shop: Any) -> None:
     loop, alarms = Loop(wiring), []
     for _ in range(8):
         clock.at_s += COMPACT_EVERY_S + 1
-        wiring.lease.acquire("compactor", "somebody", now_s=clock.at_s, for_s=1e6)
+        wiring.lease.acquire("compactor", "somebody", now_s=clock.at_s, for_s=COMPACT_EVERY_S)
         done = loop.tick()
         assert "stranger" in done.problems[0]
         alarms += [alarm for alarm in done.alarms if alarm.cause == "log"]

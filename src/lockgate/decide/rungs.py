@@ -50,7 +50,9 @@ def policy(
         "alpha": alpha,
         "prove": prove,
     }
-    found = msgspec.structs.replace(base, **{name: value for name, value in given.items() if value is not None})
+    changed = {name: value for name, value in given.items() if value is not None}
+    # Made as if written anew: what cannot be is refused by the record itself, which older msgspec's `replace` does not ask.
+    found = RolloutSpec(**{**msgspec.structs.asdict(base), **changed})
     seconds(found.deadline)
     ladder.steps(found)
     return found

@@ -60,7 +60,7 @@ def _taken(wiring: Wiring, model: str, holder: str) -> tuple[str, str]:
 
 def is_free(wiring: Wiring, name: str) -> bool:
     """Taken for a moment and given back: a lease cannot be looked at otherwise."""
-    if not wiring.lease.acquire(name, "a look", now_s=wiring.clock(), for_s=1.0):
+    if not wiring.lease.acquire(name, "a look", now_s=wiring.clock(), for_s=CLAIM_S):
         return False
     wiring.lease.release(name, "a look")
     return True
