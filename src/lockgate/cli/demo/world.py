@@ -122,7 +122,9 @@ class Caller:
     def tell(self, told: list[tuple[str, float, float]]) -> None:
         outcomes = [{"id": i, "value": v, "at": datetime.fromtimestamp(s, UTC).isoformat()} for i, v, s in told]
         if outcomes:
-            self._client.post(f"/outcomes/{MODEL}", json={"outcomes": outcomes}).raise_for_status()
+            answer = self._posted(f"/outcomes/{MODEL}", {"outcomes": outcomes})
+            if answer is not None:
+                answer.raise_for_status()
 
     def get(self, path: str) -> dict[str, Any]:
         """A connection of its own, so that any worker may answer."""
@@ -133,19 +135,25 @@ class Caller:
         self._client.close()
 
     def _one(self, body: dict[str, Any]) -> dict[str, Any]:
-        request = {"rows": [body], "id": f"http-{body['flight_id']}"}
+        answer = self._posted(f"/predict/{MODEL}", {"rows": [body], "id": f"http-{body['flight_id']}"})
+        if answer is None:
+            return {}
+        if answer.status_code != 200:
+            raise RuntimeError(f"{answer.status_code}: {answer.text}")
+        found: dict[str, Any] = answer.json()["predictions"][0]
+        return found
+
+    def _posted(self, path: str, body: dict[str, Any]) -> httpx.Response | None:
+        """Asked again where the worker that had it died: calls and outcomes count once by their ids. None where nobody
+        answers.
+        """
         for _ in range(5):
             try:
-                answer = self._client.post(f"/predict/{MODEL}", json=request)
+                return self._client.post(path, json=body)
             except httpx.TransportError:
                 self.cut += 1
-                continue
-            if answer.status_code == 200:
-                found: dict[str, Any] = answer.json()["predictions"][0]
-                return found
-            raise RuntimeError(f"{answer.status_code}: {answer.text}")
         self.unanswered += 1
-        return {}
+        return None
 
 
 def _clock(events: pl.DataFrame) -> str:
