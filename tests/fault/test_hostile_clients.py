@@ -360,7 +360,7 @@ def test_a_caller_that_never_reads_is_let_go(target, until):
     with target.connect(20) as line:
         line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         line.sendall(asked)
-        assert target.holds(line)
+        until(lambda: target.holds(line), "the worker to have it")
         until(lambda: not target.holds(line), "the connection to be cut", within_s=LIMITS["body_s"] + 20)
     target.ask(3)
 
