@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from lockgate.decide import budget
 from lockgate.errors import Conflict, InvariantBroken, SpecError
 from lockgate.records import Alarm, BudgetSpec, Spend, decode, spend_id
-from lockgate.report.why import verify
+from lockgate.report.ledger import verify
 from lockgate.store.memory import MemoryRecords
 from lockgate.store.ports import Records
 from lockgate.store.sql import SqlRecords, connect_file
@@ -87,9 +87,9 @@ def test_draws_verdicts_and_moves_share_one_chain(records: Records) -> None:
     records.spend(BudgetSpec(), draw("safe at 25%"))
     entries = records.entries()
     assert [e.kind for e in entries] == ["alarm", "spend", "spend", "alarm", "spend"]
-    assert verify(entries) is None
+    assert verify(entries).broken is None
     forged = msgspec.structs.replace(entries[1], body=entries[1].body.replace("0.01", "0.001"))
-    assert verify([entries[0], forged, *entries[2:]]) == 2
+    assert verify([entries[0], forged, *entries[2:]]).broken.number == 2
 
 
 def test_a_budget_is_spent_to_its_end_and_no_further(records: Records) -> None:
@@ -193,7 +193,7 @@ def test_every_adapter_follows_the_one_rule_also_out_of_order(records: Records) 
         assert spends(records, spec, wanted) == should
         outcomes.append(should)
     assert 20 < sum(outcomes) < 280
-    assert verify(records.entries()) is None
+    assert verify(records.entries()).broken is None
 
 
 def test_eight_threads_spend_exactly_what_there_is(records: Records, restless: None) -> None:
@@ -206,7 +206,7 @@ def test_eight_threads_spend_exactly_what_there_is(records: Records, restless: N
     with ThreadPoolExecutor(8) as pool:
         assert sum(pool.map(spend, range(8))) == 200
     assert len(drawn(records)) == records.count(Spend, "delay") == 200
-    assert verify(records.entries()) is None
+    assert verify(records.entries()).broken is None
 
 
 def test_threads_that_repeat_one_draw_pay_for_it_once(records: Records, restless: None) -> None:
@@ -233,7 +233,7 @@ def test_draws_and_other_records_written_at_once_keep_one_chain(records: Records
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(work, range(4)))
     assert len(records.entries()) == 80
-    assert verify(records.entries()) is None
+    assert verify(records.entries()).broken is None
 
 
 # Says "ready", waits for a line, then draws each of its names and says how each went.
@@ -297,7 +297,7 @@ def test_four_processes_and_eight_threads_at_once_spend_exactly_what_there_is(tm
     assert len(told) == 100
     assert sorted(told) == sorted(s.gate for s in drawn(records))
     assert budget.remaining(spec, drawn(records), T0) == 0
-    assert verify(records.entries()) is None
+    assert verify(records.entries()).broken is None
 
 
 def test_processes_that_repeat_one_draw_pay_for_it_once(tmp_path: Path) -> None:
@@ -308,7 +308,7 @@ def test_processes_that_repeat_one_draw_pay_for_it_once(tmp_path: Path) -> None:
     assert [len(finish(process)) for process in running] == [15] * 4
     found = SqlRecords(connect_file(file))
     assert sorted(s.gate for s in drawn(found)) == sorted(names)
-    assert verify(found.entries()) is None
+    assert verify(found.entries()).broken is None
 
 
 def test_a_process_killed_while_it_spends_begins_again_and_pays_for_nothing_twice(tmp_path: Path) -> None:
@@ -323,7 +323,7 @@ def test_a_process_killed_while_it_spends_begins_again_and_pays_for_nothing_twic
         process.send_signal(signal.SIGKILL)
         process.communicate(timeout=60)
         assert process.returncode == -signal.SIGKILL
-        assert verify(SqlRecords(connect_file(file)).entries()) is None
+        assert verify(SqlRecords(connect_file(file)).entries()).broken is None
     last = start(file, 0.6, names)
     go(last)
     assert finish(last) == names
@@ -349,7 +349,7 @@ def test_what_is_left_follows_from_the_ledger_and_not_from_a_copy(tmp_path: Path
     with engine.begin() as db:
         assert db.execute(sa.text(change.format("ledger")), {"kind": "spend"}).rowcount == 1
     assert spends(records, spec, draw("more"))
-    assert verify(records.entries()) == 1
+    assert verify(records.entries()).broken.number == 1
 
 
 def test_a_database_made_before_there_was_a_budget_is_given_its_index(tmp_path: Path) -> None:

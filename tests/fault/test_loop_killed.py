@@ -9,7 +9,7 @@ import sys
 import time
 
 from lockgate.records import Routing
-from lockgate.report.why import verify
+from lockgate.report.ledger import verify
 
 FIRST, DAYS = 41, 24
 # A day is scored once; where the end came before its mark, again under the same ids by the same routing. The clock steps
@@ -66,7 +66,7 @@ def replay(root, turn: int, kill_at: str | None = None, after_s: float = 0.0) ->
 
 def ledger(shop) -> list[tuple[str, str]]:
     entries = shop.open().wiring.records.entries()
-    assert verify(entries) is None
+    assert verify(entries).broken is None
     return [(entry.kind, entry.subject) for entry in entries if entry.kind in ("verdict", "move")]
 
 

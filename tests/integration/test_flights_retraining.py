@@ -23,7 +23,7 @@ def test_a_retrained_version_is_picked_by_evidence_gated_and_rolled_out(tmp_path
     from lockgate.cli.demo.story import PROJECT
     from lockgate.cli.demo.world import MODEL, World, at, batch
     from lockgate.records import Retraining, RetrainingState, Rollout, RolloutState, Verdict
-    from lockgate.report.why import verify
+    from lockgate.report.ledger import verify
     from lockgate.workspace.creating import create
     from lockgate.workspace.workspace import Workspace
 
@@ -81,4 +81,4 @@ def test_a_retrained_version_is_picked_by_evidence_gated_and_rolled_out(tmp_path
     assert rollout.challenger == version.id
     assert rollout.state in (RolloutState.PROMOTED, RolloutState.RUNNING)
     assert len(workspace.wiring.records.all(Retraining, MODEL)) == 1
-    assert verify(workspace.wiring.records.entries()) is None
+    assert verify(workspace.wiring.records.entries()).broken is None

@@ -12,7 +12,7 @@ import pytest
 
 from lockgate.errors import Conflict, ContractError, SpecError
 from lockgate.records import Alarm, Block, Retraining, RetrainingState, Rollout, Verdict
-from lockgate.report.why import verify
+from lockgate.report.ledger import verify
 
 TIDE, FIRST = "tide", 40
 
@@ -86,7 +86,7 @@ def test_after_a_break_the_window_since_it_is_picked_by_evidence_and_why_shows_i
     assert "chosen" in said
     card = (workshop.home / "versions" / version.id / "card.md").read_text()
     assert "better than 'all'" in card
-    assert verify(workspace.wiring.records.entries()) is None
+    assert verify(workspace.wiring.records.entries()).broken is None
     same = workspace.train_same(version)
     assert same.agreement.holds, "a version of a window is made again on that window"
 

@@ -20,7 +20,7 @@ BLOCKS = " ▏▎▍▌▋▊▉█"
 def rehearse(workspace: Workspace, model: str, *, to: str | None, times: int, json: bool) -> None:
     """Ends with exit 0 where the drill passed, else 1."""
     from lockgate.server.drill import drill
-    from lockgate.workspace.workspace import person
+    from lockgate.workspace.opened import person
 
     found = drill(workspace, model, to=to, repetitions=times, by=person(), tell=_teller(is_drawn=not json))
     if json:

@@ -36,8 +36,9 @@ def rollout_start(
     from lockgate.decide.rungs import policy
 
     workspace = opened(directory)
+    model = workspace.version(version).model
     spec = policy(
-        workspace.model(workspace.version(version).model).rollout,
+        workspace.model(model).rollout,
         ladder_text=ladder,
         require_approval=require_approval,
         guardrails=guardrail,
@@ -47,7 +48,7 @@ def rollout_start(
     )
     if dry_run:
         found = workspace.foretold(version, spec=spec, dirty=dirty)
-        show.planned(found, workspace.alpha_left(workspace.version(version).model), version, json=json)
+        show.planned(found, workspace.alpha_left(model), version, json=json)
         return
     move = workspace.rollout(version, spec=spec, anyway=anyway, dirty=dirty)
     if json:

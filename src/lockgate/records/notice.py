@@ -17,6 +17,6 @@ class Notice(Record, frozen=True, kw_only=True):
     severity: Severity
     sentence: str
     next: str
-    at_s: float | None
+    at_s: float
     written_s: float
     schema: int = 1

@@ -68,7 +68,13 @@ class Controller:
 
     @property
     def running(self) -> Rollout | None:
-        return next((rollout for rollout in self.rollouts if rollout.is_running), None)
+        stand = self._stand()
+        return None if stand is None else stand.rollout
+
+    def running_in(self, routing: Routing) -> Rollout | None:
+        """The rollout that a routing serves, as it stands now; a routing names one for as long as it runs."""
+        rollout = None if routing.rollout is None else self._records.get(Rollout, routing.rollout)
+        return rollout if rollout is not None and rollout.is_running else None
 
     def tick(self, *, event_s: float, now_s: float) -> Move | None:
         """Make the move that is due, if any, and bring the board up to the records. None too where somebody moved first."""
@@ -209,8 +215,8 @@ class Controller:
     def _stand(self) -> Stand | None:
         """None where no rollout is under way."""
         routing = self._records.get(Routing, self._model)
-        rollout = None if routing is None or routing.rollout is None else self._records.get(Rollout, routing.rollout)
-        return None if routing is None or rollout is None or not rollout.is_running else Stand(routing, rollout)
+        rollout = None if routing is None else self.running_in(routing)
+        return None if routing is None or rollout is None else Stand(routing, rollout)
 
     def needed(self) -> Stand:
         """What a move of the running rollout is decided on. Raises NotFound where none is under way."""

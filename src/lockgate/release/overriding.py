@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from lockgate.decide.overrides import about, overridden
-from lockgate.errors import SpecError
+from lockgate.decide.overrides import Overridden, about, overridden
+from lockgate.errors import InvariantBroken, SpecError
 from lockgate.records import (
     BudgetSpec,
     Move,
@@ -20,7 +20,7 @@ from lockgate.records import (
     spend_id,
 )
 from lockgate.records.harm_state import HarmState
-from lockgate.release.controller import Controller
+from lockgate.release.controller import Controller, Stand
 from lockgate.store.ports import Records
 
 
@@ -45,22 +45,32 @@ class Overriding:
     def __init__(self, controller: Controller, records: Records, budget: BudgetSpec) -> None:
         self._controller, self._records, self._budget = controller, records, budget
 
-    def make(self, asked: Asked) -> Override | Move:
-        """The override; the move where one follows at once, which names it.
+    def lasting(self, asked: Asked) -> Override:
+        """To hold, resume, approve or widen: recorded, and no traffic moves by itself.
 
-        Raises as `decide.overrides.overridden` does; NotFound where no rollout is under way; SpecError for a promotion or a
-        skip to a version whose folder was changed, and where the budget does not hold a wider alpha.
+        Raises as `decide.overrides.overridden` does; NotFound where no rollout is under way; SpecError where the budget does
+        not hold a wider alpha.
         """
-        return self._controller.tried(lambda: self._once(asked))
+        return self._controller.tried(lambda: self._kept(asked))
 
-    def _once(self, asked: Asked) -> Override | Move:
-        stand = self._controller.needed()
-        made = _recorded(asked, stand.rollout)
-        found = overridden(self._seen(stand.rollout), self._controller.standing(stand.rollout), made)
+    def moved(self, asked: Asked) -> Move:
+        """To promote or skip: the move, which names the override. Raises as `lasting` does, and SpecError for a version
+        whose folder was changed.
+        """
+        return self._controller.tried(lambda: self._moved(asked))
+
+    def _kept(self, asked: Asked) -> Override:
+        stand, made, found = self._found(asked)
+        if found.move is not None:
+            raise InvariantBroken(f"To {asked.kind} {made.model} moves its traffic.")
+        draws = [] if asked.kind != "widen" else _draws(stand.rollout, found.rollout, made)
+        self._records.spend(self._budget, *draws, then=(made, found.rollout), over=stand)
+        return made
+
+    def _moved(self, asked: Asked) -> Move:
+        stand, made, found = self._found(asked)
         if found.move is None:
-            draws = [] if asked.kind != "widen" else _draws(stand.rollout, found.rollout, made)
-            self._records.spend(self._budget, *draws, then=(made, found.rollout), over=stand)
-            return made
+            raise InvariantBroken(f"To {asked.kind} {made.model} moves no traffic.")
         damage = self._controller.damage(stand.rollout.challenger)
         if damage is not None:
             raise SpecError(
@@ -70,6 +80,11 @@ class Overriding:
         return self._controller.make(
             stand, found.move, event_s=asked.event_s, now_s=asked.now_s, by=asked.by, override=made
         )
+
+    def _found(self, asked: Asked) -> tuple[Stand, Override, Overridden]:
+        stand = self._controller.needed()
+        made = _recorded(asked, stand.rollout)
+        return stand, made, overridden(self._seen(stand.rollout), self._controller.standing(stand.rollout), made)
 
     def _seen(self, rollout: Rollout) -> Rollout:
         """A rollout that an earlier Lockgate began says nothing of looks; its guardrails' state does."""

@@ -6,7 +6,6 @@ from lockgate.errors import NotFound
 from lockgate.records import (
     Alarm,
     Drill,
-    Entry,
     Move,
     Override,
     Record,
@@ -17,7 +16,6 @@ from lockgate.records import (
     Verdict,
     Version,
 )
-from lockgate.report import ledger
 from lockgate.report.retrained import following_of, retraining_lines
 from lockgate.report.words import age, text, when
 from lockgate.store.ports import Records
@@ -80,12 +78,6 @@ def why(records: Records, name: str) -> Why:
         case Version():
             lines, following = _version(records, found, names), f"lockgate gate {found.short}"
     return Why(id=name, kind=type(found).__name__.lower(), lines=lines, next=following)
-
-
-def verify(entries: list[Entry]) -> int | None:
-    """The number of the first entry that is not as it was written; None where the whole chain holds (`ledger.verify`)."""
-    broken = ledger.verify(entries).broken
-    return None if broken is None else broken.number
 
 
 def _verdict(found: Verdict, names: dict[str, str]) -> tuple[str, ...]:

@@ -103,9 +103,9 @@ class Trainer:
 
     def _has_news(self) -> bool:
         """To look costs some milliseconds a model, so it is done when the ledger has grown, or time has passed."""
-        grown = self._workspace.wiring.records.entries(max(self._newest, 0))
-        is_due = bool(grown) or time.monotonic() >= self._look_at
-        self._newest = max((entry.number for entry in grown), default=self._newest)
+        newest = self._workspace.wiring.records.newest()
+        is_due = newest > self._newest or time.monotonic() >= self._look_at
+        self._newest = newest
         if is_due:
             self._look_at = time.monotonic() + LOOK_EVERY_S
         return is_due

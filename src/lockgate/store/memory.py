@@ -139,6 +139,9 @@ class MemoryRecords:
     def entries(self, after: int = 0, limit: int | None = None) -> list[Entry]:
         return self._ledger[after:][:limit]
 
+    def newest(self) -> int:
+        return len(self._ledger)
+
     def bodies(self, kind: EntryKind, keys: Collection[str]) -> dict[str, str]:
         kept = list(self._kept.items())
         return {name: encode(r).decode() for (type_, name), r in kept if CHAINED.get(type_) == kind and name in keys}

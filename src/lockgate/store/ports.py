@@ -271,6 +271,10 @@ class Records(Protocol):
         """The ledger, oldest first, from the entry after that number; at most `limit` of them."""
         ...
 
+    def newest(self) -> int:
+        """The number of the ledger's last entry, 0 where there is none."""
+        ...
+
     def bodies(self, kind: EntryKind, keys: Collection[str]) -> dict[str, str]:
         """By key, the text of those chained records as they are kept beside the ledger; what is not kept is not in it."""
         ...

@@ -229,6 +229,10 @@ class SqlRecords:
         with _named_errors(), self._reading.begin() as db:
             return [Entry(**{str(name): value for name, value in row.items()}) for row in db.execute(query).mappings()]
 
+    def newest(self) -> int:
+        with _named_errors(), self._reading.begin() as db:
+            return self._last(db)[0]
+
     def bodies(self, kind: EntryKind, keys: Collection[str]) -> dict[str, str]:
         names = [type_.__name__ for type_, own in CHAINED.items() if own == kind]
         query = sa.select(_record.c.key, _record.c.body).where(_record.c.kind.in_(names), _record.c.key.in_(keys))

@@ -178,11 +178,11 @@ class Loop:
     def _turn(self, model: str, done: Ticked, now_s: float) -> None:
         watch, controller = self._watches[model], self._wiring.controller(model)
         routing = controller.routing
-        rollout = self._running(routing)
+        rollout = controller.running_in(routing)
         if rollout is not None and rollout.step.kind == "replay" and not rollout.replayed:
             self._replay(controller.mark_looked(rollout), controller)
             routing = controller.routing
-            rollout = self._running(routing)
+            rollout = controller.running_in(routing)
         if rollout is not None and not rollout.looked and watch.has_evidence(rollout):
             rollout = controller.mark_looked(rollout)
         facts = self._champion_facts(routing)
@@ -203,11 +203,6 @@ class Loop:
         if found:
             self._wiring.records.write(*found)
 
-    def _running(self, routing: Routing) -> Rollout | None:
-        """The rollout that the routing serves, as it stands now; a routing names one for as long as it runs."""
-        rollout = None if routing.rollout is None else self._wiring.records.get(Rollout, routing.rollout)
-        return rollout if rollout is not None and rollout.is_running else None
-
     def _watch_skew(self, model: str, done: Ticked, now_s: float) -> None:
         """The newest calls, replayed through the table path now and then; a version that cannot be asked is left out."""
         watch = self._watches[model]
@@ -217,6 +212,8 @@ class Loop:
 
     def _watch_sources(self, done: Ticked, now_s: float) -> None:
         """Events that cannot be read are a source that nothing is known of; every judgement is made by now."""
+        if not self._wiring.spec.source:
+            return
         routed = [(model, self._wiring.records.get(Routing, model)) for model in self._watches]
         models = {
             model: silences.Asked(self._watches[model].event_s, self._champion_facts(routing).contract)

@@ -23,11 +23,10 @@ class Notices:
         self._wiring = wiring
         self._holder = f"{os.getpid()}-{secrets.token_hex(4)}"
         words = wiring.spec.alerts.channels
-        newest = wiring.records.entries()[-1:] if words else []
         self._outbox = notices.Outbox(
             wiring.home / FOLDER,
             [(word, channel(word, wiring.project)) for word in words],
-            newest=newest[0].number if newest else 0,
+            newest=wiring.records.newest(),
         )
 
     def turn(self) -> int:

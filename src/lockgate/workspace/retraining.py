@@ -22,7 +22,6 @@ from lockgate.records import ModelSpec, Retraining, RetrainingState, Ruling, Ver
 from lockgate.train.question import Question
 from lockgate.train.trial import Trials
 from lockgate.workspace import claim, logged_rows, making, own_training, retrainings, trying
-from lockgate.workspace import datasets as sets
 from lockgate.workspace.trying import Place, WindowChoice
 from lockgate.workspace.wire import Wiring
 
@@ -104,8 +103,9 @@ def _begun(wiring: Wiring, model: str, asked: Asked) -> Retraining | None:
 
 def _by_hand(wiring: Wiring, model: str, asked: Asked, event_s: float) -> Retraining:
     """Whoever asks himself is held back as the loop is, unless he says `now`; nobody passes over one under way."""
-    found = retrainings.due(wiring, model, event_s=event_s, pushed=BY_HAND)
-    known = retrainings.facts(wiring, model, wiring.spec.model[model], event_s=event_s)
+    spec = wiring.spec.model[model]
+    known = retrainings.facts(wiring, model, spec, event_s=event_s)
+    found = retraining.due(spec.retrain, known, at_once=wiring.spec.retrain.at_once, pushed=BY_HAND)
     if known.running is not None:
         raise Conflict(f"The retraining {known.running.id} of {model} is under way.", cure="See: lockgate status")
     if found.held and not asked.now:
@@ -144,29 +144,18 @@ class _Recipe:
         self._break_s = trying.break_of(workspace.wiring, self._champion, is_degraded=is_degraded)
 
     def made(self, windows: Sequence[Window]) -> _Made:
-        whole = self.question(None)
+        whole = self._question(None)
         at = trying.place(whole, self._event_s)
         trials = None if at is None else Trials(whole, self._progress)
         chosen = trying.compare(trials, at, windows, break_s=self._break_s, alpha=self._spec.gate.alpha)
         self._progress(chosen.judgement.sentence if chosen.judgement else chosen.why)
-        version = making.trained(self._workspace.wiring, self.question(chosen.since_s), self._progress)
+        version = making.trained(self._workspace.wiring, self._question(chosen.since_s), self._progress)
         judged, said = self._replayed(whole, trials, at, next(w for w in windows if w.word == chosen.name))
         found = tuple(item for item in (chosen.judgement, judged) if item is not None)
         return _Made(version, chosen.name, chosen, found, tuple(s for s in (chosen.why, said) if s))
 
-    def question(self, since_s: float | None) -> Question:
-        wiring, made = self._workspace.wiring, self._champion.lineage
-        is_adopted = made.train.startswith(making.ADOPTED)
-        return making.question(
-            wiring,
-            self._spec,
-            sets.contract(wiring, self._one.model),
-            making.newest(wiring, self._one.model),
-            train=self._spec.train if is_adopted else made.train,
-            features=(self._spec.features if is_adopted else made.features) or None,
-            name=self._champion.name,
-            since_s=since_s,
-        )
+    def _question(self, since_s: float | None) -> Question:
+        return trying.recipe_of(self._workspace.wiring, self._spec, self._champion, since_s=since_s)
 
     def _replayed(
         self, whole: Question, trials: Trials | None, at: Place | None, window: Window

@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING
 
 from lockgate.decide import recipe, retraining
 from lockgate.decide.retraining import BY_HAND, Window
-from lockgate.monitor.champion import FEWEST_SCORED
-from lockgate.records import Block, ModelSpec, Record, Retraining, Rollout, RolloutState, Version, WindowTried
+from lockgate.records import ModelSpec, Record, Retraining, Rollout, RolloutState, Version, WindowTried
 from lockgate.records.duration import UNITS_S, seconds
 from lockgate.train.trial import Trials
-from lockgate.workspace import datasets as sets
 from lockgate.workspace import making, retrainings, trying
 from lockgate.workspace.wire import Wiring
 
@@ -81,20 +79,11 @@ def _tried(
     workspace: Workspace, spec: ModelSpec, own: Version, windows: tuple[Window, ...], *, is_degraded: bool
 ) -> tuple[tuple[WindowTried, ...], int]:
     """The windows with their rows, none of them trained; and how many fits it would take in all."""
-    wiring, model = workspace.wiring, own.model
+    wiring = workspace.wiring
     if spec.retrain.run is not None:
         return (), 1
-    made, event_s = own.lineage, workspace.event_s(model)
-    is_adopted = made.train.startswith(making.ADOPTED)
-    question = making.question(
-        wiring,
-        spec,
-        sets.contract(wiring, model),
-        making.newest(wiring, model),
-        train=spec.train if is_adopted else made.train,
-        features=(spec.features if is_adopted else made.features) or None,
-        name=own.name,
-    )
+    event_s = workspace.event_s(own.model)
+    question = trying.recipe_of(wiring, spec, own)
     at = trying.place(question, event_s)
     if at is None:
         return (), 1
@@ -102,7 +91,8 @@ def _tried(
     break_s = trying.break_of(wiring, own, is_degraded=is_degraded)
     tried = trying.candidates(trials, at, windows, break_s)
     compared = sum(not one.left_out for one in tried)
-    age_s = event_s - (made.trained_until_s if made.trained_until_s is not None else event_s)
+    until_s = own.lineage.trained_until_s
+    age_s = 0.0 if until_s is None else event_s - until_s
     past = recipe.replay(began_s=trials.began_s, until_s=at.tried_s, age_s=age_s)
     return tuple(tried), 1 + (compared if compared > 1 else 0) + (0 if past is None else len(past.cuts) + 1)
 
@@ -120,8 +110,7 @@ def _training(past: Sequence[Retraining], own: Version, trainings: int) -> Cost:
 def _waiting(wiring: Wiring, spec: ModelSpec, own: Version) -> Cost:
     """What the champion's lost skill costs a day, times the days until another version could be proved."""
     skill = own.metrics.get("skill")
-    days = [b for b in wiring.records.all(Block, own.model) if b.champion == own.id and b.scored >= FEWEST_SCORED]
-    recent = sorted(days, key=lambda block: block.start_s)[-RECENT:]
+    recent = trying.days_of(wiring, own)[-RECENT:]
     if skill is None or not recent:
         return Cost(amount=None, how="no day of the champion has matured yet")
     scored = sum(b.scored for b in recent)

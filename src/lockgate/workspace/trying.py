@@ -16,11 +16,13 @@ from lockgate.decide.windows import Chosen, choose, last_break
 from lockgate.errors import LockgateError, SpecError
 from lockgate.features.pipeline import Floats
 from lockgate.monitor.champion import FEWEST_SCORED
-from lockgate.records import Block, Version, WindowTried
+from lockgate.records import Block, ModelSpec, Version, WindowTried
 from lockgate.records.duration import UNITS_S
 from lockgate.train.question import Question
 from lockgate.train.split import held_out_record
 from lockgate.train.trial import Stretch, Trials
+from lockgate.workspace import datasets as sets
+from lockgate.workspace import making
 from lockgate.workspace.wire import Wiring
 
 DAY_S = UNITS_S["d"]
@@ -135,15 +137,36 @@ def replay_recipe(
     return judged, ""
 
 
+def recipe_of(wiring: Wiring, spec: ModelSpec, champion: Version, *, since_s: float | None = None) -> Question:
+    """The champion's recipe, asked of the newest dataset; of one that was not trained here, the one of lockgate.toml.
+
+    since_s: rows asked before are left out.
+    """
+    made, model = champion.lineage, champion.model
+    is_adopted = made.train.startswith(making.ADOPTED)
+    return making.question(
+        wiring,
+        spec,
+        sets.contract(wiring, model),
+        making.newest(wiring, model),
+        train=spec.train if is_adopted else made.train,
+        features=(spec.features if is_adopted else made.features) or None,
+        name=champion.name,
+        since_s=since_s,
+    )
+
+
+def days_of(wiring: Wiring, champion: Version) -> list[Block]:
+    """The version's own matured days with enough outcomes to say anything, oldest first."""
+    own = (block for block in wiring.records.all(Block, champion.model) if block.champion == champion.id)
+    return sorted((block for block in own if block.scored >= FEWEST_SCORED), key=lambda block: block.start_s)
+
+
 def break_of(wiring: Wiring, champion: Version, *, is_degraded: bool) -> float | None:
     """The day on which the champion's skill broke, by its own matured days; None where it is not shown to have."""
-    skill = champion.metrics.get("skill")
-    days = [
-        b for b in wiring.records.all(Block, champion.model) if b.champion == champion.id and b.scored >= FEWEST_SCORED
-    ]
+    skill, days = champion.metrics.get("skill"), days_of(wiring, champion)
     if skill is None or not days:
         return None
-    days.sort(key=lambda block: block.start_s)
     excess = np.array([(b.loss - (1 - skill) * b.base_loss) / b.scored for b in days])
     at = last_break(excess, is_known=is_degraded)
     return None if at is None else days[at].start_s

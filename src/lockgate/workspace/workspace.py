@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,35 +11,23 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from lockgate.assess.gate import GateQuestion, gate
-from lockgate.decide.budget import remaining
-from lockgate.errors import NotFound, SpecError, unknown
+from lockgate.errors import NotFound, SpecError
 from lockgate.features.contract import to_columns
-from lockgate.features.differing import differences, refuse_apart
 from lockgate.records import (
-    Contract,
     Dataset,
     DatasetDiff,
     DatasetRef,
-    Health,
-    ModelSpec,
-    Move,
     Outcome,
-    Override,
     Prediction,
     Report,
     Retraining,
-    RolloutSpec,
     Routing,
     SkewReport,
     Spend,
     Verdict,
     Version,
-    WorkspaceSpec,
 )
 from lockgate.records.feature_worth import FeatureTable
-from lockgate.records.plan import Plan
-from lockgate.release.controller import Controller
-from lockgate.release.start import begin, check_gates, check_servable, check_whole, first_routing
 from lockgate.report import now
 from lockgate.report import why as reasons
 from lockgate.report.card import card
@@ -58,8 +45,6 @@ from lockgate.workspace import (
     config,
     dataset_refs,
     making,
-    overriding,
-    planning,
     retraining,
     retraining_plans,
     scoring,
@@ -74,8 +59,10 @@ from lockgate.workspace.completing import complete
 from lockgate.workspace.dataplane import DataPlane
 from lockgate.workspace.loop import Loop, Ticked
 from lockgate.workspace.mirror import Mirrored
+from lockgate.workspace.opened import person
 from lockgate.workspace.retraining_plans import RetrainingPlan
 from lockgate.workspace.scoring import Options, ScoredTable
+from lockgate.workspace.traffic import Traffic
 from lockgate.workspace.wire import Clock, Wiring, wire
 
 if TYPE_CHECKING:
@@ -87,11 +74,11 @@ BATCH_HANGS_S = 300.0
 RETRAINED = ("window of training", "recipe")  # verdicts that a retrained version's card tells beside its gate's
 
 
-class Workspace:
+class Workspace(Traffic):
     """Open one with `Workspace.open`. Not for several threads at once; several processes may share the directory."""
 
     def __init__(self, wiring: Wiring) -> None:
-        self._wiring = wiring
+        super().__init__(wiring)
         self._loop = Loop(wiring)
         self._plane: DataPlane | None = None
 
@@ -102,36 +89,6 @@ class Workspace:
         spec = config.read(config.find(project))
         _put_on_path(project)
         return cls(wire(project, spec, clock))
-
-    @property
-    def wiring(self) -> Wiring:
-        return self._wiring
-
-    @property
-    def spec(self) -> WorkspaceSpec:
-        return self._wiring.spec
-
-    def model(self, name: str) -> ModelSpec:
-        found = self.spec.model.get(name)
-        if found is None:
-            raise NotFound(unknown("model", name, self.spec.model), cure=f"Add [model.{name}] to lockgate.toml.")
-        return found
-
-    def known(self, model: str) -> str:
-        """The name of a model of lockgate.toml, or of one that has data. Raises NotFound."""
-        if model not in self.spec.model and not dataset_refs.datasets(self._wiring, model):
-            self.model(model)
-        return model
-
-    def version(self, name: str) -> Version:
-        """A version by its id, the start of it, or its short name. Raises NotFound, or SpecError where several fit."""
-        versions = self._wiring.records.all(Version)
-        found = [v for v in versions if name in (v.id, v.short) or (len(name) >= 6 and v.id.startswith(name))]
-        if not found:
-            raise NotFound(unknown("version", name, [v.short for v in versions]))
-        if len(found) > 1:
-            raise SpecError(f"{name!r} fits {len(found)} versions.", cure="Write more of the id.")
-        return found[0]
 
     def data(self, model: str, table: Any = None, *, sql: str | None = None, connection: str | None = None) -> Dataset:
         """The table, held to its contract, as the model's next dataset version; breaking rows are set aside and counted.
@@ -162,9 +119,6 @@ class Workspace:
     def clean(self, model: str, *, older_than: str = "30d", dry_run: bool = False) -> CleanedModel:
         """Delete the rows of old dataset versions: never the newest, never one that a version was trained on."""
         return cleaning.clean(self._wiring, self.known(model), older_than=older_than, dry_run=dry_run)
-
-    def contract(self, model: str) -> Contract:
-        return sets.contract(self._wiring, model)
 
     def train(
         self,
@@ -262,123 +216,6 @@ class Workspace:
         retrained = [v for v in held.values() if v.gate.name in RETRAINED and v.subject[:1] == (asked.id,)]
         self._put_evidence(asked, [*found, *retrained])
         return found
-
-    def plan(self, version: Version | str, *, spec: RolloutSpec | None = None) -> Plan:
-        """What a rollout of the version would take. Raises SpecError for a model's first, which takes the traffic at once."""
-        asked = self.version(version) if isinstance(version, str) else version
-        routing = self._wiring.records.get(Routing, asked.model)
-        if routing is None:
-            raise SpecError(f"{asked.model} has no champion yet: its first version takes the traffic at once.")
-        return planning.of_version(self._wiring.records, self._planned(asked.model, spec), asked, routing.champion)
-
-    def foretold(self, version: Version | str, *, spec: RolloutSpec | None = None, dirty: bool = False) -> Plan:
-        """The plan of a rollout that could start now; nothing is written. Raises as `rollout` does, but for its refusals."""
-        asked = self.version(version) if isinstance(version, str) else version
-        found = self.plan(asked, spec=spec)
-        check_whole(asked, self._wiring.damage(asked.id))
-        check_servable(asked, self._wiring.predictor(asked.id).manifest.task, dirty=dirty)
-        controller, verdicts = self._controller(asked.model), self._wiring.records.all(Verdict, asked.model)
-        model, event_s = self._planned(asked.model, spec), self.event_s(asked.model)
-        begin(asked, model, controller.routing, controller.rollouts, verdicts, event_s=event_s)
-        return found
-
-    def alpha_left(self, model: str) -> float:
-        """What the model's gates and rollouts may still spend, now by event time."""
-        spends = self._wiring.records.all(Spend, model)
-        return remaining(self.model(model).budget, spends, self.event_s(model))
-
-    def rollout(
-        self,
-        version: Version | str,
-        *,
-        by: str | None = None,
-        spec: RolloutSpec | None = None,
-        anyway: bool = False,
-        dirty: bool = False,
-    ) -> Move:
-        """The first champion takes the traffic at once; any later version starts at the foot of the ladder.
-
-        Raises SpecError where the plan says that it would never decide, or not in time, unless asked for `anyway`; and
-        where its gates would spend more alpha than the model's budget has left; and for a version made from a tree that
-        differed from its commit, unless `dirty`.
-        """
-        asked = self.version(version) if isinstance(version, str) else version
-        check_whole(asked, self._wiring.damage(asked.id))
-        check_servable(asked, self._wiring.predictor(asked.id).manifest.task, dirty=dirty)
-        controller, now_s = self._controller(asked.model), self._wiring.clock()
-        before = self._wiring.records.get(Routing, asked.model)  # first of all that the start rests on
-        verdicts = self._wiring.records.all(Verdict, asked.model)
-        if before is None:
-            standing = check_gates(asked, verdicts, None)
-            return controller.install(
-                first_routing(asked, self.model(asked.model)), standing, event_s=self.event_s(asked.model), now_s=now_s
-            )
-        model = self._planned(asked.model, spec)
-        self._refuse_apart(controller.routing.champion, asked)
-        rollouts = controller.rollouts
-        started = begin(asked, model, before, rollouts, verdicts, event_s=self.event_s(asked.model))
-        plan = self._foretold(asked, spec, anyway=anyway)
-        if plan is not None and plan.refusals and not anyway:
-            raise SpecError(
-                f"{asked.short} is not rolled out: {' '.join(plan.refusals)}",
-                cure=f"See the plan: lockgate plan {asked.short}; or go on all the same with --anyway.",
-            )
-        started = msgspec.structs.replace(started, plan=plan)
-        self._wiring.predictor(asked.id)
-        by = by or person()
-        draws = budget.of_rollout(started, event_s=started.started_s, now_s=now_s, by=by)
-        return controller.start(
-            started,
-            event_s=started.started_s,
-            now_s=now_s,
-            by=by,
-            before=before,
-            spends=draws,
-            budget=self.model(asked.model).budget,
-        )
-
-    def hold(self, model: str, *, reason: str, by: str | None = None) -> Override:
-        """The running rollout stays at its step whatever is proved; harm still ends it, and so does its deadline."""
-        return self._overridden(model, "hold", reason, by)
-
-    def resume(self, model: str, *, reason: str, by: str | None = None) -> Override:
-        """A rollout that is held goes on."""
-        return self._overridden(model, "resume", reason, by)
-
-    def approve(self, model: str, *, reason: str, by: str | None = None, step: str | float | None = None) -> Override:
-        """The next step may be entered once its verdicts are there. step: a later one, as the ladder names it."""
-        return self._overridden(model, "approve", reason, by, step=step)
-
-    def widen(self, model: str, *, alpha: float, reason: str, by: str | None = None) -> Override:
-        """A larger alpha for the running rollout, drawn from the budget. Raises SpecError after the first look."""
-        return self._overridden(model, "widen", reason, by, alpha=alpha)
-
-    def promote(self, model: str, *, reason: str, by: str | None = None) -> Move:
-        """The challenger becomes champion without proof: the move names the override, and no verdict."""
-        return overriding.moved(
-            self._wiring, self.model(model), model, "promote", reason, by or person(), self._now(model)
-        )
-
-    def skip(self, model: str, *, reason: str, by: str | None = None) -> Move:
-        """To the next step without the verdict that this one is safe; never to the promotion."""
-        return overriding.moved(
-            self._wiring, self.model(model), model, "skip", reason, by or person(), self._now(model)
-        )
-
-    def differences(self, move: Move) -> list[str]:
-        """What callers should know of a version that begins to take their rows: its contract beside the champion's."""
-        champion = self._controller(move.model).routing.champion
-        return differences(self._wiring.contract(champion), self._wiring.contract(move.to))
-
-    def abort(self, model: str, *, reason: str, by: str | None = None) -> Move:
-        event_s, now_s = self.event_s(model), self._wiring.clock()
-        return self._controller(model).abort(by=by or person(), reason=reason, event_s=event_s, now_s=now_s)
-
-    def rollback(self, model: str, *, to: str | None = None, reason: str, by: str | None = None) -> Move:
-        """All traffic back: from a running rollout to the champion, else to the champion before, or to a version."""
-        target = None if to is None else self.version(to).id
-        event_s, now_s = self.event_s(model), self._wiring.clock()
-        return self._controller(model).roll_back(target, by=by or person(), reason=reason, event_s=event_s, now_s=now_s)
 
     def retrain(
         self,
@@ -507,17 +344,6 @@ class Workspace:
             self._plane = DataPlane(self._wiring.home, hangs_s=BATCH_HANGS_S, forgets=False)
         return self._plane
 
-    def event_s(self, model: str) -> float:
-        """Event time: the newest question the loop has seen, here or in another process; before the first the end of
-        the newest dataset, where it has a time.
-        """
-        seen = self._wiring.records.get(Health, model)
-        if seen is not None:
-            return seen.until_s
-        datasets = self._wiring.records.all(Dataset, model)
-        until_s = datasets[-1].until_s if datasets else None
-        return self._wiring.clock() if until_s is None else until_s
-
     def close(self) -> None:
         if self._plane is not None:
             self._plane.log.close()
@@ -529,47 +355,9 @@ class Workspace:
             raise SpecError(f"There are {len(names)} models: {', '.join(names)}.", cure="Say which one: --model NAME.")
         return names[0]
 
-    def _refuse_apart(self, champion: str, asked: Version) -> None:
-        """Raises SpecError for a version that asks for a column which callers send otherwise to the champion."""
-        held, new = (self._wiring.contract(version) for version in (champion, asked.id))
-        refuse_apart(held, new, names=(self.version(champion).short, asked.short))
-
-    def _planned(self, model: str, spec: RolloutSpec | None) -> ModelSpec:
-        found = self.model(model)
-        return found if spec is None else msgspec.structs.replace(found, rollout=spec)
-
-    def _foretold(self, asked: Version, spec: RolloutSpec | None, *, anyway: bool) -> Plan | None:
-        """The plan; None where nothing says how many calls to expect and the rollout is asked for all the same."""
-        try:
-            return self.plan(asked, spec=spec)
-        except SpecError:
-            if anyway:
-                return None
-            raise
-
-    def _now(self, model: str) -> dict[str, float]:
-        return {"event_s": self.event_s(model), "now_s": self._wiring.clock()}
-
     def _spend(self, model: str, draws: list[Spend]) -> None:
         """Before the first look: what the gates may be wrong by is drawn, or nothing begins."""
         self._wiring.records.spend(self.model(model).budget, *draws)
-
-    def _controller(self, model: str) -> Controller:
-        self.model(model)
-        return self._wiring.controller(model)
-
-    def _overridden(
-        self,
-        model: str,
-        kind: overriding.Lasting,
-        reason: str,
-        by: str | None,
-        *,
-        step: str | float | None = None,
-        alpha: float | None = None,
-    ) -> Override:
-        spec, now = self.model(model), self._now(model)
-        return overriding.lasting(self._wiring, spec, model, kind, reason, by or person(), now, step=step, alpha=alpha)
 
     def _put_evidence(self, version: Version, verdicts: list[Verdict]) -> None:
         """gate.json and card.md: evidence that comes after the seal, for people; nothing reads it to answer a call."""
@@ -584,11 +372,3 @@ def _put_on_path(project: Path) -> None:
     """The user's own modules are importable, and stay so: feature steps are imported when they first run."""
     if str(project) not in sys.path:
         sys.path.insert(0, str(project))
-
-
-def person() -> str:
-    """Who a move made from here is by."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "somebody"

@@ -79,7 +79,8 @@ class Stand:
 
     def ask(self, kind: Any, *, at_s: float = 20, **more: Any) -> Override | Move:
         asked = Asked(kind=kind, by="ann", reason="I looked.", event_s=at_s, now_s=at_s + 1, **more)
-        return Overriding(self.controller, self.records, BUDGET).make(asked)
+        overriding = Overriding(self.controller, self.records, BUDGET)
+        return overriding.moved(asked) if kind in ("promote", "skip") else overriding.lasting(asked)
 
     def rule(self, name: str, ruling: Ruling = Ruling.PASS) -> None:
         gate = Gate(

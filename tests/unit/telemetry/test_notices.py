@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from lockgate.errors import ConfigError, SpecError
-from lockgate.records import Alarm, Entry, Evidence, Gate, Move, Notice, Ruling, Spend, Verdict, encode
+from lockgate.records import Alarm, Entry, Evidence, Gate, Move, Notice, Override, Ruling, Spend, Verdict, encode
+from lockgate.release.drill import Seen, Way, ruled
 from lockgate.report.notices import notice
 from lockgate.telemetry.channels import FileChannel, Webhook, channel
 from lockgate.telemetry.notices import Outbox, down, read
@@ -82,7 +83,7 @@ def entry(number: int, kind: Any, subject: str, body: Any) -> Entry:
         kind=kind,
         model="tide",
         subject=subject,
-        body=encode(body).decode() if not isinstance(body, str) else body,
+        body=encode(body).decode(),
         written_s=11.0,
     )
 
@@ -288,19 +289,45 @@ def test_a_note_and_a_spend_wake_nobody():
     assert notice(entry(1, "spend", "s1", spend)) is None
 
 
-def test_an_entry_of_a_kind_to_come_is_told_by_who_did_what_and_why():
-    body = json.dumps({"id": "o1", "kind": "hold", "by": "ann", "reason": "the harvest"})
-    found = notice(entry(1, "override", "o1", body))
-    assert found == Notice(
+def override(kind: Any) -> Entry:
+    made = Override(
+        id="o1",
+        model="tide",
+        rollout="r1",
+        kind=kind,
+        by="ann",
+        reason="the harvest",
+        step="5%",
+        at_s=1,
+        written_s=2,
+    )
+    return entry(1, "override", "o1", made)
+
+
+def test_a_hold_waits_for_a_person_and_says_how_it_goes_on():
+    assert notice(override("hold")) == Notice(
         id="o1",
         model="tide",
         kind="override",
         severity="ticket",
-        sentence="tide: hold by ann. the harvest",
-        next="lockgate rollout approve tide",
-        at_s=None,
+        sentence="tide: r1: held at 5%, by ann: the harvest",
+        next="lockgate rollout resume tide --reason ...",
+        at_s=1,
         written_s=11.0,
     )
+    resumed = notice(override("resume"))
+    assert resumed is not None
+    assert (resumed.severity, resumed.next) == ("note", "lockgate why o1")
+
+
+@pytest.mark.parametrize(("took_ms", "severity"), [(200.0, "note"), (1500.0, "ticket")])
+def test_a_drill_that_fails_is_for_a_person_to_look_at(took_ms: float, severity: str):
+    seen = Seen(back_ms=(took_ms,), there_ms=(took_ms,), calls=9)
+    made = ruled("tide", Way("b", "a"), seen, on="own", workers=1, event_s=1.0, now_s=2.0, by="ann")
+    found = notice(entry(1, "drill", made.id, made))
+    assert found is not None
+    assert (found.severity, found.next) == (severity, f"lockgate why {made.id}")
+    assert found.sentence == made.sentence
 
 
 def test_a_word_that_is_no_channel_is_refused(tmp_path: Path):

@@ -12,7 +12,7 @@ from lockgate.cli.demo.cast import Cast
 from lockgate.cli.demo.stage import Stage
 from lockgate.cli.demo.world import MODEL, at
 from lockgate.records import Alarm, Retraining, RolloutSpec, RolloutState, Routing, Verdict
-from lockgate.report import why
+from lockgate.report import ledger
 from lockgate.workspace.workspace import Workspace
 
 YEAR_END = at(12, 31)
@@ -107,8 +107,8 @@ class Late:
 
     def ledger(self) -> None:
         self.stage.beat("The ledger")
-        entries = self.ws.wiring.records.entries()
-        self.stage.claim(why.verify(entries) is None, f"{len(entries)} verdicts, moves and alarms, one chain, unbroken")
+        found = ledger.verify_records(self.ws.wiring.records)
+        self.stage.claim(found.broken is None, f"{found.entries} verdicts, moves and alarms, one chain, unbroken")
         self.stage.look("lockgate why --verify")
         self.stage.not_yet("the readiness score (`lockgate ready`); it comes with the checklist")
 
