@@ -33,4 +33,6 @@ def verify(directory: Path, file: Path | None, *, json: bool) -> None:
         show.say(found.broken.sentence, f"{found.entries:,} entries before it hold.")
     else:
         show.say(f"{found.entries:,} entries, the chain holds.", f"its last digest: {found.head}")
+        if file is None:
+            show.following("lockgate why --export FILE.jsonl")
     sys.exit(show.EXIT["pass" if found.broken is None else "fail"])

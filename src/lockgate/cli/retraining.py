@@ -89,10 +89,12 @@ def _planned(found: RetrainingPlan, *, json: bool) -> None:
     if json:
         show.as_json(found)
         return
-    show.say(found.sentence)
-    show.say(*(f"held by hand too, but for --now: {why}" for why in found.held if not found.causes))
-    show.say(f"rows: {found.outcomes:,} outcomes since its training ended, beside {found.rows:,} of {found.dataset}")
-    show.say(*(f"window {window_words(one)}" for one in found.windows))
+    show.say(
+        found.sentence,
+        *(f"held by hand too, but for --now: {why}" for why in found.held if not found.causes),
+        f"rows: {found.outcomes:,} outcomes since its training ended, beside {found.rows:,} of {found.dataset}",
+        *(f"window {window_words(one)}" for one in found.windows),
+    )
     for name, cost in (("training", found.training), ("waiting", found.waiting)):
         amount = "not known" if cost.amount is None else f"{cost.amount:,.1f}"
         show.say(f"{name} costs {amount}: {cost.how}")
