@@ -11,7 +11,7 @@ import pytest
 
 MODEL = "late_arrival"
 OUTCOMES = ("worth", "guardrail quality")
-"""Gates that rest on outcomes alone: latencies and what killed workers failed differ from run to run, as ids and hashes do."""
+"""Gates that rest on outcomes alone: latencies, ids and hashes differ from run to run."""
 
 
 def told(folder: Path) -> Path:
