@@ -100,6 +100,9 @@ def alarm(item: Verdict) -> Alarm:
         verdict=item.id,
         at_s=item.at_s,
         written_s=item.written_s,
+        about=item.gate.measure if cause == "drift" else "",
+        version=item.subject[0],
+        is_over=item.ruling is Ruling.PASS,
     )
 
 

@@ -140,6 +140,7 @@ def _alarm(trouble: LogTrouble, name: str, severity: Severity, now_s: float) -> 
         verdict=None,
         at_s=now_s,
         written_s=now_s,
+        is_over=trouble.until_s is not None,
     )
 
 

@@ -104,4 +104,6 @@ def alarm(item: Verdict) -> Alarm:
         verdict=item.id,
         at_s=item.at_s,
         written_s=item.written_s,
+        about="/".join(part for part in (item.subject[0][:6], item.subject[1]) if part),
+        version=item.subject[0] or None,
     )

@@ -102,6 +102,8 @@ def _alarm(silence: Silence, name: str, severity: Severity, said: str, *, at_s: 
         verdict=None,
         at_s=at_s,
         written_s=now_s,
+        about=silence.source,
+        is_over=silence.until_s is not None,
     )
 
 

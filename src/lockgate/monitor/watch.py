@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from lockgate.decide.judgement import Judgement
 from lockgate.metrics import loss
-from lockgate.monitor import champion, guard, skew_watch
+from lockgate.monitor import alarms, approval_watch, champion, guard, skew_watch
 from lockgate.monitor.blocks import champion_block, pair_block
 from lockgate.monitor.call import Call
 from lockgate.monitor.evidence import RolloutEvidence
@@ -55,6 +55,8 @@ class Watch:
         self._loss = loss(spec.judged_by, spec.task)
         self._blocks = records.all(Block, model)
         self._watched: tuple[str, int] | None = None
+        self._settled: int | None = None
+        self._approvals = approval_watch.ApprovalWatch(model, records)
         self._judged: tuple[Rollout, int] | None = None
         self._harm: HarmWatch | None = None
         closed_s = max((block.end_s for block in self._blocks), default=-math.inf)
@@ -140,6 +142,19 @@ class Watch:
             call.routed.rollout == rollout.id for call in self._fold.open_calls()
         )
 
+    def settle(self, routing: Routing, *, now_s: float) -> list[Alarm]:
+        """After a move, or at the first turn: alarms about a version that gets no calls any more are over."""
+        if routing.revision == self._settled:
+            return []
+        at_s = self.event_s if math.isfinite(self.event_s) else now_s
+        ended = alarms.settle(self._records, routing, at_s=at_s, now_s=now_s)
+        self._settled = routing.revision
+        return ended
+
+    def watch_approval(self, rollout: Rollout | None, *, now_s: float) -> list[Alarm]:
+        """A ticket where nothing but a person's approval keeps a rollout from its next step; over once it has it."""
+        return self._approvals.look(rollout, at_s=self.event_s, now_s=now_s)
+
     def watch_champion(self, routing: Routing, facts: ChampionFacts, *, now_s: float) -> list[Alarm]:
         """Decay at every matured day, drift once a week; each cause is told once per champion."""
         seen = (routing.champion, len(self._blocks))
@@ -149,11 +164,10 @@ class Watch:
         found = self._decay(own, facts, now_s) + self._drift(own, facts, now_s) if own else []
         told = {self._cause(v) for v in self._records.all(Verdict, self._model) if v.rollout is None}
         fresh = [v for v in found if self._cause(v) not in told]
-        alarms = [champion.alarm(v) for v in fresh]
-        self._records.write(*fresh, *alarms)
+        told_now = alarms.tell(self._records, *fresh, alarms=[champion.alarm(v) for v in fresh])
         # Last: a write that failed is tried again at the next tick.
         self._watched = seen
-        return alarms
+        return told_now
 
     def watch_fallbacks(self, routing: Routing, *, now_s: float) -> list[Alarm]:
         """A page when too many of the champion's calls fail, a note when that is over; each once, also after a restart."""
@@ -174,18 +188,15 @@ class Watch:
             for item in looked
         ]
         fresh = self._untold(found)
-        alarms = [champion.alarm(item) for item in fresh]
-        self._records.write(*fresh, *alarms)
+        told = alarms.tell(self._records, *fresh, alarms=[champion.alarm(item) for item in fresh])
         self._untold_storms = {}
-        return alarms
+        return told
 
     def tell_skew(self, report: SkewReport, *, now_s: float) -> list[Alarm]:
         """A ticket for each thing of a version that differs, told once for as long as the version lives."""
         told = {self._cause(v) for v in self._records.all(Verdict, self._model) if v.gate.claim == "skewed"}
         fresh = [v for v in skew_watch.verdicts(report, now_s=now_s) if self._cause(v) not in told]
-        alarms = [skew_watch.alarm(v) for v in fresh]
-        self._records.write(*fresh, *alarms)
-        return alarms
+        return alarms.tell(self._records, *fresh, alarms=[skew_watch.alarm(v) for v in fresh])
 
     def _untold(self, found: Sequence[Verdict]) -> list[Verdict]:
         """Without what lies before the last that was told of this champion, and without the end of no storm: a log that is

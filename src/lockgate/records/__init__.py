@@ -2,6 +2,7 @@
 
 from lockgate.records.aggregate import Aggregate, AggregateSpec
 from lockgate.records.alarm import Alarm
+from lockgate.records.alarm_life import Acknowledgement, AlarmLife
 from lockgate.records.block import Block, Cell, PairBlock
 from lockgate.records.contract import Column, Contract, Rule, Severity
 from lockgate.records.dataset import Dataset, DatasetRef, DatasetState
@@ -44,9 +45,11 @@ from lockgate.records.spend import Spend, spend_id
 from lockgate.records.version import Benchmark, HeldOut, Library, Lineage, Manifest, Pace, Parity, Version
 
 __all__ = [
+    "Acknowledgement",
     "Aggregate",
     "AggregateSpec",
     "Alarm",
+    "AlarmLife",
     "AlertsSpec",
     "Alternative",
     "Benchmark",

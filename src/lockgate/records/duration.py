@@ -18,3 +18,17 @@ def seconds(duration: str) -> float:
             f"{duration!r} is not a duration.", cure="Write a number and a unit: 90s, 15m, 12h, 1d or 2w."
         )
     return float(found[1]) * UNITS_S[found[2]]
+
+
+def lasted(seconds_: float) -> str:
+    """A stretch of time in its two largest units: 40 s, 3 h 10 min, 2 d 4 h."""
+    left = max(0.0, seconds_)
+    units = (("d", 86400.0), ("h", 3600.0), ("min", 60.0))
+    for place, (unit, size) in enumerate(units):
+        if left < size:
+            continue
+        whole = int(left // size)
+        smaller, below = ("s", 1.0) if place == len(units) - 1 else units[place + 1]
+        rest = int((left - whole * size) // below)
+        return f"{whole} {unit} {rest} {smaller}" if rest else f"{whole} {unit}"
+    return f"{left:.0f} s"

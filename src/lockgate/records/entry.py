@@ -1,4 +1,6 @@
-"""The ledger's link: verdicts, moves, alarms, spends, overrides and drills, each naming the one before."""
+"""The ledger's link: verdicts, moves, alarms and what persons say of them, spends, overrides and drills, each naming the one
+before.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from typing import Literal
 
 from lockgate.records.record import Record
 
-EntryKind = Literal["verdict", "move", "alarm", "spend", "override", "drill"]
+EntryKind = Literal["verdict", "move", "alarm", "spend", "override", "drill", "acknowledgement"]
 GENESIS = "0" * 64
 
 

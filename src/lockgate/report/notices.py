@@ -1,12 +1,13 @@
-"""What of the ledger a person is told: every move, every alarm that wakes or waits, verdicts that no machine can act on, what
-persons decided, and drills.
+"""What of the ledger a person is told: every move, every alarm that wakes or waits and its end, what persons say of one,
+verdicts that no machine can act on, what persons decided, and drills.
 """
 
 from __future__ import annotations
 
-from lockgate.records import Alarm, Drill, Entry, Move, Notice, Override, Ruling, Verdict, decode
+from lockgate.records import Acknowledgement, Alarm, Drill, Entry, Move, Notice, Override, Ruling, Verdict, decode
 from lockgate.records.alarm import Severity
 from lockgate.report.why import override_lines
+from lockgate.report.words import when
 
 GRAVE_MOVES = ("roll_back", "undecided")
 
@@ -24,12 +25,15 @@ def notice(entry: Entry) -> Notice | None:
             return _of_override(entry, decode(Override, entry.body))
         case "drill":
             return _of_drill(entry, decode(Drill, entry.body))
+        case "acknowledgement":
+            return _of_acknowledgement(entry, decode(Acknowledgement, entry.body))
         case "spend":
             return None
 
 
 def _of_alarm(entry: Entry, found: Alarm) -> Notice | None:
-    if found.severity == "note":
+    """What is only listed is not told; that an alarm is over is."""
+    if found.severity == "note" and not found.is_over:
         return None
     return _made(entry, found.severity, found.sentence, found.next, found.at_s)
 
@@ -55,6 +59,14 @@ def _of_override(entry: Entry, found: Override) -> Notice:
     what, why, _ = override_lines(found)
     sentence = f"{entry.model}: {what}, by {found.by}: {why}"
     return _made(entry, "ticket" if is_held else "note", sentence, following, found.at_s)
+
+
+def _of_acknowledgement(entry: Entry, found: Acknowledgement) -> Notice:
+    """So that nobody else gets up for it."""
+    until = "" if found.until_s is None else f" until {when(found.until_s)}"
+    what = "acknowledged" if found.until_s is None else "snoozed"
+    sentence = f"{entry.model}: the alarm {found.alarm} is {what}{until} by {found.by}: {found.reason}"
+    return _made(entry, "note", sentence, f"lockgate why {found.alarm}", found.at_s)
 
 
 def _of_drill(entry: Entry, found: Drill) -> Notice:

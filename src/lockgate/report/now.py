@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from lockgate.decide.rollout import awaited
 from lockgate.records import (
-    Alarm,
+    AlarmLife,
     Health,
     Move,
     Override,
@@ -22,6 +21,8 @@ from lockgate.records import (
 from lockgate.records.log_trouble import LogTrouble
 from lockgate.records.silence import Silence
 from lockgate.store.ports import Records
+
+SAID_OTHERWISE = ("approval", "log", "source", "retraining")  # with the state, the troubles, and the retrainings
 
 
 class Traffic(Record, frozen=True, kw_only=True):
@@ -94,7 +95,7 @@ def _row(records: Records, routing: Routing, troubles: Sequence[LogTrouble | Sil
     health = records.get(Health, model)
     verdicts = records.all(Verdict, model)
     last = verdicts[-1] if verdicts else None
-    alarms = open_alarms(records, routing, verdicts)
+    alarms = open_alarms(records, model)
     waits = _waits(running, verdicts, health)
     void = next((v for v in verdicts if running and v.rollout == running.id and v.ruling is Ruling.VOID), None)
     return Row(
@@ -114,17 +115,10 @@ def _row(records: Records, routing: Routing, troubles: Sequence[LogTrouble | Sil
     )
 
 
-def open_alarms(records: Records, routing: Routing, verdicts: Sequence[Verdict]) -> list[Alarm]:
-    """Those about the standing champion: what was told of an earlier one ended with it. Notes wake nobody."""
-    about = {verdict.id: verdict.subject[0] for verdict in verdicts}
-    told = _without_what_is_over(records.all(Alarm, routing.model))
-    return [a for a in told if a.severity != "note" and a.verdict and about.get(a.verdict) == routing.champion]
-
-
-def _without_what_is_over(told: Sequence[Alarm]) -> list[Alarm]:
-    """A storm of fallbacks is closed by the note that it is over."""
-    over_s = max((a.at_s for a in told if a.cause == "fallback" and a.severity == "note"), default=-math.inf)
-    return [a for a in told if a.cause != "fallback" or a.at_s > over_s]
+def open_alarms(records: Records, model: str) -> list[AlarmLife]:
+    """Those that are open, the newest last, without those that a row says otherwise."""
+    lives = (life for life in records.all(AlarmLife, model) if life.is_open and life.cause not in SAID_OTHERWISE)
+    return sorted(lives, key=lambda life: life.since_s)
 
 
 def _traffic(routing: Routing, names: dict[str, str]) -> tuple[Traffic, ...]:
@@ -177,7 +171,7 @@ def _waits(running: Rollout | None, verdicts: Sequence[Verdict], health: Health 
 
 
 def _next(
-    running: Rollout | None, alarms: Sequence[Alarm], last: Verdict | None, model: str, waits: Step | None
+    running: Rollout | None, alarms: Sequence[AlarmLife], last: Verdict | None, model: str, waits: Step | None
 ) -> str:
     if waits is not None:
         return f"lockgate rollout approve {model} --reason ..."

@@ -9,10 +9,9 @@ from collections.abc import Iterator
 import msgspec
 
 from lockgate.decide.budget import remaining
-from lockgate.records import Health, Rollout, Routing, Spend, Verdict, WorkspaceSpec, decode
+from lockgate.records import AlarmLife, Health, Rollout, Routing, Spend, Verdict, WorkspaceSpec, decode
 from lockgate.records.harm_state import HarmState
 from lockgate.records.policy import Look
-from lockgate.report.now import open_alarms
 from lockgate.store.ports import Records
 
 Sample = tuple[str, tuple[str, ...], float]
@@ -42,7 +41,7 @@ def _of(records: Records, spec: WorkspaceSpec, routing: Routing) -> Iterator[Sam
     verdicts = records.all(Verdict, model)
     for gate, log_e in _evidence(records, routing, verdicts).items():
         yield "lockgate_evidence_log_e", (model, gate), log_e
-    alarms = Counter(alarm.severity for alarm in open_alarms(records, routing, verdicts))
+    alarms = Counter(life.severity for life in records.all(AlarmLife, model) if life.is_open)
     for severity in ("page", "ticket"):
         yield "lockgate_alarms_open", (model, severity), float(alarms[severity])
     if health is not None:

@@ -6,7 +6,9 @@ from collections.abc import Callable, Sequence
 
 from lockgate.errors import Conflict, InvariantBroken, SpecError
 from lockgate.records import (
+    Acknowledgement,
     Alarm,
+    AlarmLife,
     Block,
     Dataset,
     Drill,
@@ -26,7 +28,7 @@ from lockgate.records.log_trouble import LogTrouble
 from lockgate.records.silence import Silence
 from lockgate.store.ports import Kept, Replaced
 
-REPLACED = (HarmState, Health, LogTrouble, Retraining, Rollout, Routing, Silence)
+REPLACED = (AlarmLife, HarmState, Health, LogTrouble, Retraining, Rollout, Routing, Silence)
 CHAINED: dict[type, EntryKind] = {
     Verdict: "verdict",
     Move: "move",
@@ -34,6 +36,7 @@ CHAINED: dict[type, EntryKind] = {
     Spend: "spend",
     Override: "override",
     Drill: "drill",
+    Acknowledgement: "acknowledgement",
 }
 
 
@@ -43,6 +46,8 @@ def key(record: Kept) -> str:
         return str(record.ref)
     if isinstance(record, Routing | Health | LogTrouble):
         return record.model
+    if isinstance(record, AlarmLife):
+        return record.key
     if isinstance(record, Silence):
         return record.source
     if isinstance(record, Block):

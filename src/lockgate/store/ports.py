@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from lockgate.records import (
+    Acknowledgement,
     Alarm,
+    AlarmLife,
     Block,
     BudgetSpec,
     Dataset,
@@ -41,7 +43,9 @@ if TYPE_CHECKING:
     import polars as pl
 
 Written = (
-    Alarm
+    Acknowledgement
+    | Alarm
+    | AlarmLife
     | Block
     | Dataset
     | Drill
@@ -59,10 +63,12 @@ Written = (
     | Version
 )
 Kept = Written | Spend
-Replaced = Rollout | Routing  # those that moves are decided on
+Replaced = AlarmLife | Rollout | Routing  # those that something is decided on
 K = TypeVar(
     "K",
+    Acknowledgement,
     Alarm,
+    AlarmLife,
     Block,
     Dataset,
     Drill,
@@ -239,9 +245,10 @@ class Records(Protocol):
     def write(self, *records: Written, over: Sequence[Replaced] = ()) -> None:
         """All of them in one transaction, or none.
 
-        Verdicts, moves, alarms and overrides go to the ledger as well. A rollout, a retraining, a routing or a health
-        replaces the one of its key; anything else is written once: the same again is nothing, another under the same key is
-        a Conflict. A spend is refused here: it is written by `spend`, or not at all.
+        Verdicts, moves, alarms, acknowledgements and overrides go to the ledger as well. A rollout, a retraining,
+        a routing, a health or the life of an alarm replaces the one of its key; anything else is written once: the same
+        again is nothing, another under the same key is a Conflict. A spend is refused here: it is written by `spend`, or
+        not at all.
         over: what this was decided on, as it was read: where one of them has changed since, a Conflict.
         """
         ...

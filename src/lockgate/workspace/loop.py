@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from lockgate.errors import Conflict, StoreError
 from lockgate.metrics import loss
-from lockgate.monitor import log_watch
+from lockgate.monitor import alarms, log_watch
 from lockgate.monitor.blocks import pair_block
 from lockgate.monitor.fold import Fold
 from lockgate.monitor.watch import ChampionFacts, Watch
@@ -36,6 +36,7 @@ LEASE_S = 10.0
 READ_AT_ONCE = 20_000
 COMPACTOR = "compactor"
 COMPACT_EVERY_S = 60.0
+WAKE_EVERY_S = 5.0
 _log = logging.getLogger("lockgate.loop")
 
 
@@ -64,6 +65,7 @@ class Loop:
         self._compact_at_s = wiring.clock() + (0.0 if is_late else COMPACT_EVERY_S)
         self._backlog = log_watch.Backlog()
         self._stuck: str | None = None
+        self._wake_at_s = 0.0
         self._watches: dict[str, Watch] = {}
         self._unrouted = Unrouted(wiring.spec, wiring.records)
         self._facts: dict[str, ChampionFacts] = {}
@@ -109,6 +111,7 @@ class Loop:
             done.problems += kept
             self._stuck = self._backlog.look(self._wiring.log.oldest(), next(iter(kept), None), now_s)
         done.alarms += self._watch_log(now_s)
+        done.alarms += self._wake(now_s)
         return done
 
     def _keep_log(self, watches: Mapping[str, Watch]) -> list[str]:
@@ -141,15 +144,26 @@ class Loop:
     def _watch_log(self, now_s: float) -> list[Alarm]:
         """How the processes that write the log say it is; what those left that have ended goes once it is counted."""
         wiring = self._wiring
-        told = wiring.notices.read()
+        accounts, told = wiring.notices.read(), list[Alarm]()
         held = next(iter(wiring.records.all(LogTrouble)), None)
-        found = log_watch.look(held, told, self._stuck, place=str(wiring.home / "log"), now_s=now_s)
+        found = log_watch.look(held, accounts, self._stuck, place=str(wiring.home / "log"), now_s=now_s)
         if found.trouble is not None:
-            wiring.records.write(found.trouble, *found.alarms)
+            told = alarms.tell(wiring.records, found.trouble, alarms=found.alarms)
         wiring.notices.forget(found.gone)
-        for alarm in found.alarms:
+        for alarm in told:
             _log.warning("%s: %s", alarm.severity, alarm.sentence)
-        return found.alarms
+        return told
+
+    def _wake(self, now_s: float) -> list[Alarm]:
+        """Alarms whose snooze has run out, now and then: nobody snoozes to the second."""
+        if 0.0 < self._wake_at_s - now_s <= WAKE_EVERY_S:
+            return []
+        self._wake_at_s = now_s + WAKE_EVERY_S
+        try:
+            return alarms.wake(self._wiring.records, now_s=now_s)
+        except Conflict as error:
+            _log.info("Alarms are woken at the next look: %s", error)
+            return []
 
     def _may_compact(self) -> bool:
         """Both leases, renewed before each part: one compactor, and the loop stays the leader meanwhile."""
@@ -191,7 +205,9 @@ class Loop:
             while (move := controller.tick(event_s=watch.event_s, now_s=now_s)) is not None:
                 done.moves.append(move)
                 routing = controller.routing
+            done.alarms += watch.settle(routing, now_s=now_s)
             done.alarms += watch.watch_champion(routing, facts, now_s=now_s)
+            done.alarms += watch.watch_approval(controller.running_in(routing), now_s=now_s)
         else:
             controller.publish()  # without a champion on the board no first call would ever come
         done.alarms += watch.watch_fallbacks(routing, now_s=now_s)

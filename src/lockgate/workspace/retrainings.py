@@ -11,8 +11,10 @@ import msgspec
 from lockgate.decide import retraining
 from lockgate.decide.retraining import ATTEMPTS, Due, Facts
 from lockgate.errors import NotFound
+from lockgate.monitor import alarms
 from lockgate.records import (
     Alarm,
+    AlarmLife,
     Block,
     Dataset,
     ModelSpec,
@@ -107,9 +109,17 @@ def end(
         verdict=None,
         at_s=event_s,
         written_s=wiring.clock(),
+        about=state.value,
+        version=done.version,
     )
-    wiring.records.write(done, told)
+    alarms.tell(wiring.records, done, alarms=[told])
+    alarms.end(wiring.records, one.model, lambda life: _past(life, state), at_s=event_s, now_s=told.written_s)
     return done
+
+
+def _past(life: AlarmLife, state: RetrainingState) -> str | None:
+    is_other = life.cause == "retraining" and life.about != state.value
+    return "The model was retrained since." if is_other else None
 
 
 def take_up(wiring: Wiring, *, event_s: dict[str, float]) -> list[Retraining]:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from lockgate.monitor import source_watch
+from lockgate.monitor import alarms, source_watch
 from lockgate.records import Alarm, Contract
 from lockgate.records.silence import Silence
 from lockgate.workspace.wire import Wiring
@@ -46,9 +46,10 @@ def watch(wiring: Wiring, models: Mapping[str, Asked], *, now_s: float) -> list[
             now_s=now_s,
         )
         if told is not None:
-            wiring.records.write(told.silence, told.alarm)
-            _log.warning("%s: %s", told.alarm.severity, told.alarm.sentence)
-            found.append(told.alarm)
+            spoken = alarms.tell(wiring.records, told.silence, alarms=[told.alarm])
+            for alarm in spoken:
+                _log.warning("%s: %s", alarm.severity, alarm.sentence)
+            found += spoken
     return found
 
 
