@@ -14,8 +14,6 @@ from lockgate.cli.retraining import status_lines as retraining_lines
 
 def status(directory: Directory = HERE, json: Json = False) -> None:
     """How every model is doing now."""
-    from lockgate.workspace.noticing import down
-
     workspace = opened(directory)
     rows = workspace.status()
     if json:
@@ -26,7 +24,7 @@ def status(directory: Directory = HERE, json: Json = False) -> None:
         show.following("lockgate train MODEL")
         return
     show.status_table(rows)
-    for line in (*retraining_lines(workspace), *down(workspace.wiring)):
+    for line in (*retraining_lines(workspace), *rows[0].channels):
         show.say(line)
     show.following(rows[0].next)
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lockgate.cli import calls, data, develop, first, know, retraining, show, traffic
+from lockgate.cli import alarms, calls, data, develop, first, know, retraining, show, traffic
 from lockgate.cli.inspect import inspect
 from lockgate.cli.options import HERE, Directory, Json, opened
 from lockgate.errors import LockgateError
@@ -130,10 +130,10 @@ def watch(
 
     notices = Notices(workspace.wiring)  # before the first turn: a new channel is told of this one's moves
     done = workspace.tick()
-    alarms = list(done.alarms)
+    told = list(done.alarms)
     while done.is_leader and done.read:
         done = workspace.tick()
-        alarms += done.alarms
+        told += done.alarms
     retraining.once(workspace, notices)
     if json:
         show.as_json(
@@ -141,18 +141,18 @@ def watch(
                 "leader": done.is_leader,
                 "verdicts": done.verdicts,
                 "moves": done.moves,
-                "alarms": alarms,
+                "alarms": told,
                 "problems": done.problems,
             }
         )
         return
     said = "Up to date." if done.is_leader else "Another loop is at work; nothing was done."
-    told = (f"{alarm.severity}: {alarm.sentence} Next: {alarm.next}" for alarm in alarms)
-    show.say(said, *told, *(f"note: {problem}" for problem in done.problems))
+    lines = (f"{alarm.severity}: {alarm.sentence} Next: {alarm.next}" for alarm in told)
+    show.say(said, *lines, *(f"note: {problem}" for problem in done.problems))
     show.following("lockgate status")
 
 
-for room in (first, data, develop, retraining, traffic, calls, know):
+for room in (first, data, develop, retraining, traffic, calls, know, alarms):
     room.register(app)
 app.command()(inspect)
 

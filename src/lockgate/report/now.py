@@ -34,7 +34,9 @@ class Traffic(Record, frozen=True, kw_only=True):
 
 
 class Row(Record, frozen=True, kw_only=True):
-    """One model now. Times are event time, seconds since 1970; None where there is nothing to say yet."""
+    """One model now. Times are event time, seconds since 1970; None where there is nothing to say yet. channels: a sentence
+    for each channel of `[alerts]` that cannot be told, the same with every model.
+    """
 
     model: str
     traffic: tuple[Traffic, ...]
@@ -49,6 +51,7 @@ class Row(Record, frozen=True, kw_only=True):
     until_s: float | None
     alarms: tuple[str, ...]
     next: str
+    channels: tuple[str, ...] = ()
 
 
 def rows(records: Records) -> list[Row]:

@@ -48,7 +48,8 @@ def table(rows: Sequence[Row]) -> str:
         "<th>Model</th><th>Traffic by version</th><th>State</th><th>Last verdict</th>"
         '<th class="num">Fallback</th><th class="num">p99</th><th class="num">Outcome lag</th>'
     )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(_row(row) for row in rows)}</tbody></table>"
+    channels = "".join(f'<p class="alarm bad">⚠ {escape(said)}</p>' for said in rows[0].channels)
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(_row(row) for row in rows)}</tbody></table>{channels}"
 
 
 def _row(row: Row) -> str:

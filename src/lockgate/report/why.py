@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from lockgate.errors import NotFound
 from lockgate.records import (
+    Acknowledgement,
     Alarm,
+    AlarmLife,
     Drill,
     Move,
     Override,
@@ -16,11 +18,13 @@ from lockgate.records import (
     Verdict,
     Version,
 )
+from lockgate.records.alarm_life import cause_key
+from lockgate.records.duration import lasted
 from lockgate.report.retrained import following_of, retraining_lines
 from lockgate.report.words import age, text, when
 from lockgate.store.ports import Records
 
-Found = Alarm | Drill | Move | Override | Retraining | Rollout | Spend | Verdict | Version
+Found = Acknowledgement | Alarm | Drill | Move | Override | Retraining | Rollout | Spend | Verdict | Version
 
 
 class Why(Record, frozen=True, kw_only=True):
@@ -35,7 +39,7 @@ class Why(Record, frozen=True, kw_only=True):
 def find(records: Records, name: str) -> Found:
     """The record of that id, or of the start of a version's. Raises NotFound."""
     found: Found | None = records.get(Verdict, name) or records.get(Move, name) or records.get(Alarm, name)
-    found = found or records.get(Spend, name) or records.get(Override, name)
+    found = found or records.get(Spend, name) or records.get(Override, name) or records.get(Acknowledgement, name)
     found = found or records.get(Drill, name) or records.get(Retraining, name)
     found = found or records.get(Rollout, name) or records.get(Version, name)
     if found is not None:
@@ -61,13 +65,15 @@ def why(records: Records, name: str) -> Why:
             named = (*found.verdicts, *found.overrides)
             lines, following = _move(found, names), f"lockgate why {named[0]}" if named else following
         case Alarm():
-            lines = (found.sentence, f"{found.severity}, cause {found.cause}, {when(found.at_s)}")
+            lines = _alarm(records, found)
             following = found.next
         case Spend():
             drawn = f"{found.alpha:g} of {found.model}'s alpha, drawn for {found.gate}"
             lines = (drawn, f"by {found.by}; {when(found.at_s)}")
         case Override():
             lines, following = override_lines(found), f"lockgate why {found.rollout}"
+        case Acknowledgement():
+            lines, following = acknowledgement_lines(found), f"lockgate why {found.alarm}"
         case Drill():
             lines = _drill(found, names)
             following = following if found.ruling is Ruling.PASS else f"lockgate rollback {found.model} --drill"
@@ -118,6 +124,25 @@ def _move(found: Move, names: dict[str, str]) -> tuple[str, ...]:
         f"by {found.by}; {when(found.at_s)}; routing revision {found.revision}; verdicts: {', '.join(found.verdicts) or '-'}"
         + (f"; overrides: {', '.join(found.overrides)}" if found.overrides else ""),
     )
+
+
+def _alarm(records: Records, found: Alarm) -> tuple[str, ...]:
+    """With how it stands, where it is the last of its cause."""
+    lines = [found.sentence, f"{found.severity}, cause {found.cause}, {when(found.at_s)}"]
+    life = records.get(AlarmLife, cause_key(found.model, found.cause, found.about))
+    if life is not None and life.id in (found.id, found.of):
+        over = "open" if life.until_s is None else f"over after {lasted(life.until_s - life.since_s)}"
+        lines.append(
+            f"{over}; raised {life.times:,} {'time' if life.times == 1 else 'times'}, last {when(life.last_s)}"
+        )
+        lines += () if life.acknowledged is None else acknowledgement_lines(life.acknowledged)
+    return tuple(lines)
+
+
+def acknowledgement_lines(found: Acknowledgement) -> tuple[str, ...]:
+    """What a person said of an alarm, why, and who."""
+    what = "acknowledged" if found.until_s is None else f"snoozed until {when(found.until_s)}"
+    return (f"{found.alarm} {what}", found.reason, f"by {found.by}; {when(found.written_s)}")
 
 
 def override_lines(found: Override) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from lockgate.errors import LockgateError
-from lockgate.report import now, page
+from lockgate.report import page
 from lockgate.server import retraining, telling, tokens
 from lockgate.server.connection import protocol
 from lockgate.server.connections import Connections, Limits
@@ -42,16 +42,15 @@ def app(workspace: Workspace, reporter: Reporter | None = None) -> Starlette:
     """Pages that read the records, and one address that writes: a push to retrain. reporter: tells /metrics here too, also
     where no worker lives.
     """
-    records = workspace.wiring.records
 
     def show(_request: Request) -> Response:
-        return HTMLResponse(page.page(now.rows(records)))
+        return HTMLResponse(page.page(workspace.status()))
 
     def table(_request: Request) -> Response:
-        return HTMLResponse(page.table(now.rows(records)))
+        return HTMLResponse(page.table(workspace.status()))
 
     def rows(_request: Request) -> Response:
-        return Response(msgspec.json.encode(now.rows(records)), media_type="application/json")
+        return Response(msgspec.json.encode(workspace.status()), media_type="application/json")
 
     static = StaticFiles(directory=Path(__file__).parent / "static")
     routes: list[BaseRoute] = [

@@ -1,10 +1,15 @@
-"""Where notices go: a file, a webhook, or whatever apprise knows. One class each; a new one is named in `channel`."""
+"""Where notices go: a file, a webhook, or whatever apprise knows. One class each; a new one is named in `channel`.
+
+Alertmanager is told what is open, not what happened, and has a file of its own (`telemetry.alertmanager`).
+"""
 
 from __future__ import annotations
 
 import os
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
+from http.client import HTTPException
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,6 +19,8 @@ from lockgate.errors import ConfigError, SpecError
 from lockgate.records import Notice, encode
 
 TIMEOUT_S = 5.0
+ANSWER = 1 << 12  # bytes of an answer that are read
+ALERTMANAGER = "alertmanager:"
 TAIL = 1 << 18  # bytes of a file in which a notice that was written already is looked for
 _LATER = (408, 425, 429)  # a refusal that another time may not meet
 
@@ -38,10 +45,18 @@ class Channel(Protocol):
 
 def refuse_unknown(word: str) -> None:
     """Raises ConfigError for what is no channel. Nothing is imported, and nothing asked."""
+    if word.startswith(ALERTMANAGER):
+        parts = urlsplit(word.removeprefix(ALERTMANAGER))
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ConfigError(f"alerts.channels names {word!r}.", cure='Write "alertmanager:http://HOST:9093".')
+        return
     if not (word.startswith("file:") and word != "file:") and "://" not in word:
         raise ConfigError(
             f"alerts.channels names {word!r}.",
-            cure='Write "file:alerts.jsonl", the https:// address of a webhook, or an address that apprise knows.',
+            cure=(
+                'Write "file:alerts.jsonl", the https:// address of a webhook, "alertmanager:http://HOST:9093", or an '
+                "address that apprise knows."
+            ),
         )
 
 
@@ -93,19 +108,23 @@ class Webhook:
         self._url = url
         parts = urlsplit(url)
         self.name = f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}"
-        self._opener = urllib.request.build_opener(_NoRedirect)
 
     def send(self, notice: Notice) -> None:
-        headers = {"Content-Type": "application/json", "Idempotency-Key": notice.id, "User-Agent": "lockgate"}
-        request = urllib.request.Request(self._url, data=encode(notice), headers=headers, method="POST")  # noqa: S310 - http(s) alone comes here
-        try:
-            with self._opener.open(request, timeout=TIMEOUT_S) as answer:
-                answer.read(1)
-        except urllib.error.HTTPError as error:
-            is_refused = 300 <= error.code < 500 and error.code not in _LATER
-            raise Undelivered(f"it answered {error.code}", is_down=not is_refused) from error
-        except (OSError, ValueError) as error:
-            raise Undelivered(f"it does not answer: {getattr(error, 'reason', error)}", is_down=True) from error
+        sent(self._url, encode(notice), headers={"Idempotency-Key": notice.id})
+
+
+def sent(url: str, body: bytes | None, *, headers: Mapping[str, str] | None = None, method: str = "POST") -> bytes:
+    """JSON, sent over http(s); the start of what was answered. Raises Undelivered."""
+    known = {"Content-Type": "application/json", "User-Agent": "lockgate", **(headers or {})}
+    request = urllib.request.Request(url, data=body, headers=known, method=method)  # noqa: S310 - http(s) alone comes here
+    try:
+        with urllib.request.build_opener(_NoRedirect).open(request, timeout=TIMEOUT_S) as answer:
+            return bytes(answer.read(ANSWER))
+    except urllib.error.HTTPError as error:
+        is_refused = 300 <= error.code < 500 and error.code not in _LATER
+        raise Undelivered(f"it answered {error.code}", is_down=not is_refused) from error
+    except (OSError, ValueError, HTTPException) as error:
+        raise Undelivered(f"it does not answer: {getattr(error, 'reason', error)}", is_down=True) from error
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

@@ -11,6 +11,7 @@ import logging
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -19,6 +20,7 @@ from lockgate.records import Entry, Notice
 from lockgate.telemetry.channels import Channel, Undelivered
 
 FIRST_S, LONGEST_S = 1.0, 300.0
+S = TypeVar("S", bound=msgspec.Struct)
 Entries = Callable[[int], Sequence[Entry]]
 _log = logging.getLogger("lockgate.notices")
 
@@ -50,10 +52,10 @@ class Outbox:
 
     def __init__(self, folder: Path, channels: Sequence[tuple[str, Channel]], *, newest: int) -> None:
         """channels: each with the word that names it; newest: the ledger's last entry, where a new channel begins."""
-        self._channels = [(_place(folder, word), channel) for word, channel in channels]
+        self._channels = [(place_of(folder, word), channel) for word, channel in channels]
         for place, channel in self._channels:
             if not place.is_file():
-                _write(place, State(name=channel.name, until=newest))
+                keep(place, State(name=channel.name, until=newest))
 
     def turn(self, entries: Entries, told_of: Callable[[Entry], Notice | None], *, now_s: float) -> int:
         """Take up what is new in the ledger, and send what is owed and due; how many were sent."""
@@ -65,7 +67,7 @@ class Outbox:
                 if fresh:
                     state.owed += [Owed(found) for found in map(told_of, fresh) if found is not None]
                     state.until = fresh[-1].number
-                    _write(place, state)
+                    keep(place, state)
                 if state.owed and now_s >= state.next_s:
                     sent += _send(place, state, channel, now_s)
             except StoreError as error:  # of one channel's own file: the others are told meanwhile
@@ -75,19 +77,24 @@ class Outbox:
 
 def read(place: Path) -> State:
     """Raises StoreError where it cannot be."""
+    return kept(place, State)
+
+
+def kept(place: Path, kind: type[S]) -> S:
+    """A channel's state. Raises StoreError where it cannot be read."""
     try:
-        return msgspec.json.decode(place.read_bytes(), type=State)
+        return msgspec.json.decode(place.read_bytes(), type=kind)
     except (OSError, msgspec.MsgspecError) as error:
         raise StoreError(f"{place} cannot be read: {error}.", cure="Remove it, and its channel begins anew.") from error
 
 
 def down(folder: Path, words: Sequence[str]) -> list[State]:
     """Of these channels those that do not take what they are sent, or refused some of it."""
-    states = [read(place) for place in (_place(folder, word) for word in words) if place.is_file()]
+    states = [read(place) for place in (place_of(folder, word) for word in words) if place.is_file()]
     return [state for state in states if state.problem is not None]
 
 
-def _place(folder: Path, word: str) -> Path:
+def place_of(folder: Path, word: str) -> Path:
     return folder / f"{hashlib.blake2b(word.encode(), digest_size=8).hexdigest()}.json"
 
 
@@ -100,7 +107,7 @@ def _send(place: Path, state: State, channel: Channel, now_s: float) -> int:
             channel.send(owed.notice)
         except Undelivered as problem:
             _undelivered(state, owed, problem, now_s)
-            _write(place, state)
+            keep(place, state)
             if problem.is_down:
                 break
             continue
@@ -108,7 +115,7 @@ def _send(place: Path, state: State, channel: Channel, now_s: float) -> int:
         state.tries, state.next_s = 0, 0.0
         if not any(other.tries for other in state.owed):
             state.problem, state.since_s = None, None
-        _write(place, state)
+        keep(place, state)
         sent += 1
     return sent
 
@@ -120,17 +127,17 @@ def _undelivered(state: State, owed: Owed, problem: Undelivered, now_s: float) -
     state.problem = str(problem)
     if problem.is_down:
         state.tries += 1
-        state.next_s = now_s + _wait_s(state.tries)
+        state.next_s = now_s + wait_s(state.tries)
         return
     owed.tries += 1
-    owed.next_s = now_s + _wait_s(owed.tries)
+    owed.next_s = now_s + wait_s(owed.tries)
 
 
-def _wait_s(tries: int) -> float:
+def wait_s(tries: int) -> float:
     return float(min(LONGEST_S, FIRST_S * 2 ** min(tries - 1, 20)))
 
 
-def _write(place: Path, state: State) -> None:
+def keep(place: Path, state: msgspec.Struct) -> None:
     """Whole or not at all, and on the disk."""
     fresh = place.with_suffix(f".{os.getpid()}.new")
     try:

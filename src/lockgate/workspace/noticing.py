@@ -6,8 +6,8 @@ import os
 import secrets
 
 from lockgate.report.notices import notice
-from lockgate.telemetry import notices
-from lockgate.telemetry.channels import channel
+from lockgate.telemetry import alertmanager, notices
+from lockgate.telemetry.channels import ALERTMANAGER, channel
 from lockgate.workspace.wire import Wiring
 
 FOLDER = "alerts"
@@ -22,12 +22,17 @@ class Notices:
     def __init__(self, wiring: Wiring) -> None:
         self._wiring = wiring
         self._holder = f"{os.getpid()}-{secrets.token_hex(4)}"
-        words = wiring.spec.alerts.channels
+        words, newest = wiring.spec.alerts.channels, wiring.records.newest()
         self._outbox = notices.Outbox(
             wiring.home / FOLDER,
-            [(word, channel(word, wiring.project)) for word in words],
-            newest=wiring.records.newest(),
+            [(word, channel(word, wiring.project)) for word in words if not word.startswith(ALERTMANAGER)],
+            newest=newest,
         )
+        self._alerts = [
+            alertmanager.AlertBox(wiring.home / FOLDER, word, newest=newest)
+            for word in words
+            if word.startswith(ALERTMANAGER)
+        ]
 
     def turn(self) -> int:
         """How many were sent; none while another process is at it."""
@@ -37,14 +42,18 @@ class Notices:
         if not wiring.lease.acquire(LEASE, self._holder, now_s=wiring.clock(), for_s=LEASE_S):
             return 0
         try:
-            return self._outbox.turn(wiring.records.entries, notice, now_s=wiring.clock())
+            sent = self._outbox.turn(wiring.records.entries, notice, now_s=wiring.clock())
+            return sent + sum(box.turn(wiring.records.entries, now_s=wiring.clock()) for box in self._alerts)
         finally:
             wiring.lease.release(LEASE, self._holder)
 
 
 def down(wiring: Wiring) -> list[str]:
     """A sentence for each channel that cannot be told, and how much it is owed."""
+    folder, words = wiring.home / FOLDER, wiring.spec.alerts.channels
+    plain = [word for word in words if not word.startswith(ALERTMANAGER)]
+    found = [(state.name, state.problem, len(state.owed), "notices") for state in notices.down(folder, plain)]
+    found += [(state.name, state.problem, state.waiting, "alerts") for state in alertmanager.down(folder, words)]
     return [
-        f"The channel {state.name} is down: {state.problem}; {len(state.owed):,} notices wait for it."
-        for state in notices.down(wiring.home / FOLDER, wiring.spec.alerts.channels)
+        f"The channel {name} is down: {problem}; {many:,} {what} wait for it." for name, problem, many, what in found
     ]

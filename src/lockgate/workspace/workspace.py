@@ -45,6 +45,7 @@ from lockgate.workspace import (
     config,
     dataset_refs,
     making,
+    noticing,
     retraining,
     retraining_plans,
     scoring,
@@ -54,6 +55,7 @@ from lockgate.workspace import (
 from lockgate.workspace import datasets as sets
 from lockgate.workspace import mirror as mirrors
 from lockgate.workspace.again import Again, again
+from lockgate.workspace.alarming import Alarming
 from lockgate.workspace.cleaning import CleanedModel
 from lockgate.workspace.completing import complete
 from lockgate.workspace.dataplane import DataPlane
@@ -74,7 +76,7 @@ BATCH_HANGS_S = 300.0
 RETRAINED = ("window of training", "recipe")  # verdicts that a retrained version's card tells beside its gate's
 
 
-class Workspace(Traffic):
+class Workspace(Alarming, Traffic):
     """Open one with `Workspace.open`. Not for several threads at once; several processes may share the directory."""
 
     def __init__(self, wiring: Wiring) -> None:
@@ -325,7 +327,8 @@ class Workspace(Traffic):
 
     def status(self) -> list[now.Row]:
         """How every model that serves is doing, as the page **Now** shows it."""
-        return now.rows(self._wiring.records)
+        channels = tuple(noticing.down(self._wiring))
+        return [msgspec.structs.replace(row, channels=channels) for row in now.rows(self._wiring.records)]
 
     def why(self, name: str) -> reasons.Why:
         """The sentence and the evidence behind a verdict, move, alarm, rollout or version. Raises NotFound."""
