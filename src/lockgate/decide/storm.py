@@ -1,7 +1,7 @@
 """A fallback storm: do more of the champion's calls fail than may, and is it over?
 
 It begins where an e-detector crosses: with a share of failures at most `worst`, whatever their dependence, a false beginning
-comes after RUN_LENGTH calls or more on average (`lockgate.stats.change`). It ends where bets on a smaller share have
+comes after `run_length` calls or more on average (`lockgate.stats.change`). It ends where bets on a smaller share have
 multiplied a hundredfold (`lockgate.stats.rate_bet`). They are looked at after every EVERY calls, counted from the beginning,
 and begun anew where they are under water: a false end, with a share of `worst` or more, comes after 100 EVERY calls or more
 on average. What is found follows from the calls in their order, however they fall into looks.
@@ -19,7 +19,7 @@ from lockgate.decide.judgement import Judgement
 from lockgate.records import Evidence, Gate, Ruling
 from lockgate.stats import change, rate_bet
 
-RUN_LENGTH = 1_000_000
+RUN_LENGTH = 1_000_000.0  # the shortest: as many calls are seen before anybody knows how many come in a year
 OVER_LINE = math.log(100)
 EVERY = 50
 AT_ONCE = 64  # looks of one stretch of bets
@@ -42,7 +42,9 @@ def calm(worst: float) -> Storm:
     return Storm(change.start_losses(worst))
 
 
-def after(storm: Storm, failures: Bools, *, worst: float) -> tuple[Storm, Turn | None, int]:
+def after(
+    storm: Storm, failures: Bools, *, worst: float, run_length: float = RUN_LENGTH
+) -> tuple[Storm, Turn | None, int]:
     """The state after some more calls, in order; whether a storm has begun or is over, and how many calls it took to know.
 
     Calls behind a turn are left to the next look. failures: shape (n,).
@@ -50,7 +52,7 @@ def after(storm: Storm, failures: Bools, *, worst: float) -> tuple[Storm, Turn |
     n = failures.size
     if storm.watch is not None:
         watch, path = change.after_losses(storm.watch, failures.astype(np.float64), worst=worst)
-        crossed = np.flatnonzero(path >= math.log(RUN_LENGTH))
+        crossed = np.flatnonzero(path >= math.log(run_length))
         if crossed.size:
             return Storm(None), "begun", int(crossed[0]) + 1
         return Storm(watch), None, n
@@ -82,7 +84,16 @@ def _after_bets(storm: Storm, failures: Bools, worst: float) -> tuple[Storm, Tur
     return Storm(None, storm.calls + n - calls_before, storm.bad + int(failures.sum()) - bad_before), None, n
 
 
-def judged(turn: Turn, *, calls: int, bad: int, reasons: dict[str, int], worst: float, until_s: float) -> Judgement:
+def judged(
+    turn: Turn,
+    *,
+    calls: int,
+    bad: int,
+    reasons: dict[str, int],
+    worst: float,
+    until_s: float,
+    run_length: float = RUN_LENGTH,
+) -> Judgement:
     """The turn as a judgement. calls, bad: of the last stretch looked at; reasons: of its failures."""
     has_begun = turn == "begun"
     gate = Gate(
@@ -90,7 +101,7 @@ def judged(turn: Turn, *, calls: int, bad: int, reasons: dict[str, int], worst: 
         question="harm",
         claim="harmful" if has_begun else "safe",
         measure="failures",
-        method=f"e-detector, a false beginning in {RUN_LENGTH:,} calls on average"
+        method=f"e-detector, a false beginning in {run_length:,.0f} calls on average"
         if has_begun
         else "bet on a lower rate",
         margin=worst,

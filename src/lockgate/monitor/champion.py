@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from lockgate.decide.alarm_budget import run_length
 from lockgate.decide.decay import decay
 from lockgate.decide.drift import Shift, drift, shifts
 from lockgate.monitor.verdicts import verdict
@@ -26,7 +27,13 @@ _DRIFT: _Told = ("drift", "ticket", "lockgate why {id}")
 
 
 def degradation(
-    spec: ModelSpec, blocks: Sequence[Block], reference_skill: float, *, at_s: float, now_s: float
+    spec: ModelSpec,
+    blocks: Sequence[Block],
+    reference_skill: float,
+    *,
+    at_s: float,
+    now_s: float,
+    champions_per_year: float = 1.0,
 ) -> Verdict | None:
     """A verdict once skill is shown to have fallen. blocks: the champion's own, since it became champion."""
     judged = [block for block in blocks if block.scored >= FEWEST_SCORED]
@@ -37,6 +44,7 @@ def degradation(
         tolerance=spec.monitor.tolerance,
         loss=np.array([block.loss / block.scored for block in judged]),
         base_loss=np.array([block.base_loss / block.scored for block in judged]),
+        champions=run_length(spec.monitor, "degradation", champions_per_year),
     )
     if item.ruling is not Ruling.FAIL:
         return None

@@ -20,10 +20,14 @@ KNOWN = 50_000  # of the latest ids none counts twice
 
 
 class FallbackWatch:
-    """One model's. worst: the share of the champion's calls that may fail. Calls are folded as they come; none is held."""
+    """One model's. worst: the share of the champion's calls that may fail. Calls are folded as they come; none is held.
 
-    def __init__(self, worst: float) -> None:
+    run_length: calls to a false beginning, on average, from the next call on: it may be made longer as more calls come.
+    """
+
+    def __init__(self, worst: float, run_length: float = storm.RUN_LENGTH) -> None:
         self._worst = worst
+        self.run_length = run_length
         self._versions: dict[str, _Version] = {}
         self._known = LatestIds(KNOWN)
 
@@ -36,7 +40,7 @@ class FallbackWatch:
             if version not in self._versions:
                 self._versions[version] = _Version(self._worst)
             for start in range(0, len(calls), STRETCH):
-                self._versions[version].fold(calls[start : start + STRETCH])
+                self._versions[version].fold(calls[start : start + STRETCH], self.run_length)
 
     def look(self, champion: str) -> list[Judgement]:
         """What is new since the last look: a beginning, an end. Another champion begins with a clean slate."""
@@ -73,21 +77,21 @@ class _Version:
         self._last: deque[str | None] = deque(maxlen=SHOWN)  # failures of the last calls, None for those answered
         self._found: list[Judgement] = []
 
-    def fold(self, calls: Sequence[Prediction]) -> None:
+    def fold(self, calls: Sequence[Prediction], run_length: float) -> None:
         failures = np.array([call.failure is not None for call in calls], dtype=bool)
         at = 0
         while at < len(calls):
-            self._storm, turn, taken = storm.after(self._storm, failures[at:], worst=self._worst)
+            self._storm, turn, taken = storm.after(self._storm, failures[at:], worst=self._worst, run_length=run_length)
             self._last += (call.failure for call in calls[at : at + taken])
             at += taken
             if turn is not None:
-                self._found.append(self._judged(turn, calls[at - 1].answered_s))
+                self._found.append(self._judged(turn, calls[at - 1].answered_s, run_length))
 
     def told(self) -> list[Judgement]:
         found, self._found = self._found, []
         return found
 
-    def _judged(self, turn: storm.Turn, until_s: float) -> Judgement:
+    def _judged(self, turn: storm.Turn, until_s: float, run_length: float) -> Judgement:
         reasons = Counter(failure for failure in self._last if failure is not None)
         return storm.judged(
             turn,
@@ -96,4 +100,5 @@ class _Version:
             reasons=dict(reasons),
             worst=self._worst,
             until_s=until_s,
+            run_length=run_length,
         )

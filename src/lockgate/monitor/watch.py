@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lockgate.decide import storm
+from lockgate.decide.alarm_budget import run_length
 from lockgate.decide.judgement import Judgement
 from lockgate.metrics import loss
 from lockgate.monitor import alarms, approval_watch, champion, guard, skew_watch
@@ -31,11 +33,14 @@ from lockgate.records import (
     Ruling,
     Verdict,
 )
-from lockgate.records.duration import seconds
+from lockgate.records.duration import UNITS_S, seconds
 from lockgate.records.harm_state import HarmState
 from lockgate.records.prediction import LogEntry
 from lockgate.records.skew import SkewReport
 from lockgate.store.ports import Records
+
+YEAR_S = 365 * UNITS_S["d"]
+BUSY_DAYS = 28  # closed days of which the busiest says how many calls a year brings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +107,7 @@ class Watch:
     def feed(self, entries: Sequence[LogEntry], *, now_s: float) -> None:
         """entries: this model's."""
         self._fold.feed(entries, now_s=now_s)
+        self._fallbacks.run_length = self._calls_to_a_false_storm()
         self._fallbacks.feed(entries)
         self.skew.feed(entries)
         self._health.note()
@@ -261,6 +267,11 @@ class Watch:
         evidence = RolloutEvidence(rollout, blocks)
         return guard.judge(self._spec, evidence, by_call, standing, at_s=self.event_s, now_s=now_s)
 
+    def _calls_to_a_false_storm(self) -> float:
+        """By the busiest of the last closed days; the loop begins with what is closed, so that a restart knows it too."""
+        calls_per_day = max((block.calls for block in self._blocks[-BUSY_DAYS:]), default=0)
+        return max(storm.RUN_LENGTH, run_length(self._spec.monitor, "fallback", 365.0 * calls_per_day))
+
     def _since_promotion(self, routing: Routing) -> list[Block]:
         """The blocks of the standing champion, from the first whole day after it took over."""
         # A rollout that was rolled back left the champion where it was.
@@ -271,7 +282,11 @@ class Watch:
     def _decay(self, own: Sequence[Block], facts: ChampionFacts, now_s: float) -> list[Verdict]:
         if facts.skill is None:
             return []
-        found = champion.degradation(self._spec, own, facts.skill, at_s=own[-1].end_s, now_s=now_s)
+        at_s = own[-1].end_s
+        takeovers = sum(_is_takeover(m) and m.at_s > at_s - YEAR_S for m in self._records.all(Move, self._model))
+        found = champion.degradation(
+            self._spec, own, facts.skill, at_s=at_s, now_s=now_s, champions_per_year=max(1, takeovers)
+        )
         return [found] if found else []
 
     def _drift(self, own: Sequence[Block], facts: ChampionFacts, now_s: float) -> list[Verdict]:

@@ -75,17 +75,24 @@ class RolloutSpec(Record, frozen=True, kw_only=True):
 
 class MonitorSpec(Record, frozen=True, kw_only=True):
     """tolerance: the loss of skill, in skill points, that does not matter. window: the stretch a drift is read from.
-    fallbacks_at: the share of the champion's calls that may fail before somebody is woken. Raises SpecError for what cannot
-    be.
+    fallbacks_at: the share of the champion's calls that may fail before somebody is woken. false_alarms_per_year: how many
+    there may be of this model, over every detector that can be wrong; shares: of that, by detector, as
+    `decide.alarm_budget` has them where left out. Raises SpecError for what cannot be.
     """
 
     false_alarms_per_year: float = 4
+    shares: dict[str, float] = {}
     tolerance: float = 0.02
     window: str = "28d"
     drift_at: float = 0.2
     fallbacks_at: float = 0.05
 
     def __post_init__(self) -> None:
+        if not 0 < self.false_alarms_per_year < math.inf:
+            raise SpecError(
+                f"No monitor keeps to {self.false_alarms_per_year:g} false alarms a year.",
+                cure="Give a number above 0: 4 is one in three months, 0.1 one in ten years.",
+            )
         if not 0 < self.fallbacks_at < 1:
             raise SpecError(
                 f"A monitor.fallbacks_at of {self.fallbacks_at} is no share of calls.", cure="Give one between 0 and 1."

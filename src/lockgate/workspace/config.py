@@ -10,12 +10,12 @@ from typing import Any, get_args
 
 import msgspec
 
-from lockgate.decide import ladder, retraining
+from lockgate.decide import alarm_budget, ladder, retraining
 from lockgate.errors import ConfigError, NotFound, SpecError
 from lockgate.features.aggregate import defined
 from lockgate.features.expression import refuse_unreadable
 from lockgate.metrics import loss
-from lockgate.records import ModelSpec, MonitorSpec, WorkspaceSpec
+from lockgate.records import ModelSpec, WorkspaceSpec
 from lockgate.records.drill import is_drill
 from lockgate.records.duration import seconds
 from lockgate.telemetry.channels import refuse_unknown
@@ -80,10 +80,10 @@ def _check(name: str, spec: ModelSpec, file: str) -> None:
             f"{file}: model.{name}.outcomes says that outcomes depend on predictions.",
             cure="Then pairs of answers prove nothing, and the randomised A/B that would is not there yet.",
         )
-    if spec.monitor.false_alarms_per_year != MonitorSpec().false_alarms_per_year:
-        raise ConfigError(
-            f"{file}: model.{name}.monitor.false_alarms_per_year is not acted on yet.", cure="Leave it out for now."
-        )
+    try:
+        alarm_budget.shares(spec.monitor)
+    except SpecError as error:
+        raise ConfigError(f"{file}: model.{name}: {error.message}", cure=error.cure) from error
     _check_retrain(name, spec, file)
     _check_rules(name, spec, file)
     for link in spec.fallback:

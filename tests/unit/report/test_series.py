@@ -10,6 +10,7 @@ import pytest
 
 import lockgate as lg
 from lockgate.decide import ladder
+from lockgate.monitor.alarms import tell
 from lockgate.records import (
     Alarm,
     BudgetSpec,
@@ -160,7 +161,7 @@ def test_outcomes_and_alarms_are_told_where_there_are_any(records):
         at_s=1.0,
         written_s=1.0,
     )
-    records.write(health, verdict(4, "drift x", 2.0, rollout=None, subject=("old",)), alarm)
+    tell(records, health, verdict(4, "drift x", 2.0, rollout=None, subject=("old",)), alarms=[alarm])
     assert told(records, "outcome_lag_seconds") == {(): 600}
     assert told(records, "outcomes_waiting") == {(): 7}
     assert told(records, "outcomes_unknown") == {(): 2}
