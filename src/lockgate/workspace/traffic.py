@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import msgspec
 
 from lockgate.decide import ladder
+from lockgate.decide.ab_result import AbResult
 from lockgate.decide.budget import remaining
 from lockgate.errors import SpecError
 from lockgate.features.differing import differences, refuse_apart
@@ -24,6 +27,8 @@ from lockgate.records import (
 from lockgate.records.plan import Plan
 from lockgate.release.overriding import Asked, Overriding
 from lockgate.release.start import begin, check_gates, check_servable, check_whole, first_routing
+from lockgate.release.start_ab import refuse_pairs
+from lockgate.workspace import ab as trials
 from lockgate.workspace import budget, planning
 from lockgate.workspace.opened import Opened, person
 
@@ -113,9 +118,12 @@ class Traffic(Opened):
         """A larger alpha for the running rollout, drawn from the budget. Raises SpecError after the first look."""
         return self._overriding(model).lasting(self._asked(model, "widen", reason, by, alpha=alpha))
 
-    def promote(self, model: str, *, reason: str, by: str | None = None) -> Move:
-        """The challenger becomes champion without proof: the move names the override, and no verdict."""
-        return self._overriding(model).moved(self._asked(model, "promote", reason, by))
+    def promote(self, model: str, *, reason: str, by: str | None = None, version: Version | str | None = None) -> Move:
+        """The challenger becomes champion without proof: the move names the override, and no verdict. version: which, of an
+        A/B that has several.
+        """
+        chosen = self.version(version).id if isinstance(version, str) else version and version.id
+        return self._overriding(model).moved(self._asked(model, "promote", reason, by, version=chosen))
 
     def skip(self, model: str, *, reason: str, by: str | None = None) -> Move:
         """To the next step without the verdict that this one is safe; never to the promotion."""
@@ -123,8 +131,47 @@ class Traffic(Opened):
 
     def differences(self, move: Move) -> list[str]:
         """What callers should know of a version that begins to take their rows: its contract beside the champion's."""
-        champion = self._controller(move.model).routing.champion
-        return differences(self._wiring.contract(champion), self._wiring.contract(move.to))
+        champion = self._wiring.contract(self._controller(move.model).routing.champion)
+        rollout = None if move.rollout is None else self._wiring.records.get(Rollout, move.rollout)
+        versions = (move.to,) if rollout is None else rollout.challengers
+        found = [what for version in versions for what in differences(champion, self._wiring.contract(version))]
+        return list(dict.fromkeys(found))
+
+    def ab(
+        self,
+        versions: Sequence[Version | str],
+        *,
+        over: Mapping[str, object] | None = None,
+        by: str | None = None,
+        dirty: bool = False,
+    ) -> Move:
+        """A randomised A/B of these versions beside the champion, judged by what came of their units.
+
+        over: what is said otherwise than [model.M.ab] says, by the names of AbSpec: metric, direction, share, horizon, ...
+        Raises SpecError for a metric, column or unit that is not there, Conflict where a rollout is under way.
+        """
+        asked = [self.version(version) if isinstance(version, str) else version for version in versions]
+        if not asked:
+            raise SpecError("An A/B needs a challenger.", cure="Name one version or several.")
+        model, spec = asked[0].model, self.model(asked[0].model)
+        controller, now, by = self._controller(model), self._now(model), by or person()
+        before = self._wiring.records.get(Routing, model)  # first of all that the start rests on
+        started = trials.begun(
+            self._wiring,
+            asked,
+            spec,
+            trials.asked(spec, over or {}),
+            before,
+            controller.rollouts,
+            event_s=now["event_s"],
+            dirty=dirty,
+        )
+        draws = trials.draws(started, **now, by=by)
+        return controller.start(started, **now, by=by, before=before, spends=draws, budget=spec.budget)
+
+    def ab_result(self, rollout: str) -> AbResult:
+        """Arms, metrics, slices and the sample ratio of an A/B, as figures so far. Raises NotFound."""
+        return trials.result_of(self._wiring, rollout)
 
     def abort(self, model: str, *, reason: str, by: str | None = None) -> Move:
         event_s, now_s = self.event_s(model), self._wiring.clock()
@@ -143,11 +190,13 @@ class Traffic(Opened):
 
     def _begun(self, asked: Version, spec: RolloutSpec | None, over: Routing) -> Rollout:
         """The rollout as it would begin over that routing. Raises SpecError and Conflict where it may not."""
+        model = self._planned(asked.model, spec)
+        refuse_pairs(model, asked)
         held, new = (self._wiring.contract(version) for version in (over.champion, asked.id))
         refuse_apart(held, new, names=(self.version(over.champion).short, asked.short))
         rollouts, verdicts = self._controller(asked.model).rollouts, self._wiring.records.all(Verdict, asked.model)
         event_s = self.event_s(asked.model)
-        return begin(asked, self._planned(asked.model, spec), over, rollouts, verdicts, event_s=event_s)
+        return begin(asked, model, over, rollouts, verdicts, event_s=event_s)
 
     def _planned(self, model: str, spec: RolloutSpec | None) -> ModelSpec:
         found = self.model(model)
@@ -174,5 +223,7 @@ class Traffic(Opened):
         *,
         step: Step | None = None,
         alpha: float | None = None,
+        version: str | None = None,
     ) -> Asked:
-        return Asked(kind=kind, by=by or person(), reason=reason, **self._now(model), step=step, alpha=alpha)
+        now, by = self._now(model), by or person()
+        return Asked(kind=kind, by=by, reason=reason, **now, step=step, alpha=alpha, version=version)
