@@ -122,7 +122,7 @@ def test_the_price_of_looking_at_any_time_beside_a_test_that_looks_once() -> Non
     """Visitors until the better arm is found, at half of the runs and at four in five, over those that a t-test of one look
     needs for that power at the same alpha.
     """
-    shop = Shop(lift=(1.0, 1.25), shares=(0.5, 0.5), rate=0.05, visitors_per_day=6_000, days=14, habit=0.0)
+    shop = Shop(lift=(1.0, 1.25), shares=(0.5, 0.5), rate=0.05, visitors_per_day=6_000, days=10, habit=0.0)
     firsts = [
         run(
             shop, visitors(shop, np.random.default_rng([63, path])), "conversion", is_adjusted=False, truths=[0.0, 0.0]
