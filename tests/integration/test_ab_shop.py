@@ -127,7 +127,7 @@ def test_the_winner_is_found_the_loser_stopped_and_every_interval_holds_the_trut
     started = workspace.wiring.records.get(Rollout, move.rollout)
     assert [round(arm.share, 6) for arm in started.arms] == [0.33, 0.33]
     world = Shop(workspace, {good: 1.35, bad: 0.6})
-    world.live(24 * 6)
+    world.live(24 * 3)
     kinds = [m.kind for m in moves(workspace) if m.rollout == move.rollout]
     assert kinds == ["start", "end_arm", "promote"]
     routing = workspace.wiring.records.get(Routing, "tide")
@@ -141,6 +141,35 @@ def test_the_winner_is_found_the_loser_stopped_and_every_interval_holds_the_trut
     assert verify(workspace.wiring.records.entries()) is None
     found = workspace.ab_result(move.rollout)
     assert not found.ratio.is_void
+    assert {part.column for part in found.slices} == {"colour"}
+    the_page_and_the_table_say_the_same(workspace, found)
+
+
+def the_page_and_the_table_say_the_same(workspace, found) -> None:
+    from starlette.testclient import TestClient
+
+    from lockgate.server.control import app
+    from lockgate.workspace import trying
+
+    pages = TestClient(app(workspace))
+    told = pages.get(f"/ab/{found.rollout}")
+    assert told.status_code == 200
+    for word in ("<svg", "Sample ratio", "colour = red", "guardrail", "(ended)", "better"):
+        assert word in told.text
+    assert pages.get(f"/api/ab/{found.rollout}").json()["metric"] == "conversion"
+    assert pages.get("/ab/r9-none").status_code == 404
+    folder = workspace.wiring.project
+    for file in ("ab.csv", "ab.parquet", "ab.json"):
+        trying.write(found, folder / file)
+    table = pl.read_parquet(folder / "ab.parquet")
+    assert table.equals(trying.table(found))
+    assert pl.read_csv(folder / "ab.csv").height == table.height == 2 * 2 + 2 * 3
+    primary = table.filter(pl.col("metric") == "conversion", pl.col("column").is_null())
+    assert dict(primary.select("version", "told").rows()) == {
+        item.version: item.told for item in found.compared if item.is_primary
+    }
+    with pytest.raises(SpecError, match=r"ends in none of"):
+        trying.write(found, folder / "ab.xlsx")
 
 
 def test_units_of_one_arm_that_are_lost_on_the_way_make_all_of_it_void(shop):
@@ -188,9 +217,9 @@ def test_units_that_another_version_answers_than_their_lot_says_make_all_of_it_v
 def test_arms_alike_are_told_so_far_undecided_and_the_deadline_gives_all_to_the_champion(shop):
     workspace, versions = shop
     move = workspace.ab(
-        [versions["rival"], versions["third"]], by="the tests", over={"share": (0.33,), "deadline": "2d"}
+        [versions["rival"], versions["third"]], by="the tests", over={"share": (0.33,), "deadline": "1d"}
     )
-    Shop(workspace, {}).live(24 * 3)
+    Shop(workspace, {}).live(30)
     own = [m for m in moves(workspace) if m.rollout == move.rollout]
     assert [m.kind for m in own] == ["start", "undecided"]
     assert "So far" in own[-1].reason
@@ -207,13 +236,13 @@ def test_a_loop_that_dies_after_every_turn_decides_the_same_from_the_same_eviden
     good, bad = versions["rival"], versions["third"]
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     found: list[list[tuple[str, Any]]] = []
-    for place, every in ((whole, 48), (broken, 6)):
+    for place, every in ((whole, 30), (broken, 6)):
         shutil.copytree(root, place)
         workspace = Workspace.open(place, clock=lambda: FIRST_S + 90 * DAY_S)
         workspace.ab([good, bad], by="the tests", over={"share": (0.33,)})
         world = Shop(workspace, {good: 1.0, bad: 0.3})
-        for _ in range(48 // every):
-            world.live(every, tick_every=2)
+        for _ in range(30 // every):
+            world.live(every, tick_every=3)
             workspace.close()
             workspace = world.workspace = Workspace.open(place, clock=lambda: FIRST_S + 90 * DAY_S)
         verdicts = [v for v in workspace.wiring.records.all(Verdict, "tide") if v.rollout is not None]
