@@ -121,23 +121,23 @@ def moves(workspace) -> list[Move]:
 
 
 def test_the_winner_is_found_the_loser_stopped_and_every_interval_holds_the_truth(shop):
+    """Whose lot is whose differs from run to run: at an alpha of .002 it fails by chance in one of 500 runs at most."""
     workspace, versions = shop
     champion, good, bad = versions["trees"], versions["rival"], versions["third"]
-    move = workspace.ab([good, bad], by="the tests", over={"share": (0.33,)})
+    move = workspace.ab([good, bad], by="the tests", over={"share": (0.33,), "alpha": 0.002})
     started = workspace.wiring.records.get(Rollout, move.rollout)
     assert [round(arm.share, 6) for arm in started.arms] == [0.33, 0.33]
-    world = Shop(workspace, {good: 1.35, bad: 0.6})
-    world.live(24 * 3)
-    kinds = [m.kind for m in moves(workspace) if m.rollout == move.rollout]
-    assert kinds == ["start", "end_arm", "promote"]
+    world = Shop(workspace, {good: 1.45, bad: 0.1})
+    while workspace.wiring.records.get(Rollout, move.rollout).is_running and world.hour < 120:  # a Monday to a Friday
+        world.live(6)
+    assert [m.kind for m in moves(workspace) if m.rollout == move.rollout] == ["start", "end_arm", "promote"]
     routing = workspace.wiring.records.get(Routing, "tide")
     assert (routing.champion, routing.previous, routing.arms, routing.share) == (good, champion, (), 0.0)
     state = workspace.wiring.records.get(AbState, move.rollout)
-    weekend = 1.3
+    assert len(state.looks) > 100
     for look in state.looks:
-        lift = {good: 0.35, bad: -0.4}[look.version]
-        assert look.low <= 0.1 * lift * weekend
-        assert look.high >= 0.1 * lift
+        truth = {good: 0.045, bad: -0.09}[look.version]
+        assert look.low <= truth <= look.high
     assert verify(workspace.wiring.records.entries()) is None
     found = workspace.ab_result(move.rollout)
     assert not found.ratio.is_void
@@ -146,30 +146,39 @@ def test_the_winner_is_found_the_loser_stopped_and_every_interval_holds_the_trut
 
 
 def the_page_and_the_table_say_the_same(workspace, found) -> None:
-    from starlette.testclient import TestClient
+    import asyncio
+
+    import httpx
 
     from lockgate.server.control import app
-    from lockgate.workspace import trying
+    from lockgate.workspace import ab
 
-    pages = TestClient(app(workspace))
-    told = pages.get(f"/ab/{found.rollout}")
-    assert told.status_code == 200
+    async def asked(*paths: str) -> list[httpx.Response]:
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app=app(workspace)), base_url="http://pages"
+        ) as pages:
+            return [await pages.get(path) for path in paths]
+
+    told, part, figures, none = asyncio.run(
+        asked(f"/ab/{found.rollout}", f"/ab/{found.rollout}/now", f"/api/ab/{found.rollout}", "/ab/r9-none")
+    )
+    assert (told.status_code, part.status_code, none.status_code) == (200, 200, 404)
     for word in ("<svg", "Sample ratio", "colour = red", "guardrail", "(ended)", "better"):
         assert word in told.text
-    assert pages.get(f"/api/ab/{found.rollout}").json()["metric"] == "conversion"
-    assert pages.get("/ab/r9-none").status_code == 404
+    assert part.text in told.text
+    assert figures.json()["metric"] == "conversion"
     folder = workspace.wiring.project
     for file in ("ab.csv", "ab.parquet", "ab.json"):
-        trying.write(found, folder / file)
+        ab.write(found, folder / file)
     table = pl.read_parquet(folder / "ab.parquet")
-    assert table.equals(trying.table(found))
+    assert table.equals(ab.table(found))
     assert pl.read_csv(folder / "ab.csv").height == table.height == 2 * 2 + 2 * 3
     primary = table.filter(pl.col("metric") == "conversion", pl.col("column").is_null())
     assert dict(primary.select("version", "told").rows()) == {
         item.version: item.told for item in found.compared if item.is_primary
     }
     with pytest.raises(SpecError, match=r"ends in none of"):
-        trying.write(found, folder / "ab.xlsx")
+        ab.write(found, folder / "ab.xlsx")
 
 
 def test_units_of_one_arm_that_are_lost_on_the_way_make_all_of_it_void(shop):

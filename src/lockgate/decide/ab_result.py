@@ -232,7 +232,8 @@ def slices(rollout: Rollout, cells: Cells, *, is_adjusted: bool) -> tuple[SliceO
 def ratio(rollout: Rollout, exposed: Mapping[tuple[float, str], int], astray: int) -> Ratio:
     """exposed: units by share and version, the champion's own under its id."""
     versions = (rollout.champion, *rollout.challengers)
-    shares, counts = [], []
+    shares: list[list[float]] = []
+    counts: list[list[int]] = []
     for total, live in stretches(rollout).items():
         by_version = {arm.version: arm.share for arm in live}
         shares.append([1.0 - sum(by_version.values()), *(by_version.get(v, 0.0) for v in versions[1:])])
@@ -258,7 +259,7 @@ def _interval(seen: arm_means.Contrast, alpha: float) -> tuple[float | None, flo
 
 def _direction(rollout: Rollout, metric: str) -> Direction:
     spec = spec_of(rollout)
-    guarded = {guarded.metric: guarded.direction for guarded in spec.guarded}
+    guarded: dict[str, Direction] = {guarded.metric: guarded.direction for guarded in spec.guarded}
     return spec.direction if metric == spec.metric else guarded[metric]
 
 

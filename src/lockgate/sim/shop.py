@@ -55,7 +55,7 @@ def visitors(shop: Shop, rng: np.random.Generator) -> Visitors:
     """One run of the shop from time 0."""
     moods = np.exp(rng.normal(0.0, shop.mood, shop.days) - shop.mood**2 / 2)
     week = WEEK[np.arange(shop.days) % 7]
-    counts = rng.poisson(shop.visitors_per_day * week / WEEK.mean())
+    counts = np.asarray(rng.poisson(shop.visitors_per_day * week / WEEK.mean()), dtype=np.int64)  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType] # numpy leaves it open
     day = np.repeat(np.arange(shop.days), counts)
     first_s = np.sort(DAY_S * (day + rng.random(day.size)))
     # Inverse of the cumulated shares: a lot, as the assignment's hash is one.
@@ -85,7 +85,7 @@ def truth(shop: Shop, arm: int, runs: int = 200, seed: int = 0) -> tuple[float, 
 
 def _base(shop: Shop, rng: np.random.Generator) -> float:
     moods = np.exp(rng.normal(0.0, shop.mood, shop.days) - shop.mood**2 / 2)
-    day = np.repeat(
-        np.arange(shop.days), rng.poisson(shop.visitors_per_day * WEEK[np.arange(shop.days) % 7] / WEEK.mean())
-    )
+    week = WEEK[np.arange(shop.days) % 7]
+    counts = np.asarray(rng.poisson(shop.visitors_per_day * week / WEEK.mean()), dtype=np.int64)  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType] # numpy leaves it open
+    day = np.repeat(np.arange(shop.days), counts)
     return float(chances(shop, day, moods, rng.normal(size=day.size)).mean())

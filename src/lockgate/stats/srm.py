@@ -55,9 +55,10 @@ def log_e_arms(shares: ArrayLike, counts: ArrayLike) -> float:
     if (c[w == 0] > 0).any():
         return float("inf")
     a = np.where(w > 0, CONCENTRATION * w, 1.0)
-    per_arm = np.where(w > 0, gammaln(a + c) - gammaln(a) - xlogy(c, np.where(w > 0, w, 1.0)), 0.0)
+    per_arm: Floats = np.where(w > 0, gammaln(a + c) - gammaln(a) - xlogy(c, np.where(w > 0, w, 1.0)), 0.0)
     n = c.sum(axis=-1)
-    return float((per_arm.sum(axis=-1) + gammaln(CONCENTRATION) - gammaln(CONCENTRATION + n)).sum())
+    whole: Floats = np.asarray(gammaln(CONCENTRATION) - gammaln(CONCENTRATION + n), dtype=np.float64)
+    return float((per_arm.sum(axis=-1) + whole).sum())
 
 
 def is_void(log_evidence: float) -> bool:
