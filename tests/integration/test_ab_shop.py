@@ -13,7 +13,7 @@ import pytest
 
 from lockgate.errors import Conflict, SpecError
 from lockgate.records import AbState, Move, Rollout, Routing, Ruling, Verdict
-from lockgate.report.why import verify
+from lockgate.report.ledger import verify
 
 DAY_S = 86_400.0
 FIRST_S = 1_703_462_400.0  # a Monday, the day after all that the workshop was trained on
@@ -138,7 +138,7 @@ def test_the_winner_is_found_the_loser_stopped_and_every_interval_holds_the_trut
     for look in state.looks:
         truth = {good: 0.045, bad: -0.09}[look.version]
         assert look.low <= truth <= look.high
-    assert verify(workspace.wiring.records.entries()) is None
+    assert verify(workspace.wiring.records.entries()).broken is None
     found = workspace.ab_result(move.rollout)
     assert not found.ratio.is_void
     assert {part.column for part in found.slices} == {"colour"}
@@ -281,6 +281,23 @@ def test_what_cannot_be_is_refused_by_name(shop, over, says):
         workspace.ab([versions["rival"], versions["third"]], over=over)
     assert says in str(refused.value)
     assert workspace.wiring.records.all(Rollout, "tide") == []
+
+
+def test_a_dry_run_says_what_is_told_by_when_and_writes_nothing(shop):
+    workspace, versions = shop
+    Shop(workspace, {}).live(24)
+    entries, left = workspace.wiring.records.newest(), workspace.alpha_left("tide")
+    over = {"share": (0.33,), "deadline": "9d"}
+    found = workspace.ab_plan([versions["rival"], versions["third"]], over=over)
+    assert (workspace.wiring.records.newest(), workspace.alpha_left("tide")) == (entries, left)
+    assert workspace.wiring.records.all(Rollout, "tide") == []
+    assert [reach.days for reach in found.reaches] == [3.0, 7.0, 9.0]
+    assert found.units_per_day == pytest.approx(200 * 24, rel=0.01)
+    sizes = [reach.difference for reach in found.reaches if reach.difference is not None]
+    assert len(sizes) == 3
+    assert sizes == sorted(sizes, reverse=True), "with more units smaller differences are told"
+    workspace.ab([versions["rival"], versions["third"]], over=over)
+    assert left - workspace.alpha_left("tide") == pytest.approx(found.alpha), "it spends what it said"
 
 
 def test_who_may_take_part_is_held_to_sense(shop):

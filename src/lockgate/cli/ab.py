@@ -36,6 +36,22 @@ def notes(workspace: Workspace, move: Move) -> list[str]:
     return ["Outcomes do not depend on what is served here: pairs, the ladder without --ab, would tell sooner."]
 
 
+def planned(
+    workspace: Workspace, versions: Sequence[str], over: Mapping[str, object], *, dirty: bool, json: bool
+) -> None:
+    """What `--ab --dry-run` says; nothing is written."""
+    from lockgate.records import Version
+    from lockgate.report.ab_plan import lines
+
+    found = workspace.ab_plan(versions, over=over, dirty=dirty)
+    if json:
+        show.as_json(found)
+        return
+    names = {version.id: version.short for version in workspace.wiring.records.all(Version)}
+    show.say(*lines(found, names, left=workspace.alpha_left(found.rollout.model)))
+    show.following(f"lockgate rollout start --ab {' '.join(versions)} ...")
+
+
 def result(directory: Path, rollout: str, out: Path | None, *, json: bool) -> None:
     from lockgate.records import Version
     from lockgate.report.ab import lines

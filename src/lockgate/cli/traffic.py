@@ -49,7 +49,7 @@ def rollout_start(
     """
     said: dict[str, Any] = {"deadline": deadline, "alpha": alpha, "guardrails": guardrail or None}
     of_ladder: dict[str, Any] = {"ladder": ladder, "prove": prove, "require-approval": require_approval}
-    of_ladder |= {"dry-run": dry_run or None, "anyway": anyway or None}
+    of_ladder |= {"anyway": anyway or None}
     of_ab: dict[str, Any] = {
         "metric": metric,
         "direction": direction,
@@ -61,6 +61,9 @@ def rollout_start(
     workspace = opened(directory)
     if ab:
         trial.refuse(of_ladder, "An A/B", "Leave it out, or leave out --ab.")
+        if dry_run:
+            trial.planned(workspace, versions, said | of_ab, dirty=dirty, json=json)
+            return
         move = workspace.ab(versions, dirty=dirty, over=said | of_ab)
     else:
         trial.refuse(of_ab, "A ladder", "Ask for an A/B: --ab")

@@ -66,6 +66,7 @@ class Native:
             "champion": routing.champion,
             "challenger": routing.challenger,
             "share": routing.share,
+            "arms": {arm.version: arm.share for arm in routing.arms},
             "revision": routing.revision,
             "columns": [msgspec.to_builtins(column) for column in served.contract.sent],
             "also_read": _also_read(served),

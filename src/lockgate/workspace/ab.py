@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -9,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from lockgate.decide.ab_plan import AbPlan, plan
 from lockgate.decide.ab_result import AbResult, result, spec_of
 from lockgate.errors import NotFound, SpecError, unknown
 from lockgate.features.differing import refuse_apart
-from lockgate.records import AbSpec, AbState, ModelSpec, Rollout, Routing, Spend, Verdict, Version
+from lockgate.records import AbSpec, AbState, ModelSpec, Prediction, Rollout, Routing, Spend, Verdict, Version
+from lockgate.records.duration import UNITS_S
 from lockgate.records.spend import spend_id
 from lockgate.release.start import check_gates, check_servable, check_whole
 from lockgate.release.start_ab import begin_ab
+from lockgate.workspace import planning
 from lockgate.workspace.wire import Wiring
 
 if TYPE_CHECKING:
@@ -82,6 +86,23 @@ def draws(rollout: Rollout, *, event_s: float, now_s: float, by: str) -> list[Sp
         )
         for gate in gates
     ]
+
+
+def planned(wiring: Wiring, rollout: Rollout, spent: Sequence[Spend]) -> AbPlan:
+    """What it reaches by when, at as many new units a day as the log's end had, else as the newest dataset has rows.
+
+    Units that come on several days count once, so fewer may follow than that day promises. Raises SpecError where nothing
+    says how many.
+    """
+    since_s = rollout.started_s - UNITS_S["d"]
+    calls = [call for call in wiring.log.calls(rollout.model, since_s=since_s) if isinstance(call, Prediction)]
+    units = {call.id if spec_of(rollout).per_call else call.unit for call in calls}
+    if calls:
+        asked_s = [call.asked_s for call in calls]  # a day and more: event time lags behind the log
+        per_day = len(units) / max(1.0, (max(asked_s) - min(asked_s)) / UNITS_S["d"])
+    else:
+        per_day = planning.rows_per_day(wiring.records, rollout.model)
+    return plan(rollout, per_day, math.fsum(spend.alpha for spend in spent))
 
 
 def result_of(wiring: Wiring, name: str) -> AbResult:

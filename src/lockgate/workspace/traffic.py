@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from lockgate.decide import ladder
+from lockgate.decide.ab_plan import AbPlan
 from lockgate.decide.ab_result import AbResult
 from lockgate.decide.budget import remaining
 from lockgate.errors import SpecError
@@ -25,6 +26,7 @@ from lockgate.records import (
     Version,
 )
 from lockgate.records.plan import Plan
+from lockgate.release.controller import Controller
 from lockgate.release.overriding import Asked, Overriding
 from lockgate.release.start import begin, check_gates, check_servable, check_whole, first_routing
 from lockgate.release.start_ab import refuse_pairs
@@ -122,7 +124,8 @@ class Traffic(Opened):
         """The challenger becomes champion without proof: the move names the override, and no verdict. version: which, of an
         A/B that has several.
         """
-        chosen = self.version(version).id if isinstance(version, str) else version and version.id
+        named = self.version(version) if isinstance(version, str) else version
+        chosen = None if named is None else named.id
         return self._overriding(model).moved(self._asked(model, "promote", reason, by, version=chosen))
 
     def skip(self, model: str, *, reason: str, by: str | None = None) -> Move:
@@ -150,24 +153,20 @@ class Traffic(Opened):
         over: what is said otherwise than [model.M.ab] says, by the names of AbSpec: metric, direction, share, horizon, ...
         Raises SpecError for a metric, column or unit that is not there, Conflict where a rollout is under way.
         """
-        asked = [self.version(version) if isinstance(version, str) else version for version in versions]
-        if not asked:
-            raise SpecError("An A/B needs a challenger.", cure="Name one version or several.")
-        model, spec = asked[0].model, self.model(asked[0].model)
-        controller, now, by = self._controller(model), self._now(model), by or person()
-        before = self._wiring.records.get(Routing, model)  # first of all that the start rests on
-        started = trials.begun(
-            self._wiring,
-            asked,
-            spec,
-            trials.asked(spec, over or {}),
-            before,
-            controller.rollouts,
-            event_s=now["event_s"],
-            dirty=dirty,
-        )
-        draws = trials.draws(started, **now, by=by)
-        return controller.start(started, **now, by=by, before=before, spends=draws, budget=spec.budget)
+        controller, before, started = self._ab_begun(versions, over or {}, dirty=dirty)
+        now, by = self._now(started.model), by or person()
+        draws, budget = trials.draws(started, **now, by=by), self.model(started.model).budget
+        return controller.start(started, **now, by=by, before=before, spends=draws, budget=budget)
+
+    def ab_plan(
+        self, versions: Sequence[Version | str], *, over: Mapping[str, object] | None = None, dirty: bool = False
+    ) -> AbPlan:
+        """The A/B that could start now: its arms, what they can tell apart by when, the alpha it takes. Nothing is written.
+
+        Raises as `ab` does; SpecError where nothing says how many units a day to expect.
+        """
+        _, _, started = self._ab_begun(versions, over or {}, dirty=dirty)
+        return trials.planned(self._wiring, started, trials.draws(started, **self._now(started.model), by=person()))
 
     def ab_result(self, rollout: str) -> AbResult:
         """Arms, metrics, slices and the sample ratio of an A/B, as figures so far. Raises NotFound."""
@@ -197,6 +196,21 @@ class Traffic(Opened):
         rollouts, verdicts = self._controller(asked.model).rollouts, self._wiring.records.all(Verdict, asked.model)
         event_s = self.event_s(asked.model)
         return begin(asked, model, over, rollouts, verdicts, event_s=event_s)
+
+    def _ab_begun(
+        self, versions: Sequence[Version | str], over: Mapping[str, object], *, dirty: bool
+    ) -> tuple[Controller, Routing | None, Rollout]:
+        """The A/B as it would begin, and the routing over which."""
+        asked = [self.version(version) if isinstance(version, str) else version for version in versions]
+        if not asked:
+            raise SpecError("An A/B needs a challenger.", cure="Name one version or several.")
+        spec, controller = self.model(asked[0].model), self._controller(asked[0].model)
+        before = self._wiring.records.get(Routing, asked[0].model)  # first of all that the start rests on
+        wanted, event_s = trials.asked(spec, over), self.event_s(asked[0].model)
+        started = trials.begun(
+            self._wiring, asked, spec, wanted, before, controller.rollouts, event_s=event_s, dirty=dirty
+        )
+        return controller, before, started
 
     def _planned(self, model: str, spec: RolloutSpec | None) -> ModelSpec:
         found = self.model(model)

@@ -108,8 +108,8 @@ def test_a_person_promotes_one_of_several_unless_its_folder_was_changed(stand: S
     asked = Asked(kind="promote", by="ann", reason="I know it.", event_s=20, now_s=21, version="v2")
     damaged = Controller("m", stand.records, MemoryBoard(), damage=lambda version: f"{version} was changed.")
     with pytest.raises(SpecError, match="v2 was changed"):
-        Overriding(damaged, stand.records, BudgetSpec()).make(asked)
-    move = Overriding(stand.controller, stand.records, BudgetSpec()).make(asked)
+        Overriding(damaged, stand.records, BudgetSpec()).moved(asked)
+    move = Overriding(stand.controller, stand.records, BudgetSpec()).moved(asked)
     assert isinstance(move, Move)
     assert (move.kind, move.to, stand.routing.champion) == ("promote", "v2", "v2")
     assert len(move.overrides) == 1
