@@ -209,6 +209,20 @@ def test_health_is_told_again_when_calls_have_come_or_some_seconds_have_gone_by(
     assert watch.health(2.0) is not None, "a clock set back puts nothing off"
 
 
+def test_a_models_clock_keeps_up_with_its_calls_while_its_figures_are_too_dear_to_be_made_again() -> None:
+    """Else a rollout that starts behind days of calls, sent in a moment, would start before them."""
+    dear, later = days(1, per_day=20_000), days(4)[-3 * PER_DAY :]
+    watch = Watch("m", SPEC, MemoryRecords())
+    watch.feed(dear, now_s=1e9)
+    first = watch.health(5.0)
+    watch.feed(later, now_s=1e9)
+    second = watch.health(5.1)
+    assert first is not None
+    assert second is not None
+    assert second.until_s == first.until_s == first.clock_s, "the figures are those of before"
+    assert second.clock_s == watch.event_s > first.clock_s + 2 * DAY_S
+
+
 def test_profiles_of_days_add_up() -> None:
     def day(*counts: int) -> Profile:
         return Profile(rows=sum(counts), columns=(ColumnProfile(name="wait", edges=(0.5,), counts=counts),))
