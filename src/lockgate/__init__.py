@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from lockgate.workspace.guarding import guard as guard
     from lockgate.workspace.judging import Judge as Judge
     from lockgate.workspace.planning import plan as plan
+    from lockgate.workspace.profiling import profile as profile
     from lockgate.workspace.workspace import Workspace as Workspace
 
 _PUBLIC = {
@@ -33,6 +34,7 @@ _PUBLIC = {
     "compare": "lockgate.workspace.comparing",
     "guard": "lockgate.workspace.guarding",
     "plan": "lockgate.workspace.planning",
+    "profile": "lockgate.workspace.profiling",
 }
 __all__ = [
     "AsyncClient",
@@ -46,6 +48,7 @@ __all__ = [
     "compare",
     "guard",
     "plan",
+    "profile",
     "testing",
 ]
 

@@ -27,7 +27,7 @@ FINER = 19
 FEWEST_HASHES = 256
 
 
-class Facet(Record, frozen=True, kw_only=True):
+class Facet(Record, frozen=True, kw_only=True, omit_defaults=True):
     """One way of telling a column's values apart: every value lies in one cell, so the counts add up to the values there are.
 
     edges: where cells have an order; cell j holds (edges[j-1], edges[j]], the first all below and the last all above, so
@@ -55,7 +55,7 @@ class Facet(Record, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, counts=_sums(self.counts, other.counts))
 
 
-class Moments(Record, frozen=True, kw_only=True):
+class Moments(Record, frozen=True, kw_only=True, omit_defaults=True):
     """Of finite numbers: how many, their sum, their squares' sum, the least and the greatest; None where there is none.
 
     All is reckoned from d = x - centre, where the reference's median stands at the centre. sum: of d in units of 2**unit;
@@ -97,7 +97,7 @@ class Moments(Record, frozen=True, kw_only=True):
         )
 
 
-class ColumnProfile(Record, frozen=True, kw_only=True):
+class ColumnProfile(Record, frozen=True, kw_only=True, omit_defaults=True):
     """One column. Each of its rows is either in one cell of every facet, or counted once as one of these:
 
     missing: null; nan: not a number; infinite: an infinity, or a number beyond 1e144; unseen: a level the reference never
@@ -171,7 +171,7 @@ class ColumnProfile(Record, frozen=True, kw_only=True):
         )
 
 
-class Pair(Record, frozen=True, kw_only=True):
+class Pair(Record, array_like=True, frozen=True, kw_only=True):
     """Two columns of numbers, by which of them lies above its centre. counts: rows where neither, only the second, only the
     first, both; a row that lacks one of them is not counted.
     """
@@ -282,7 +282,7 @@ def _sums(mine: Sequence[int], theirs: Sequence[int]) -> tuple[int, ...]:
 
 
 def _scaled(above: int, below: int, exponent: int) -> float:
-    """above / below * 2**exponent, rounded once; infinite where it is beyond float64."""
+    """Above / below * 2**exponent, rounded once; infinite where it is beyond float64."""
     up, down = (above << exponent, below) if exponent >= 0 else (above, below << -exponent)
     try:
         return up / down
@@ -290,4 +290,4 @@ def _scaled(above: int, below: int, exponent: int) -> float:
         return math.copysign(math.inf, above)
 
 
-_decoder = msgspec.json.Decoder(Profile | OlderProfile)
+_decoder: msgspec.json.Decoder[Profile | OlderProfile] = msgspec.json.Decoder(Profile | OlderProfile)

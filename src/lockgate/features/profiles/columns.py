@@ -23,32 +23,31 @@ PREDICTION = "prediction"
 def reference(
     columns: Columns,
     contract: Sequence[Column],
-    importance: dict[str, float],
     *,
     time: str | None = None,
-    predictions: Floats | None = None,
 ) -> Profile:
     """The reference profile: cells cut by these rows, and these rows counted into them.
 
-    time: the column that the lags of other times are told from. predictions: shape (rows,), what a version says of them.
+    time: the column that the lags of other times are told from.
     """
     rows = length(columns)
     is_sampled = _sample(rows)
     at_s = None if time is None else columns[time]
-    growing = {
-        (column.name, "input"): cut.Growing(column.name)
-        for column in contract
-        if column.type == "text"
+    growing: dict[Key, cut.Growing] = {
+        (column.name, "input"): cut.Growing(column.name) for column in contract if column.type == "text"
     }
     cells = [_cells(column, columns[column.name][is_sampled], at_s, is_sampled, time) for column in contract]
     numbers = [own for own in cells if own.kind == "number"]
     sample = {own.name: columns[own.name][is_sampled] for own in numbers}
-    if predictions is not None:
-        cells.append(cut.number(PREDICTION, predictions[is_sampled], role="prediction"))
-    empty = Profile(
-        rows=0, columns=tuple(cells), pairs=cut.pairs(numbers, sample), importance=importance, time=time
-    )
-    return _counted(Tallies(empty, growing), columns, at_s, predictions)
+    empty = Profile(rows=0, columns=tuple(cells), pairs=cut.pairs(numbers, sample), time=time)
+    return _counted(Tallies(empty, growing), columns, at_s, None)
+
+
+def predicted(values: Floats) -> ColumnProfile:
+    """What a version said of some rows, in cells cut by itself. values: shape (rows,)."""
+    cells = Profile(rows=0, columns=(cut.number(PREDICTION, values[_sample(values.size)], role="prediction"),))
+    (found,) = window({PREDICTION: values}, cells, predictions=values).columns
+    return found
 
 
 def window(columns: Columns, like: Profile, *, predictions: Floats | None = None) -> Profile:

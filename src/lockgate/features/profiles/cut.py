@@ -35,7 +35,13 @@ def is_sampled(rows: Ints, halvings: int) -> Bools:
 
 
 def number(
-    name: str, sample: Floats, *, bins: int = BINS, role: Role = "input", facet: FacetName = "value", kind: Kind = "number"
+    name: str,
+    sample: Floats,
+    *,
+    bins: int = BINS,
+    role: Role = "input",
+    facet: FacetName = "value",
+    kind: Kind = "number",
 ) -> ColumnProfile:
     """Nothing counted yet. sample: shape (rows,), what is not finite is left out."""
     known = np.sort(sample[np.abs(sample) < BEYOND]) + 0.0

@@ -23,6 +23,7 @@ from lockgate.records.profile import ColumnProfile, Kind, Profile
 if TYPE_CHECKING:
     import polars as pl
 
+BINS = cut.BINS
 STRETCH = 4 * AT_ONCE
 """Rows whose texts are counted in one go."""
 _KINDS: dict[ColumnType, tuple[Kind, ...]] = {
@@ -50,7 +51,7 @@ class Frames(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """columns: what is counted, all where left out. time: when a row was asked. prediction: the column that a version said."""
+    """columns: what is counted, all where left out. time: when a row was asked. prediction: what a version said."""
 
     columns: Sequence[str] | None = None
     time: str | None = None
@@ -73,7 +74,8 @@ def reference(frames: Frames, asked: Asked) -> Profile:
     """
     if not cut.FEWEST_BINS <= asked.bins <= cut.MOST_BINS:
         raise SpecError(
-            f"{asked.bins} bins are asked for.", cure=f"Ask for {cut.FEWEST_BINS} to {cut.MOST_BINS}; {cut.BINS} by default."
+            f"{asked.bins} bins are asked for.",
+            cure=f"Ask for {cut.FEWEST_BINS} to {cut.MOST_BINS}; {cut.BINS} by default.",
         )
     table = _described(frames.schema, asked)
     sample = _sample(frames, table, asked.time)
@@ -99,7 +101,9 @@ def window(frames: Frames, like: Profile, asked: Asked) -> Profile:
             column=absent[0],
         )
     if like.time is not None and like.time not in frames.schema:
-        raise ContractError(unknown("column", like.time, frames.schema), cure="Lags are told from it.", column=like.time)
+        raise ContractError(
+            unknown("column", like.time, frames.schema), cure="Lags are told from it.", column=like.time
+        )
     table = _described(frames.schema, given._replace(prediction=names.get((PREDICTION, "prediction"))))
     for own in like.columns:
         _refuse_other_type(own, names[own.name, own.role], table, frames.schema)
@@ -316,4 +320,3 @@ def _infinities(into: Tallies) -> list[str]:
         f"Column {column.name!r}: {column.infinite:,} infinite values, in a cell of their own and in no mean."
         for column in found
     ]
-

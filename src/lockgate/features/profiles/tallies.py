@@ -36,9 +36,7 @@ class Tallies:
         self.texts = {key: Texts(column) for key, column in own.items() if column.kind in ("text", "id")}
         self.times = {key: Times(column) for key, column in own.items() if column.kind == "time"}
 
-    def found(
-        self, rows: int, *, since_s: float | None, until_s: float | None, notes: tuple[str, ...] = ()
-    ) -> Profile:
+    def found(self, rows: int, *, since_s: float | None, until_s: float | None, notes: tuple[str, ...] = ()) -> Profile:
         found = {(c.name, c.role): c for group in self.groups for c in group.found()}
         for tallies in (self.booleans, self.levels, self.texts, self.times, self.growing):
             found |= {key: tally.found() for key, tally in tallies.items()}

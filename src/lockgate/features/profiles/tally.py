@@ -121,7 +121,7 @@ class Pairs:
         both = _ones(one & other)
         if bits.there is None:
             whole = _ones(bits.above)
-            first, second, total = whole[self._first], whole[self._second], rows
+            first, second, total = whole[self._first], whole[self._second], np.full(both.size, rows)
         else:
             there_one, there_other = bits.there[self._first], bits.there[self._second]
             first, second, total = _ones(one & there_other), _ones(other & there_one), _ones(there_one & there_other)
@@ -209,8 +209,8 @@ class Texts:
             "words": shape.words,
             "hash": shape.cells,
         }
-        for facet, counts in zip(self._column.facets, self._counts, strict=True):
-            counts += _weighed(own[facet.name], times, counts.size)
+        for place, facet in enumerate(self._column.facets):
+            self._counts[place] += _weighed(own[facet.name], times, len(facet.counts))
         fresh = shape.hashes
         if self._hashes.size == FEWEST_HASHES:
             fresh = fresh[fresh < self._hashes[-1]]
@@ -285,7 +285,8 @@ def _packed(bits: Bools) -> Words:
 
 
 def _ones(words: Words) -> Ints:
-    return np.bitwise_count(words).sum(axis=1, dtype=np.int64)
+    found: Ints = np.bitwise_count(words).sum(axis=1, dtype=np.int64)
+    return found
 
 
 _LENGTHS = np.array(written.LENGTHS)

@@ -78,14 +78,17 @@ class _Parts:
         return np.arange(int(self._sizes.sum())) + np.repeat(starts - self.starts, self._sizes)
 
     def sums(self, values: NDArray[Any]) -> Ints:
-        return self._each(np.add, values.astype(np.int64), np.int64)
+        found: Ints = self._each(np.add, values.astype(np.int64), np.int64)
+        return found
 
     def any_bits(self, values: Bytes) -> Ints:
-        return self._each(np.bitwise_or, values, np.int64)
+        found: Ints = self._each(np.bitwise_or, values, np.int64)
+        return found
 
     def hashes(self, body: Bytes) -> Hashes:
         terms = (body.astype(np.uint64) + np.uint64(1)) * _MULTIPLIERS[self.places() & (_PERIOD - 1)]
-        return self._each(np.add, terms, np.uint64)
+        found: Hashes = self._each(np.add, terms, np.uint64)
+        return found
 
     def _each(self, ufunc: np.ufunc, values: NDArray[Any], dtype: Any) -> NDArray[Any]:
         found = np.zeros(self.count, dtype=dtype)
