@@ -10,14 +10,12 @@ import pytest
 from numpy.typing import NDArray
 
 from lockgate.decide import ladder
-from lockgate.monitor.champion import merged
 from lockgate.monitor.evidence import FEWEST_PAIRS
 from lockgate.monitor.fold import DAY_S
 from lockgate.monitor.watch import ChampionFacts, Watch
 from lockgate.records import (
     Block,
     Column,
-    ColumnProfile,
     Contract,
     Health,
     LogSpec,
@@ -26,7 +24,6 @@ from lockgate.records import (
     OutcomesSpec,
     PairBlock,
     Prediction,
-    Profile,
     Rollout,
     RolloutSpec,
     RolloutState,
@@ -221,14 +218,6 @@ def test_a_models_clock_keeps_up_with_its_calls_while_its_figures_are_too_dear_t
     assert second is not None
     assert second.until_s == first.until_s == first.clock_s, "the figures are those of before"
     assert second.clock_s == watch.event_s > first.clock_s + 2 * DAY_S
-
-
-def test_profiles_of_days_add_up() -> None:
-    def day(*counts: int) -> Profile:
-        return Profile(rows=sum(counts), columns=(ColumnProfile(name="wait", edges=(0.5,), counts=counts),))
-
-    assert merged([]) is None
-    assert merged([day(1, 2, 0), day(10, 20, 3)]) == day(11, 22, 3)
 
 
 def test_the_log_keeps_open_days_and_those_of_a_rollout_that_runs_whatever_its_retention() -> None:

@@ -19,7 +19,7 @@ BINS = 20
 FEWEST_BINS, MOST_BINS = 16, 32
 SAMPLE = 1 << 15
 """Rows whose quantiles become edges; a bin of 5 % is then 5 % +- .1 % of the reference. What is counted is all rows."""
-DISCRETE = 32
+DISCRETE, OFTEN = 32, 4
 MAX_LEVELS = 60
 MANY_LEVELS = 1000
 """Beyond so many levels a text is no category."""
@@ -175,9 +175,10 @@ def _edges(known: Floats, bins: int) -> tuple[tuple[float, ...], bool]:
 
 
 def _few(known: Floats) -> list[float] | None:
-    """The different values, None where they are too many to be a cell each."""
+    """The different values, None where they are too many to be a cell each, or hardly any comes again."""
     steps = np.flatnonzero(np.diff(known, prepend=np.nan) != 0)
-    return known[steps].tolist() if steps.size <= DISCRETE - 2 else None
+    is_few = steps.size <= DISCRETE - 2 and steps.size * OFTEN <= known.size
+    return known[steps].tolist() if is_few else None
 
 
 def _centre(known: Floats) -> float:

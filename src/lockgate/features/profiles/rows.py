@@ -41,11 +41,19 @@ class LiveWindow:
                     unknown("input", column.name, order), cure="The reference is of another model; count it again."
                 )
             self._place[column.name, column.role] = order.index(column.name) if column.role == "input" else len(order)
+        self._width = len(order)
         self._held: list[_Row] = []
         self._start()
 
     def add(self, inputs: tuple[Scalar, ...], value: float | None, at_s: float) -> None:
-        """One call: its inputs, what was answered (None where nothing was), and when it was asked."""
+        """One call: its inputs, what was answered (None where nothing was), and when it was asked. Raises SpecError for a
+        row of another width, one that another contract read.
+        """
+        if len(inputs) != self._width:
+            raise SpecError(
+                f"A row of {len(inputs)} values is to be counted, and the reference is of rows of {self._width}.",
+                cure="Count only rows that the version's own contract read.",
+            )
         self._held.append((inputs, value, at_s))
         if len(self._held) >= AT_ONCE:
             self._count()
@@ -117,7 +125,7 @@ def _number(value: Any) -> float:
     try:
         return float(value)
     except OverflowError:
-        return math.copysign(math.inf, value)
+        return math.inf if value > 0 else -math.inf
 
 
 def _booleans(values: _Values) -> tuple[int, int, int, int]:
