@@ -58,7 +58,7 @@ def window(columns: Columns, like: Profile, *, predictions: Floats | None = None
 
 
 def _sample(rows: int) -> NDArray[np.bool_]:
-    halvings = max(0, (rows // cut.SAMPLE).bit_length() - 2)
+    halvings = cut.fewest_halvings(rows)
     found = cut.is_sampled(np.arange(rows), halvings)
     while np.count_nonzero(found) > cut.SAMPLE:
         halvings += 1

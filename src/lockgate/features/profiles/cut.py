@@ -34,6 +34,11 @@ def is_sampled(rows: Ints, halvings: int) -> Bools:
     return spread(rows.astype(np.uint64)) <= np.uint64((1 << 64 - halvings) - 1)
 
 
+def fewest_halvings(rows: int) -> int:
+    """So many leave more than the sample may hold, still; where to begin halving."""
+    return max(0, (rows // SAMPLE).bit_length() - 2)
+
+
 def number(
     name: str,
     sample: Floats,
@@ -194,9 +199,10 @@ def _centre(known: Floats) -> float:
 
 def _unit(known: Floats, centre: float) -> int:
     """FINE bits below a sixteenth of how far all but one in a thousand lie from the centre."""
-    reach = np.sort(np.abs(known - centre))
-    spread_by = float(reach[(reach.size * 999) // 1000]) / 16 if reach.size else 0.0
-    spread_by = spread_by or (float(reach[-1]) if reach.size else 0.0) or abs(centre) / 1024 or 1.0
+    reach = np.abs(known - centre)
+    nearly_all = (reach.size * 999) // 1000
+    spread_by = float(np.partition(reach, nearly_all)[nearly_all]) / 16 if reach.size else 0.0
+    spread_by = spread_by or (float(reach.max()) if reach.size else 0.0) or abs(centre) / 1024 or 1.0
     return max(_FINEST, math.frexp(spread_by)[1] - FINE)
 
 

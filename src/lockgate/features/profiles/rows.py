@@ -16,7 +16,7 @@ from lockgate.features.profiles.tallies import Key, Tallies
 from lockgate.records.prediction import Scalar
 from lockgate.records.profile import Profile
 
-AT_ONCE = 256
+AT_ONCE = 512
 _Row = tuple[tuple[Scalar, ...], float | None, float]
 _Values = Sequence[Any]
 _NUMBER: frozenset[type] = frozenset({float, int})

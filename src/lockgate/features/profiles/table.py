@@ -15,7 +15,7 @@ from lockgate.errors import ContractError, SpecError, unknown
 from lockgate.features.infer import column_type, prepared
 from lockgate.features.profiles import cut, tally
 from lockgate.features.profiles.columns import PREDICTION
-from lockgate.features.profiles.numbers import AT_ONCE, Floats
+from lockgate.features.profiles.numbers import AT_ONCE, Floats, Ints
 from lockgate.features.profiles.tallies import Key, Tallies
 from lockgate.records.column_type import ColumnType
 from lockgate.records.profile import ColumnProfile, Kind, Profile
@@ -44,10 +44,13 @@ _CURES: dict[Kind, str] = {
 
 
 class Frames(NamedTuple):
-    """A table as frames. every: gives them again, from the first row on, each time it is called, of the columns named."""
+    """A table as frames. every: gives them again, from the first row on, each time it is called, of the columns named.
+    rows: how many there are, 0 where nobody has counted them.
+    """
 
     schema: pl.Schema
     every: Callable[[Sequence[str]], Iterable[pl.DataFrame]]
+    rows: int = 0
 
 
 class Asked(NamedTuple):
@@ -116,7 +119,7 @@ def in_memory(table: pl.DataFrame) -> Frames:
         for start in range(0, own.height, STRETCH):
             yield own.slice(start, STRETCH)
 
-    return Frames(table.schema, every)
+    return Frames(table.schema, every, table.height)
 
 
 def streamed(rows: pl.LazyFrame) -> Frames:
@@ -176,7 +179,7 @@ def _cells(key: Key, kind: ColumnType, sample: Floats | None, asked: Asked) -> C
 def _sample(frames: Frames, table: _Table, time: str | None) -> dict[str, Floats | None]:
     """Numbers, and the lags of times, of one in 2**halvings rows."""
     names = [name for name in table.types if table.types[name] in ("int", "float", "time")]
-    kept = _Kept()
+    kept = _Kept(cut.fewest_halvings(frames.rows))
     if names:
         for frame in frames.every(names):
             kept.add(frame)
@@ -196,31 +199,31 @@ def _sample(frames: Frames, table: _Table, time: str | None) -> dict[str, Floats
 class _Kept:
     """The sample, as it is found: halved when it is more than it may be."""
 
-    def __init__(self) -> None:
+    def __init__(self, halvings: int) -> None:
         self._frames: list[pl.DataFrame] = []
-        self._seen = self._held = self._halvings = 0
+        self._places: list[Ints] = []
+        self._seen, self._halvings = 0, halvings
 
     def add(self, frame: pl.DataFrame) -> None:
         import polars as pl
 
-        place = pl.Series("__row", np.arange(self._seen, self._seen + frame.height))
-        self._frames.append(self._thinned(frame.with_columns(place)))
-        self._held += self._frames[-1].height
+        self._take(frame, np.arange(self._seen, self._seen + frame.height))
         self._seen += frame.height
-        while self._held > cut.SAMPLE:
+        while sum(places.size for places in self._places) > cut.SAMPLE:
             self._halvings += 1
-            self._frames = [self._thinned(pl.concat(self._frames))]
-            self._held = self._frames[0].height
+            frames, places = pl.concat(self._frames), np.concatenate(self._places)
+            self._frames, self._places = [], []
+            self._take(frames, places)
 
     def rows(self) -> pl.DataFrame | None:
         import polars as pl
 
-        return pl.concat(self._frames).drop("__row") if self._frames else None
+        return pl.concat(self._frames) if self._frames else None
 
-    def _thinned(self, frame: pl.DataFrame) -> pl.DataFrame:
-        import polars as pl
-
-        return frame.filter(pl.Series(cut.is_sampled(frame["__row"].to_numpy(), self._halvings)))
+    def _take(self, frame: pl.DataFrame, places: Ints) -> None:
+        kept = np.flatnonzero(cut.is_sampled(places, self._halvings))
+        self._frames.append(frame[kept])
+        self._places.append(places[kept])
 
 
 def _counted(frames: Frames, table: _Table, into: Tallies, time: str | None) -> Profile:

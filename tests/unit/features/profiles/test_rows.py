@@ -56,7 +56,7 @@ def test_values_of_another_type_are_unseen_and_raise_nothing() -> None:
 def test_a_reference_of_another_model_is_refused() -> None:
     with pytest.raises(SpecError, match=r"no input 'is_hub'.*of another model"):
         LiveWindow(REFERENCE, ("wait", "carrier"))
-    with pytest.raises(SpecError, match="of 1 values.*rows of 3"):
+    with pytest.raises(SpecError, match=r"of 1 values.*rows of 3"):
         LiveWindow(REFERENCE, ORDER).add((1.0,), None, 0.0)
 
 
