@@ -108,6 +108,8 @@ class Numbers:
 class Pairs:
     """The pair matrix. names: the columns in the order in which their bits come."""
 
+    WORDS = 64
+
     def __init__(self, pairs: Sequence[Pair], names: Sequence[str]) -> None:
         self._pairs = list(pairs)
         self._first = np.array([names.index(pair.first) for pair in pairs], dtype=np.int64)
@@ -117,15 +119,23 @@ class Pairs:
     def add(self, bits: Bits, rows: int) -> None:
         if not self._pairs:
             return
-        one, other = bits.above[self._first], bits.above[self._second]
-        both = _ones(one & other)
+        both = self._ones_of(bits.above, bits.above)
         if bits.there is None:
             whole = _ones(bits.above)
             first, second, total = whole[self._first], whole[self._second], np.full(both.size, rows)
         else:
-            there_one, there_other = bits.there[self._first], bits.there[self._second]
-            first, second, total = _ones(one & there_other), _ones(other & there_one), _ones(there_one & there_other)
+            first = self._ones_of(bits.above, bits.there)
+            second = self._ones_of(bits.there, bits.above)
+            total = self._ones_of(bits.there, bits.there)
         self._counts += np.stack([total - first - second + both, second - both, first - both, both], axis=1)
+
+    def _ones_of(self, one: Words, other: Words) -> Ints:
+        """Of each pair, the rows whose bit is set in both; some words at a time, so that they stay in the cache."""
+        found = np.zeros(self._first.size, dtype=np.int64)
+        for start in range(0, one.shape[1], self.WORDS):
+            own = slice(start, start + self.WORDS)
+            found += _ones(one[self._first, own] & other[self._second, own])
+        return found
 
     def found(self) -> tuple[Pair, ...]:
         return tuple(
