@@ -18,8 +18,8 @@ from lockgate.records.profile import FINER
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 Ints = NDArray[np.int64]
-AT_ONCE = 1 << 15
-"""Rows that are summed in one go: 2**16 of the largest summands would still be exact."""
+AT_ONCE = 1 << 16
+"""Rows that are summed in one go, and no more: so many of the largest summands reach 2**53, and are exact still."""
 BEYOND = 1e144  # whose square's square is still a float64
 SPAN = 7  # bits of d in units of the spread; what lies further out is summed as Python integers
 FINE = 30  # bits below the spread
@@ -70,20 +70,33 @@ def cells(values: Floats, edges: Floats) -> Ints:
     return np.diff(below)
 
 
+class Room:
+    """Memory to reckon in, one for all columns, so that it stays in the cache."""
+
+    def __init__(self) -> None:
+        self._held = np.empty(0)
+
+    def two(self, columns: int, rows: int) -> tuple[Floats, Floats]:
+        size = columns * rows
+        if self._held.size < 2 * size:
+            self._held = np.empty(2 * size)
+        return self._held[:size].reshape(columns, rows), self._held[size : 2 * size].reshape(columns, rows)
+
+
 class Sums:
     """Sums and sums of squares of several columns' distances from their centres; units as `records.Moments` has them."""
 
-    def __init__(self, centres: Sequence[float], units: Sequence[int]) -> None:
+    def __init__(self, centres: Sequence[float], units: Sequence[int], room: Room) -> None:
         self._centres = np.array(centres, dtype=np.float64)
         self._finer = np.ldexp(1.0, [-unit for unit in units])
         self._units = list(units)
         self.sums = [0] * len(self._units)
         self.squares = [0] * len(self._units)
-        self._scratch = np.empty((2, len(self._units), 0))
+        self._room = room
 
     def add(self, values: Floats, span: Range) -> None:
         """values: shape (columns, rows), finite, of at most AT_ONCE rows; span: their least and greatest."""
-        distance, whole = self._room(values.shape[1])
+        distance, whole = self._room.two(*values.shape)
         np.subtract(values, self._centres[:, np.newaxis], out=distance)
         with np.errstate(over="ignore"):
             np.multiply(distance, self._finer[:, np.newaxis], out=distance)
@@ -98,11 +111,6 @@ class Sums:
         for column, (own, square) in enumerate(zip(fine.tolist(), coarse.tolist(), strict=True)):
             self.sums[column] += int(own)
             self.squares[column] += int(square)
-
-    def _room(self, rows: int) -> tuple[Floats, Floats]:
-        if self._scratch.shape[2] < rows:
-            self._scratch = np.empty((2, len(self._units), rows))
-        return self._scratch[0, :, :rows], self._scratch[1, :, :rows]
 
     def _take_far(self, values: Floats, distance: Floats, column: int) -> None:
         """Summed one by one, as long integers; nought is left in their place."""

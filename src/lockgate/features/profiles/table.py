@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 BINS = cut.BINS
-STRETCH = 4 * AT_ONCE
+STRETCH = 2 * AT_ONCE
 """Rows whose texts are counted in one go."""
 _KINDS: dict[ColumnType, tuple[Kind, ...]] = {
     "int": ("number",),

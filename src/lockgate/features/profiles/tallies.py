@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from lockgate.features.profiles.cut import Growing
+from lockgate.features.profiles.numbers import Room
 from lockgate.features.profiles.tally import Booleans, Levels, Numbers, Pairs, Texts, Times
 from lockgate.records.profile import ColumnProfile, Profile, Role
 
@@ -29,7 +30,8 @@ class Tallies:
         numbers = {key: column for key, column in own.items() if column.kind == "number"}
         self.numbers = list(numbers)
         together = [[column] for column in numbers.values()] if alone else [list(numbers.values())]
-        self.groups = [Numbers(columns) for columns in together if columns]
+        room = Room()
+        self.groups = [Numbers(columns, room) for columns in together if columns]
         self.pairs = Pairs(cells.pairs, [name for name, _ in self.numbers])
         self.booleans = {key: Booleans(column) for key, column in own.items() if column.kind == "boolean"}
         self.levels = {key: Levels(column) for key, column in own.items() if column.kind == "category"}

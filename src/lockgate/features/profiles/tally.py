@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lockgate.features.profiles import texts as written
-from lockgate.features.profiles.numbers import BEYOND, Bools, Floats, Ints, Range, Sums, cells, finite
+from lockgate.features.profiles.numbers import BEYOND, Bools, Floats, Ints, Range, Room, Sums, cells, finite
 from lockgate.records.profile import FEWEST_HASHES, ColumnProfile, Facet, Pair
 
 Words = NDArray[np.uint64]
@@ -39,14 +39,14 @@ class Bits:
 class Numbers:
     """Columns of numbers, counted over the same rows. columns: of which the first facet alone is filled."""
 
-    def __init__(self, columns: Sequence[ColumnProfile]) -> None:
+    def __init__(self, columns: Sequence[ColumnProfile], room: Room | None = None) -> None:
         self._columns = list(columns)
         moments = [column.moments for column in columns if column.moments is not None]
         self._centres = np.array([own.centre for own in moments], dtype=np.float64)
         self._edges = [np.array(column.facets[0].edges, dtype=np.float64) for column in columns]
         self._home = [int(np.searchsorted(edges, at)) for edges, at in zip(self._edges, self._centres, strict=True)]
         self._counts = [np.zeros(edges.size + 1, dtype=np.int64) for edges in self._edges]
-        self._sums = Sums([own.centre for own in moments], [own.unit for own in moments])
+        self._sums = Sums([own.centre for own in moments], [own.unit for own in moments], room or Room())
         self._absent = np.zeros((4, len(columns)), dtype=np.int64)
         self._n = np.zeros(len(columns), dtype=np.int64)
         self._low = np.full(len(columns), np.inf)
