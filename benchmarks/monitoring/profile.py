@@ -215,7 +215,7 @@ def stream(rows: int, columns: int) -> None:
         for first in range(0, rows, 1_000_000):
             height = min(1_000_000, rows - first)
             part = pl.DataFrame({f"x{place:02d}": rng.standard_normal(height, np.float32) for place in range(columns)})
-            part.write_parquet(parts / f"{first:012d}.parquet", compression="uncompressed")
+            part.write_parquet(parts / f"{first:012d}.parquet", compression="uncompressed", row_group_size=100_000)
         for share in (10, 1):
             again = [sys.executable, __file__, "--one-stream", folder, "--rows", str(rows // share)]
             found = json.loads(subprocess.run(again, capture_output=True, text=True, check=True).stdout)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -14,6 +14,7 @@ from lockgate.errors import SpecError
 from lockgate.features.infer import column_type, prepared
 from lockgate.features.profiles.table import STRETCH, Frames, in_memory, streamed
 from lockgate.records import Column
+from lockgate.records.column_type import ColumnType
 from lockgate.store import stretches
 from lockgate.store.files import CSV_KINDS, first_line, kind_of, present, read
 from lockgate.workspace.checking import as_polars
@@ -48,7 +49,7 @@ def source(table: Any) -> Source:
 
 
 @contextmanager
-def readable(table: Any) -> Iterator[None]:
+def readable(table: Any) -> Generator[None]:
     """What Polars cannot read becomes SpecError, naming the table."""
     import polars as pl
 
@@ -76,10 +77,9 @@ def _of_text(path: Path, kind: str) -> Source:
 
     head = _head(path, kind)
     ready = prepared(head.table)
-    types = {name: column_type(name, dtype) for name, dtype in ready.table.schema.items()}
+    types: dict[str, ColumnType] = {name: column_type(name, dtype) for name, dtype in ready.table.schema.items()}
     wanted = {
-        name: Column(name=name, type="float" if kind == "int" else kind, is_nullable=True)
-        for name, kind in types.items()
+        name: Column(name=name, type="float" if own == "int" else own, is_nullable=True) for name, own in types.items()
     }
     dtypes = {"float": pl.Float64(), "bool": pl.Boolean(), "text": pl.String(), "time": pl.Datetime("us", "UTC")}
 

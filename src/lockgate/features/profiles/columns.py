@@ -94,7 +94,7 @@ def _counted(into: Tallies, columns: Columns, at_s: Floats | None, predictions: 
         booleans.add(no, yes, missing, rows - yes - no - missing)
     for tallies in (into.growing, into.levels):
         for (name, _), texts in tallies.items():
-            counts = Counter(columns[name].tolist())
+            counts: Counter[Any] = Counter(list[Any](columns[name].tolist()))
             missing = counts.pop(None, 0)
             texts.add_counted(counts, missing)
     for (name, _), many in into.texts.items():

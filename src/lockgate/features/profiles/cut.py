@@ -102,7 +102,8 @@ class Growing:
     """
 
     def __init__(self, name: str, role: Role = "input") -> None:
-        self._name, self._role = name, role
+        self._name = name
+        self._role: Role = role
         self._counts: dict[str, int] = {}
         self._missing = 0
         self.many: Texts | None = None

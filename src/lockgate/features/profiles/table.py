@@ -143,7 +143,7 @@ def _described(schema: pl.Schema, asked: Asked) -> _Table:
         if name not in schema:
             raise SpecError(unknown("column", name, schema), cure="Name one that is there, or leave it out.")
     ready = prepared(pl.DataFrame(schema={name: schema[name] for name in dict.fromkeys((*wanted, *own))}))
-    types = {name: column_type(name, dtype) for name, dtype in ready.table.schema.items()}
+    types: dict[str, ColumnType] = {name: column_type(name, dtype) for name, dtype in ready.table.schema.items()}
     if asked.time is not None and types[asked.time] != "time":
         raise SpecError(f"{asked.time!r} holds {schema[asked.time]}, not times.", cure="Parse it as dates first.")
     names: dict[Key, str] = {(name, "input"): name for name in wanted if name != asked.prediction}
@@ -227,7 +227,8 @@ class _Kept:
 
 
 def _counted(frames: Frames, table: _Table, into: Tallies, time: str | None) -> Profile:
-    names = list(dict.fromkeys([*table.names.values(), *([time] if time is not None else [])]))
+    asked = [time] if time is not None else []
+    names = list(dict.fromkeys([*table.names.values(), *asked]))
     seen = _Seen()
     for frame in frames.every(names):
         ready = prepared(frame.rechunk()).table

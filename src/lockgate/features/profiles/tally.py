@@ -32,7 +32,7 @@ class Bits:
         above = np.concatenate([one.above for one in bits])
         if all(one.there is None for one in bits):
             return cls(above, None)
-        every = _packed(np.ones((1, rows), dtype=np.bool_))
+        every = _packed(np.full((1, rows), fill_value=True))
         return cls(above, np.concatenate([every if one.there is None else one.there for one in bits]))
 
 
@@ -44,7 +44,7 @@ class Numbers:
         moments = [column.moments for column in columns if column.moments is not None]
         self._centres = np.array([own.centre for own in moments], dtype=np.float64)
         self._edges = [np.array(column.facets[0].edges, dtype=np.float64) for column in columns]
-        self._home = [int(np.searchsorted(edges, at)) for edges, at in zip(self._edges, self._centres, strict=True)]
+        self._home = [int(np.searchsorted(edges, own.centre)) for edges, own in zip(self._edges, moments, strict=True)]
         self._counts = [np.zeros(edges.size + 1, dtype=np.int64) for edges in self._edges]
         self._sums = Sums([own.centre for own in moments], [own.unit for own in moments], room or Room())
         self._absent = np.zeros((4, len(columns)), dtype=np.int64)

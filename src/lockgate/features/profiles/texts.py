@@ -75,7 +75,8 @@ class _Parts:
 
     def taken_from(self, starts: Ints) -> Ints:
         """The places of all bytes, where the parts, none of them empty, begin at `starts` of something longer."""
-        return np.arange(int(self._sizes.sum())) + np.repeat(starts - self.starts, self._sizes)
+        found: Ints = np.arange(int(self._sizes.sum())) + np.repeat(starts - self.starts, self._sizes)
+        return found
 
     def sums(self, values: NDArray[Any]) -> Ints:
         found: Ints = self._each(np.add, values.astype(np.int64), np.int64)
