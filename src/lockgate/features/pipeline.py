@@ -264,7 +264,8 @@ def _fit_levels(step: LevelsStep, columns: Columns, target: Floats) -> LevelsSte
         seen = codes >= 0
         sums = np.bincount(codes[seen], weights=target[seen], minlength=len(known))
         means = sums / np.maximum(np.bincount(codes[seen], minlength=len(known)), 1)
-        known = [known[code] for code in np.argsort(means, kind="stable")]
+        order: list[int] = np.argsort(means, kind="stable").tolist()
+        known = [known[code] for code in order]
     return LevelsStep(column=step.column, order=step.order, levels=tuple(known))
 
 
