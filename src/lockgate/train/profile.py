@@ -25,8 +25,12 @@ def reference(columns: Columns, contract: Contract) -> Profile:
 def complete(inputs: Profile, predictions: Floats, importance: dict[str, float]) -> Profile:
     """The profile that a version keeps: with what it said of its held-out rows, and how much it leans on each input.
 
-    Of held-out rows, for what a model says of the rows it was trained on is not what it says of others.
+    Of held-out rows, for what a model says of the rows it was trained on is not what it says of others. predictions: shape
+    (rows,); of several classes, shape (rows, classes), which no workspace serves, they are left out, and a note says so.
     """
+    if predictions.ndim > 1:
+        notes = (*inputs.notes, "Predictions of several classes are not counted.")
+        return msgspec.structs.replace(inputs, importance=importance, notes=notes)
     said = (*inputs.columns, counting.predicted(predictions))
     return msgspec.structs.replace(inputs, columns=said, importance=importance)
 
