@@ -98,7 +98,7 @@ def _tried(act: Callable[[], list[Alarm]]) -> list[Alarm]:
 
 
 def _past(life: AlarmLife, routing: Routing) -> str | None:
-    is_called = life.version in (routing.champion, routing.challenger)
+    is_called = life.version in (routing.champion, *routing.challengers)
     if life.version is None or is_called != (life.cause == "retraining"):
         return None
     return "The version is tried." if is_called else "Another version has the traffic now."

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lockgate.decide.reading import read_elsewhere
-from lockgate.features import profile
 from lockgate.features.columns import from_tuples
+from lockgate.features.profiles.columns import window
 from lockgate.metrics import Loss
 from lockgate.monitor.call import Call
 from lockgate.monitor.fold import DAY_S, cells
@@ -88,5 +88,6 @@ def _profile(calls: Sequence[Call], champion: str, contract: Contract, reference
     width = len(contract.asked)
     is_elsewhere = read_elsewhere((call.routed for call in calls), champion)
     own = [call for call in calls if not is_elsewhere(call.routed)]
-    rows = [inputs for call in own if len(inputs := call.prediction.inputs) == width]
-    return profile.window(from_tuples(contract.asked, rows), reference)
+    read = [(inputs, call.value_of(champion)) for call in own if len(inputs := call.prediction.inputs) == width]
+    said = np.array([np.nan if value is None else value for _, value in read], dtype=np.float64)
+    return window(from_tuples(contract.asked, [inputs for inputs, _ in read]), reference, predictions=said)

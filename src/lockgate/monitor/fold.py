@@ -20,6 +20,7 @@ from lockgate.monitor.closed import ClosedCalls
 from lockgate.records import Cell, Outcome, Prediction, Shadow
 from lockgate.records.duration import UNITS_S
 from lockgate.records.prediction import LogEntry
+from lockgate.records.unit_outcome import MARK
 
 DAY_S = UNITS_S["d"]
 INPUT = "input "
@@ -84,7 +85,7 @@ class Fold:
                 continue
             if isinstance(entry, Prediction):
                 self._take_call(entry, until_s)
-            else:
+            elif not entry.id.startswith(MARK):  # what came of a unit is of no call
                 self._take_fact(entry)
 
     def closable(self) -> Iterator[tuple[float, list[Call]]]:
@@ -94,11 +95,11 @@ class Fold:
             if day + DAY_S + max(self._horizon_s, self._patience_s) <= self.watermark_s:
                 yield day, sorted(self._days[day], key=lambda call: call.key)
 
-    def ripe(self, rollout: str) -> list[Call]:
+    def ripe(self, rollout: str, *, waits: bool = True) -> list[Call]:
         """Calls of a rollout that are ready to be judged and have not been handed out before, in canonical order.
 
         A call is ready behind the watermark, and once its shadow is there too or is not waited for any longer; those
-        behind one that waits wait with it. Calls of other rollouts are passed over for good.
+        behind one that waits wait with it. Calls of other rollouts are passed over for good. waits: for shadows.
         """
         own: list[Call] = []
         for call in self._unripe:
@@ -112,7 +113,7 @@ class Fold:
         ready = 0
         for call in self._unripe:
             age_s = self.watermark_s - call.asked_s
-            if age_s < self._slack_s or (age_s < self._patience_s and not call.shadows):
+            if age_s < self._slack_s or (waits and age_s < self._patience_s and not call.shadows):
                 break
             ready += 1
         found, self._unripe = self._unripe[:ready], self._unripe[ready:]

@@ -1,5 +1,6 @@
 """All that is ever written down: one frozen struct per word of the glossary."""
 
+from lockgate.records.ab import AbSpec, AbState, ArmShare
 from lockgate.records.aggregate import Aggregate, AggregateSpec
 from lockgate.records.alarm import Alarm
 from lockgate.records.alarm_life import Acknowledgement, AlarmLife
@@ -15,7 +16,7 @@ from lockgate.records.log_trouble import LogNotice, LogTrouble
 from lockgate.records.notice import Notice
 from lockgate.records.override import Override, OverrideKind, override_id
 from lockgate.records.prediction import Outcome, Prediction, Shadow
-from lockgate.records.profile import ColumnProfile, Profile
+from lockgate.records.profile import ColumnProfile, Facet, Moments, OlderProfile, Pair, Profile
 from lockgate.records.record import Record, decode, digest, encode, ready
 from lockgate.records.report import Alternative, Bin, CurvePoint, Finding, Proposal, Report, Rival, Score, SliceLoss
 from lockgate.records.retraining import Retraining, RetrainingState, WindowTried
@@ -45,6 +46,8 @@ from lockgate.records.spend import Spend, spend_id
 from lockgate.records.version import Benchmark, HeldOut, Library, Lineage, Manifest, Pace, Parity, Version
 
 __all__ = [
+    "AbSpec",
+    "AbState",
     "Acknowledgement",
     "Aggregate",
     "AggregateSpec",
@@ -52,6 +55,7 @@ __all__ = [
     "AlarmLife",
     "AlertsSpec",
     "Alternative",
+    "ArmShare",
     "Benchmark",
     "Bin",
     "Block",
@@ -73,6 +77,7 @@ __all__ = [
     "Entry",
     "Event",
     "Evidence",
+    "Facet",
     "Finding",
     "Gate",
     "GateSpec",
@@ -86,15 +91,18 @@ __all__ = [
     "Manifest",
     "MlflowSpec",
     "ModelSpec",
+    "Moments",
     "MonitorSpec",
     "Move",
     "MoveKind",
     "Notice",
+    "OlderProfile",
     "Outcome",
     "OutcomesSpec",
     "Override",
     "OverrideKind",
     "Pace",
+    "Pair",
     "PairBlock",
     "Parity",
     "Prediction",

@@ -9,7 +9,7 @@ from lockgate.records.alarm import Severity
 from lockgate.report.why import override_lines
 from lockgate.report.words import when
 
-GRAVE_MOVES = ("roll_back", "undecided")
+GRAVE_MOVES = ("roll_back", "end_arm", "undecided")
 
 
 def notice(entry: Entry) -> Notice | None:

@@ -36,7 +36,9 @@ def measured(records: Records, spec: WorkspaceSpec) -> list[Sample]:
 def _of(records: Records, spec: WorkspaceSpec, routing: Routing) -> Iterator[Sample]:
     model, health = routing.model, records.get(Health, routing.model)
     yield "lockgate_traffic_share", (model, routing.champion, "champion"), 1 - routing.share
-    if routing.challenger is not None:
+    for arm in routing.arms:
+        yield "lockgate_traffic_share", (model, arm.version, "challenger"), arm.share
+    if routing.challenger is not None and not routing.arms:
         yield "lockgate_traffic_share", (model, routing.challenger, "challenger"), routing.share
     verdicts = records.all(Verdict, model)
     for gate, log_e in _evidence(records, routing, verdicts).items():
@@ -76,5 +78,5 @@ def _evidence(records: Records, routing: Routing, verdicts: list[Verdict]) -> di
 def _spent(records: Records, spec: WorkspaceSpec, model: str, health: Health | None) -> float:
     """At the model's event time; before its first call, at its last draw."""
     budget, spends = spec.model[model].budget, records.all(Spend, model)
-    at_s = health.until_s if health is not None else max((spend.at_s for spend in spends), default=0.0)
+    at_s = health.clock_s if health is not None else max((spend.at_s for spend in spends), default=0.0)
     return 1 - remaining(budget, spends, at_s) / budget.alpha

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from lockgate.errors import Conflict, InvariantBroken, SpecError
 from lockgate.records import (
+    AbState,
     Acknowledgement,
     Alarm,
     AlarmLife,
@@ -28,7 +29,7 @@ from lockgate.records.log_trouble import LogTrouble
 from lockgate.records.silence import Silence
 from lockgate.store.ports import Kept, Replaced
 
-REPLACED = (AlarmLife, HarmState, Health, LogTrouble, Retraining, Rollout, Routing, Silence)
+REPLACED = (AbState, AlarmLife, HarmState, Health, LogTrouble, Retraining, Rollout, Routing, Silence)
 CHAINED: dict[type, EntryKind] = {
     Verdict: "verdict",
     Move: "move",
@@ -52,7 +53,7 @@ def key(record: Kept) -> str:
         return record.source
     if isinstance(record, Block):
         return f"{record.model}/{record.start_s:.0f}"
-    if isinstance(record, HarmState):
+    if isinstance(record, AbState | HarmState):
         return record.rollout
     if isinstance(record, PairBlock):
         return f"{record.rollout}/{record.start_s:.0f}"

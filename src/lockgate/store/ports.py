@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from lockgate.records import (
+    AbState,
     Acknowledgement,
     Alarm,
     AlarmLife,
@@ -43,7 +44,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 Written = (
-    Acknowledgement
+    AbState
+    | Acknowledgement
     | Alarm
     | AlarmLife
     | Block
@@ -66,6 +68,7 @@ Kept = Written | Spend
 Replaced = AlarmLife | Rollout | Routing  # those that something is decided on
 K = TypeVar(
     "K",
+    AbState,
     Acknowledgement,
     Alarm,
     AlarmLife,

@@ -68,6 +68,11 @@ def again(wiring: Wiring, verdict: Verdict) -> Again:
     rollout = wiring.records.get(Rollout, verdict.rollout)
     if rollout is None:
         raise NotFound(f"The rollout {verdict.rollout} is not in this workspace.")
+    if rollout.kind == "ab":
+        raise SpecError(
+            f"{verdict.id} is of an A/B, whose units are not folded anew by this yet.",
+            cure=f"Its figures so far: lockgate rollout result {rollout.id}",
+        )
     name = verdict.gate.name
     found: Judgement | None
     if name in ("worth", "guardrail quality"):
@@ -101,7 +106,7 @@ def _gone(wiring: Wiring, model: str, since_s: float) -> str | None:
     retention, health = wiring.spec.model[model].log.retention, wiring.records.get(Health, model)
     if retention is None or health is None:
         return None
-    kept_s = math.floor((health.until_s - seconds(retention)) / DAY_S) * DAY_S
+    kept_s = math.floor((health.clock_s - seconds(retention)) / DAY_S) * DAY_S
     if since_s >= kept_s:
         return None
     return (

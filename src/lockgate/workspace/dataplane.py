@@ -136,6 +136,10 @@ class DataPlane:
         spec = self.log.modes.get(name)
         return spec is not None and spec.mode == "durable"
 
+    def metrics(self, name: str) -> tuple[str, ...]:
+        """The metrics that are told of this model's units."""
+        return self._serving.get(name, Serving()).metrics
+
     def refresh(self, wait_s: float | None = None) -> None:
         """Take up what the board says.
 
