@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from lockgate.errors import NotFound
+from lockgate.errors import Conflict
 from lockgate.store.segments import SegmentLog
 from lockgate.workspace.noticing import Notices
 
@@ -126,7 +126,7 @@ def test_an_alarm_is_listed_acknowledged_snoozed_and_over_by_command(shop: Any) 
 
     (row,) = json.loads(shop.run("status", "--json").stdout)
     assert "is down: it does not answer" in row["channels"][0]
-    assert row["channels"][0].endswith("1 notices wait for it.")
+    assert row["channels"][0].endswith("1 notice waits for it.")
     assert len(row["alarms"]) == 1
 
     listed = shop.run("alarms", "tide").stdout
@@ -151,7 +151,7 @@ def test_an_alarm_is_listed_acknowledged_snoozed_and_over_by_command(shop: Any) 
     assert "Over after" in over.sentence
     assert shop.run("alarms").stdout.startswith("No alarm is open.")
     assert over.id in shop.run("alarms", "--all").stdout
-    with pytest.raises(NotFound, match="is over"):
+    with pytest.raises(Conflict, match="is over"):
         workspace.acknowledge(over.id, reason="late")
     assert shop.run("why", "--verify").returncode == 0
     workspace.close()

@@ -52,8 +52,9 @@ def down(wiring: Wiring) -> list[str]:
     """A sentence for each channel that cannot be told, and how much it is owed."""
     folder, words = wiring.home / FOLDER, wiring.spec.alerts.channels
     plain = [word for word in words if not word.startswith(ALERTMANAGER)]
-    found = [(state.name, state.problem, len(state.owed), "notices") for state in notices.down(folder, plain)]
-    found += [(state.name, state.problem, state.waiting, "alerts") for state in alertmanager.down(folder, words)]
+    found = [(state.name, state.problem, len(state.owed), "notice") for state in notices.down(folder, plain)]
+    found += [(state.name, state.problem, state.waiting, "alert") for state in alertmanager.down(folder, words)]
     return [
-        f"The channel {name} is down: {problem}; {many:,} {what} wait for it." for name, problem, many, what in found
+        f"The channel {name} is down: {problem}; {many:,} {f'{what} waits' if many == 1 else f'{what}s wait'} for it."
+        for name, problem, many, what in found
     ]
