@@ -1,8 +1,9 @@
-"""Durations as people write them: 90s, 15m, 12h, 1d, 2w."""
+"""Durations and instants as people write them: 90s, 15m, 12h, 1d, 2w; 2013-04-01 10:00 UTC."""
 
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 from lockgate.errors import ConfigError
 
@@ -18,3 +19,8 @@ def seconds(duration: str) -> float:
             f"{duration!r} is not a duration.", cure="Write a number and a unit: 90s, 15m, 12h, 1d or 2w."
         )
     return float(found[1]) * UNITS_S[found[2]]
+
+
+def minute(at_s: float) -> str:
+    """An instant, in seconds since 1970: 2013-04-01 10:00 UTC."""
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%d %H:%M UTC")
