@@ -349,6 +349,29 @@ def datasets(shop) -> list[str]:
     return [str(d.ref) for d in shop.open().wiring.records.all(Dataset, "tide")]
 
 
+def test_a_dry_run_of_an_ab_prints_its_arms_and_what_they_tell_by_when_and_writes_nothing(workshop, cli):
+    short = f"rival-{workshop.versions['rival'][:6]}"
+    cli("gate", short)
+    before = workshop.open().wiring.records.entries()
+    found = cli("rollout", "start", "--ab", short, "--metric", "outcome", "--share", "0.4", "--dry-run")
+    assert found.returncode == 0, found.stderr
+    for words in ("by outcome (up is good)", f"{short} 40.0%", "after 60 days", "alpha spent 0.1, of ", "--dry-run"):
+        assert words in found.stdout
+    assert workshop.open().wiring.records.entries() == before
+    refused = cli("rollout", "start", short, "--metric", "outcome")
+    assert (refused.returncode, "A ladder knows no --metric" in refused.stderr) == (3, True)
+
+
+@pytest.mark.parametrize("columns", ["idd,value,at", "id,unit,metric,value,at"])
+def test_outcomes_of_nobody_or_of_two_kinds_at_once_are_refused_with_the_columns(workshop, cli, tmp_path, columns):
+    table = tmp_path / "told.csv"
+    table.write_text(f"{columns}\n" + ",".join(["1"] * columns.count(",")) + ",2024-01-01T00:00:00Z\n")
+    found = cli("outcomes", "tide", str(table))
+    assert found.returncode == 3
+    assert "Give id, value and at; or unit, metric, value and at." in found.stderr
+    assert columns.split(",")[0] in found.stderr
+
+
 @pytest.fixture
 def begun(workshop, cli):
     """A rollout under way whose 50 % wants approval."""

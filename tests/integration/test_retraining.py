@@ -288,7 +288,7 @@ def test_a_cron_job_retrains_what_is_due_and_tells_a_person(workshop: Any):
     configured(workshop, 'window = ["all"]\n[alerts]\nchannels = ["file:told/alerts.jsonl", "http://127.0.0.1:9/"]')
     assert workshop.run("watch", "--once", timeout_s=300).returncode == 0, "from here on the channels are told"
     live(workshop, FIRST, 15)
-    live(workshop, FIRST + 15, 30, flipped=True)
+    live(workshop, FIRST + 15, 45, flipped=True)
     done = workshop.run("watch", "--once", timeout_s=300)
     assert done.returncode == 0, done.stderr
     (made,) = workshop.open().wiring.records.all(Retraining)

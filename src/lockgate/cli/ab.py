@@ -49,7 +49,7 @@ def planned(
         return
     names = {version.id: version.short for version in workspace.wiring.records.all(Version)}
     show.say(*lines(found, names, left=workspace.alpha_left(found.rollout.model)))
-    show.following(f"lockgate rollout start --ab {' '.join(versions)} ...")
+    show.say("To begin it: the same without --dry-run.")
 
 
 def result(directory: Path, rollout: str, out: Path | None, *, json: bool) -> None:

@@ -10,6 +10,7 @@ import typer
 
 from lockgate.cli import show
 from lockgate.cli.options import HERE, DecimalComma, Directory, Json, Separator, opened, read_table
+from lockgate.errors import SpecError
 
 if TYPE_CHECKING:
     from lockgate.workspace.scoring import ScoredTable
@@ -87,6 +88,11 @@ def outcomes(
     workspace = opened(directory)
     told = read_table(table, separator, decimal_comma=decimal_comma)
     value, at_s = pl.col("value").cast(pl.Float64), pl.col("at").dt.epoch("us") / 1e6
+    if ("id" in told.columns) == ({"unit", "metric"} <= set(told.columns)):
+        raise SpecError(
+            f"{table} has the columns {', '.join(told.columns)}: no outcomes of calls, and none of units, or both.",
+            cure="Give id, value and at; or unit, metric, value and at.",
+        )
     if "id" in told.columns:
         kept = workspace.outcomes(model, told.select("id", value, at_s).rows())
     else:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
 
 from lockgate.decide.ab import SAMPLE_RATIO, gate_name
 from lockgate.decide.ab_result import Compared, Ratio, spec_of
 from lockgate.decide.judgement import Judgement
 from lockgate.records import Claim, Evidence, Gate, Rollout, Ruling
+from lockgate.records.duration import minute
 from lockgate.stats.mismatch import VOID_AT
 
 METHOD = "right-Haar mixture on unit means"
@@ -93,11 +93,10 @@ def sentence(rollout: Rollout, row: Compared, ruling: Ruling, until_s: float) ->
     verdict = {Ruling.PASS: f"is better by {row.metric}", Ruling.FAIL: f"is worse by {row.metric}"}.get(
         ruling, f"is told neither better nor worse by {row.metric}"
     )
-    means = f"{_figure(row.means[1])} a unit against {_figure(row.means[0])}"
+    means = f"{row.means[1]:.4g} a unit against {row.means[0]:.4g}"
     gap = "no difference known yet" if row.estimate is None else f"{row.estimate:+.3g} {_between(row)}"
-    units = f"{row.units[1]:,} and {row.units[0]:,} units that had matured by {_minute(until_s)}"
-    shared = spec.alpha
-    rate = f"the chance that this A/B ever calls an arm so wrongly is {shared:.2g} at most, calibrated"
+    units = f"{row.units[1]:,} and {row.units[0]:,} units that had matured by {minute(until_s)}"
+    rate = f"the chance that this A/B ever calls an arm so wrongly is {spec.alpha:.2g} at most, calibrated"
     return f"So far {name} {verdict}: {means}, {gap}, over {units}; {rate}."
 
 
@@ -105,11 +104,3 @@ def _between(row: Compared) -> str:
     if row.low is None or row.high is None:
         return "[no limits yet]"
     return f"[{row.low:+.3g}, {row.high:+.3g}]"
-
-
-def _figure(value: float) -> str:
-    return f"{value:.4g}"
-
-
-def _minute(at_s: float) -> str:
-    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%d %H:%M UTC")

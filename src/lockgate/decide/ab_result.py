@@ -29,39 +29,38 @@ UNCOVERED = 0.02
 Told = Literal["better", "worse", "not told"]
 
 
-class Compared(Record, frozen=True, kw_only=True):
-    """One challenger beside the champion by one metric. units, means: champion first, over matured units; estimate, low,
-    high: challenger less champion, in the metric's units, adjusted where there is a covariate, None where nothing is known.
-    log_e: against no difference; times: how many times these units it takes until something is told, if it stays like this.
+class Gap(Record, frozen=True, kw_only=True):
+    """One challenger beside the champion. units, means: champion first, over matured units; estimate, low, high: challenger
+    less champion, in the metric's units, adjusted where there is a covariate, None where nothing is known.
     """
 
     version: str
+    units: tuple[int, int]
+    means: tuple[float, float]
+    estimate: float | None
+    low: float | None
+    high: float | None
+    told: Told
+
+
+class Compared(Gap, frozen=True, kw_only=True):
+    """By one metric. log_e: against no difference; times: how many times these units it takes until something is told, if it
+    stays like this.
+    """
+
     metric: str
     direction: Direction
     is_primary: bool
-    units: tuple[int, int]
-    means: tuple[float, float]
-    estimate: float | None
-    low: float | None
-    high: float | None
     log_e: float
     alpha: float
     times: float | None
-    told: Told
 
 
-class SliceOfUnits(Record, frozen=True, kw_only=True):
-    """The same in one part of the units; told after all slices were looked at together (e-BH)."""
+class SliceOfUnits(Gap, frozen=True, kw_only=True):
+    """In one part of the units; told after all slices were looked at together (e-BH)."""
 
-    version: str
     column: str
     level: str
-    units: tuple[int, int]
-    means: tuple[float, float]
-    estimate: float | None
-    low: float | None
-    high: float | None
-    told: Told
 
 
 class Ratio(Record, frozen=True, kw_only=True):

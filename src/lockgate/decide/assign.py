@@ -4,13 +4,27 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from lockgate.records.ab import ArmShare
 from lockgate.records.prediction import Arm
-from lockgate.records.routing import Routing
 
 _SCALE = float(1 << 64)
+
+
+class Drawing(Protocol):
+    """What lots are drawn by: a routing, or a split that was made of one."""
+
+    @property
+    def champion(self) -> str: ...
+    @property
+    def challenger(self) -> str | None: ...
+    @property
+    def share(self) -> float: ...
+    @property
+    def salt(self) -> str: ...
+    @property
+    def arms(self) -> tuple[ArmShare, ...]: ...
 
 
 class Drawn(NamedTuple):
@@ -46,12 +60,12 @@ def among(salt: str, unit: str, arms: Sequence[ArmShare]) -> str | None:
     return next((one.version for one in arms if one.low <= at < one.high), None)
 
 
-def draw(routing: Routing, unit: str) -> Drawn:
+def draw(by: Drawing, unit: str) -> Drawn:
     """The lot of a unit, among two arms or several. An arm that ends gives its units to the champion; nobody else moves."""
-    if routing.challenger is None or routing.share <= 0:
-        return Drawn("champion", routing.champion)
-    if not routing.arms:
-        arm = assign(routing.salt, unit, routing.share)
-        return Drawn(arm, routing.challenger if arm == "challenger" else routing.champion)
-    own = among(routing.salt, unit, routing.arms)
-    return Drawn("champion", routing.champion) if own is None else Drawn("challenger", own)
+    if by.challenger is None or by.share <= 0:
+        return Drawn("champion", by.champion)
+    if not by.arms:
+        arm = assign(by.salt, unit, by.share)
+        return Drawn(arm, by.challenger if arm == "challenger" else by.champion)
+    own = among(by.salt, unit, by.arms)
+    return Drawn("champion", by.champion) if own is None else Drawn("challenger", own)

@@ -9,11 +9,10 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 from lockgate.errors import SpecError
 from lockgate.records import BudgetSpec, Spend
-from lockgate.records.duration import seconds
+from lockgate.records.duration import minute, seconds
 from lockgate.records.spend import LATEST_S
 
 # Alphas are decimals rounded to binary: three of .1 add up to more than .3 in the last digit, and may be spent from it.
@@ -84,7 +83,5 @@ def _back(spec: BudgetSpec, spends: Sequence[Spend], wanted: float) -> str:
 
 def _when(at_s: float) -> str:
     """The minute, rounded up: 2013-04-01 10:00 UTC."""
-    minute = 60.0 * math.ceil(at_s / 60)
-    return (
-        datetime.fromtimestamp(minute, UTC).strftime("%Y-%m-%d %H:%M UTC") if minute < LATEST_S else "a year past 9999"
-    )
+    up_s = 60.0 * math.ceil(at_s / 60)
+    return minute(up_s) if up_s < LATEST_S else "a year past 9999"

@@ -20,7 +20,7 @@ from lockgate.decide.judge.judge import Judge
 from lockgate.decide.judgement import Judgement
 from lockgate.monitor.ab_units import Units
 from lockgate.monitor.call import Call
-from lockgate.monitor.fold import Fold
+from lockgate.monitor.fold import DAY_S, Fold
 from lockgate.monitor.verdicts import verdict
 from lockgate.records import AbState, Contract, Prediction, Rollout, Ruling, Verdict
 from lockgate.records.ab import OF_CALLS, AbLook
@@ -28,7 +28,6 @@ from lockgate.records.policy import Policy, PolicyKind
 from lockgate.records.prediction import LogEntry
 from lockgate.stats import arm_means
 
-DAY_S = 86_400.0
 MOST_LOOKS = 400
 WRITE_EVERY_S = 1.0
 KINDS: dict[str, PolicyKind] = {"failures": "rate", "latency_ms": "latency"}
@@ -231,12 +230,11 @@ def _judge(rollout: Rollout, key: tuple[str, str], state: AbState) -> Judge:
 
 def _observe(judge: Judge, rollout: Rollout, calls: Sequence[Call], name: str, version: str) -> Verdict | None:
     """The calls of the champion and one challenger, drawn by lot between the two. What went astray bets on nothing."""
-    shares: dict[float, float] = {}
-    for total, live in stretches(rollout).items():
+    by_share, shares = stretches(rollout), dict[float, float]()
+    for total, live in by_share.items():
         own = next((arm.share for arm in live if arm.version == version), None)
         if own is not None:
             shares[total] = own / (own + 1.0 - total)
-    by_share = stretches(rollout)
     rows: list[tuple[int, float, float, str, float]] = []
     for call in calls:
         served = call.routed

@@ -20,7 +20,7 @@ from lockgate.monitor.closed import ClosedCalls
 from lockgate.records import Cell, Outcome, Prediction, Shadow
 from lockgate.records.duration import UNITS_S
 from lockgate.records.prediction import LogEntry
-from lockgate.records.unit_outcome import MARK
+from lockgate.records.unit_outcome import is_of_unit
 
 DAY_S = UNITS_S["d"]
 INPUT = "input "
@@ -85,7 +85,7 @@ class Fold:
                 continue
             if isinstance(entry, Prediction):
                 self._take_call(entry, until_s)
-            elif not entry.id.startswith(MARK):  # what came of a unit is of no call
+            elif not is_of_unit(entry.id):  # what came of a unit is of no call
                 self._take_fact(entry)
 
     def closable(self) -> Iterator[tuple[float, list[Call]]]:

@@ -1,8 +1,9 @@
-"""Durations as people write them: 90s, 15m, 12h, 1d, 2w."""
+"""Durations and instants as people write them: 90s, 15m, 12h, 1d, 2w; 2013-04-01 10:00 UTC."""
 
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 
 from lockgate.errors import ConfigError
 
@@ -32,3 +33,8 @@ def lasted(seconds_: float) -> str:
         rest = int((left - whole * size) // below)
         return f"{whole} {unit} {rest} {smaller}" if rest else f"{whole} {unit}"
     return f"{left:.0f} s"
+
+
+def minute(at_s: float) -> str:
+    """An instant, in seconds since 1970: 2013-04-01 10:00 UTC."""
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%d %H:%M UTC")

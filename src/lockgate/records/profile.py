@@ -25,6 +25,8 @@ Role = Literal["input", "prediction"]
 FINER = 19
 """Sums are kept in units 2**19 times finer than sums of squares are."""
 FEWEST_HASHES = 256
+SMALL_REFERENCE = 20_000
+"""Rows: a reference of fewer is too small for small drifts."""
 
 
 class Facet(Record, frozen=True, kw_only=True, omit_defaults=True):

@@ -46,12 +46,7 @@ def begin(
     event_s: float,
 ) -> Rollout:
     """The rollout's first record. Raises Conflict where one is under way, SpecError where the version is the champion."""
-    running = next((rollout for rollout in rollouts if rollout.is_running), None)
-    if running is not None:
-        raise Conflict(
-            f"A rollout of {version.model} is under way ({running.id}).",
-            cure=f"Wait for it, or end it: lockgate rollout abort {version.model} --reason ...",
-        )
+    refuse_second(version, rollouts)
     if version.id == routing.champion:
         raise SpecError(f"{version.short} is the champion already.")
     check_gates(version, verdicts, routing.champion)
@@ -59,7 +54,7 @@ def begin(
         v for v in verdicts if v.gate.name == "gate against champion" and v.subject == (version.id, routing.champion)
     ]
     return Rollout(
-        id=f"r{len(rollouts) + 1}-{version.id[:6]}",
+        id=next_id(version, rollouts),
         model=version.model,
         champion=routing.champion,
         challenger=version.id,
@@ -73,6 +68,21 @@ def begin(
         not_worse_by=spec.gate.not_worse_by,
         history=gate[-1].evidence.values,
     )
+
+
+def refuse_second(version: Version, rollouts: Sequence[Rollout]) -> None:
+    """Raises Conflict where a rollout of the version's model is under way. rollouts: all of the model's."""
+    running = next((rollout for rollout in rollouts if rollout.is_running), None)
+    if running is not None:
+        raise Conflict(
+            f"A rollout of {version.model} is under way ({running.id}).",
+            cure=f"Wait for it, or end it: lockgate rollout abort {version.model} --reason ...",
+        )
+
+
+def next_id(version: Version, rollouts: Sequence[Rollout]) -> str:
+    """Of the rollout after these, the model's."""
+    return f"r{len(rollouts) + 1}-{version.id[:6]}"
 
 
 def check_whole(version: Version, damage: str | None) -> None:

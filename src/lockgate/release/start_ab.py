@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import msgspec
 
 from lockgate.decide import ab
-from lockgate.errors import Conflict, SpecError, unknown
+from lockgate.errors import SpecError, unknown
 from lockgate.records import AbSpec, Contract, ModelSpec, Rollout, RolloutState, Routing, Step, Version
 from lockgate.records.ab import CHAMPION_SCORE
 from lockgate.records.duration import seconds
+from lockgate.release.start import next_id, refuse_second
 
 NUMBERS = ("int", "float", "bool")
 
@@ -41,7 +42,7 @@ def begin_ab(
     model, and for metrics, columns and units that are not there.
     """
     first = versions[0]
-    _refuse_running(first, rollouts)
+    refuse_second(first, rollouts)
     _refuse_versions(versions, routing)
     ab.check(asked, spec.metrics_by_unit)
     _refuse_columns(asked, contract)
@@ -52,7 +53,7 @@ def begin_ab(
         )
     arms = ab.arms([version.id for version in versions], asked)
     return Rollout(
-        id=f"r{len(rollouts) + 1}-{first.id[:6]}",
+        id=next_id(first, rollouts),
         model=first.model,
         champion=routing.champion,
         challenger=first.id,
@@ -68,15 +69,6 @@ def begin_ab(
         arms=arms,
         ab=msgspec.structs.replace(asked, share=tuple(arm.share for arm in arms)),
     )
-
-
-def _refuse_running(first: Version, rollouts: Sequence[Rollout]) -> None:
-    running = next((rollout for rollout in rollouts if rollout.is_running), None)
-    if running is not None:
-        raise Conflict(
-            f"A rollout of {first.model} is under way ({running.id}).",
-            cure=f"Wait for it, or end it: lockgate rollout abort {first.model} --reason ...",
-        )
 
 
 def _refuse_versions(versions: Sequence[Version], routing: Routing) -> None:

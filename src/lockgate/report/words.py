@@ -11,6 +11,7 @@ import numpy as np
 
 from lockgate.errors import SpecError
 from lockgate.records import Evidence, Gate, Ruling, Verdict
+from lockgate.records.duration import minute
 from lockgate.report.confidence import (
     Closing,
     Gauge,
@@ -56,7 +57,7 @@ def age(seconds: float | None) -> str:
 
 def when(seconds: float) -> str:
     """An instant: 2013-04-01 10:00 UTC."""
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return minute(seconds)
 
 
 def day(seconds: float) -> str:

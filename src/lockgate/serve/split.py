@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
-from lockgate.decide.assign import Drawn, among, assign
+from lockgate.decide.assign import Drawn, draw
 from lockgate.errors import StoreError, unknown
 from lockgate.records import ArmShare, Routing
 from lockgate.records.prediction import Arm
@@ -35,19 +35,9 @@ class Split(NamedTuple):
         r = routing
         return cls(r.champion, r.challenger, r.share, r.salt, r.rollout, r.shadow, r.arms)
 
-    def arm(self, unit: str) -> Arm:
-        return "champion" if self.challenger is None else assign(self.salt, unit, self.share)
-
     def draw(self, unit: str) -> Drawn:
         """A unit's arm, and the version that answers it."""
-        if not self.arms:
-            arm = self.arm(unit)
-            return Drawn(arm, self.version(arm))
-        own = among(self.salt, unit, self.arms)
-        return Drawn("champion", self.champion) if own is None else Drawn("challenger", own)
-
-    def version(self, arm: Arm) -> str:
-        return self.challenger if arm == "challenger" and self.challenger is not None else self.champion
+        return draw(self, unit)
 
     def other(self, arm: Arm) -> str | None:
         """The version that is called in shadow; None where none is."""

@@ -6,18 +6,17 @@ import math
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
 from lockgate.decide.ab_plan import AbPlan, plan
-from lockgate.decide.ab_result import AbResult, result, spec_of
+from lockgate.decide.ab_result import AbResult, Gap, result, spec_of
 from lockgate.errors import NotFound, SpecError, unknown
 from lockgate.features.differing import refuse_apart
 from lockgate.records import AbSpec, AbState, ModelSpec, Prediction, Rollout, Routing, Spend, Verdict, Version
 from lockgate.records.duration import UNITS_S
-from lockgate.records.spend import spend_id
-from lockgate.release.start import check_gates, check_servable, check_whole
+from lockgate.release.start import check_gates
 from lockgate.release.start_ab import begin_ab
 from lockgate.workspace import planning
 from lockgate.workspace.wire import Wiring
@@ -43,12 +42,10 @@ def begun(
     rollouts: Sequence[Rollout],
     *,
     event_s: float,
-    dirty: bool,
 ) -> Rollout:
-    """The A/B's first record, all of its versions loaded once. routing: what it is begun over, read before `rollouts`.
+    """The A/B's first record. routing: what it is begun over, read before `rollouts`.
 
-    Raises as `begin_ab`; SpecError for versions without their gates, that are not as they were sealed, and whose rows no
-    caller could send to all.
+    Raises as `begin_ab`; SpecError for versions without their gates, and whose rows no caller could send to all.
     """
     model = versions[0].model
     if routing is None:
@@ -63,29 +60,8 @@ def begun(
     for one, other in combinations(shorts, 2):
         refuse_apart(wiring.contract(one), wiring.contract(other), names=(shorts[one], shorts[other]))
     for version in versions:
-        check_whole(version, wiring.damage(version.id))
-        check_servable(version, wiring.predictor(version.id).manifest.task, dirty=dirty)
         check_gates(version, verdicts, routing.champion)
     return rollout
-
-
-def draws(rollout: Rollout, *, event_s: float, now_s: float, by: str) -> list[Spend]:
-    """The metric's alpha for all challengers together, another for all guardrails."""
-    spec = spec_of(rollout)
-    gates = [f"A/B by {spec.metric}", *(["A/B guardrails"] if spec.guardrails else [])]
-    return [
-        Spend(
-            id=spend_id(rollout.model, (rollout.id,), gate),
-            model=rollout.model,
-            gate=gate,
-            alpha=spec.alpha,
-            at_s=event_s,
-            written_s=now_s,
-            by=by,
-            rollout=rollout.id,
-        )
-        for gate in gates
-    ]
 
 
 def planned(wiring: Wiring, rollout: Rollout, spent: Sequence[Spend]) -> AbPlan:
@@ -105,7 +81,15 @@ def planned(wiring: Wiring, rollout: Rollout, spent: Sequence[Spend]) -> AbPlan:
     return plan(rollout, per_day, math.fsum(spend.alpha for spend in spent))
 
 
-def result_of(wiring: Wiring, name: str) -> AbResult:
+class Shown(NamedTuple):
+    """An A/B, how far it came, and what that says so far."""
+
+    rollout: Rollout
+    state: AbState
+    result: AbResult
+
+
+def shown(wiring: Wiring, name: str) -> Shown:
     """What a rollout has shown so far. Raises NotFound for an unknown one, SpecError for one that is no A/B."""
     rollout = wiring.records.get(Rollout, name)
     if rollout is None:
@@ -113,7 +97,8 @@ def result_of(wiring: Wiring, name: str) -> AbResult:
         raise NotFound(unknown("rollout", name, known), cure="Ids of rollouts stand in: lockgate status")
     if rollout.kind != "ab":
         raise SpecError(f"{name} is a ladder, not an A/B.", cure=f"See: lockgate why {name}")
-    return result(rollout, wiring.records.get(AbState, name) or AbState(rollout=name, model=rollout.model))
+    state = wiring.records.get(AbState, name) or AbState(rollout=name, model=rollout.model)
+    return Shown(rollout, state, result(rollout, state))
 
 
 def table(found: AbResult) -> pl.DataFrame:
@@ -162,7 +147,7 @@ def write(found: AbResult, out: Path) -> None:
         raise SpecError(f"{out.name} ends in none of {', '.join(KINDS)}.", cure="Say which by the file's name.")
 
 
-def _row(item: Any) -> dict[str, Any]:
+def _row(item: Gap) -> dict[str, Any]:
     return {
         "version": item.version,
         "units": item.units[1],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from lockgate.decide.ab_result import spec_of
 from lockgate.records import GateSpec, Rollout, Spend, Version
 from lockgate.records.spend import spend_id
 
@@ -31,6 +32,17 @@ def of_rollout(rollout: Rollout, *, event_s: float, now_s: float, by: str) -> li
     """Guardrails and steps share one alpha each; worth draws for both of its ways to be wrong."""
     spec = rollout.spec
     gates = {"guardrails": spec.alpha, "safe steps": spec.alpha, "worth": 2 * spec.worth_alpha}
+    return _drawn(rollout, gates, event_s=event_s, now_s=now_s, by=by)
+
+
+def of_ab(rollout: Rollout, *, event_s: float, now_s: float, by: str) -> list[Spend]:
+    """The metric's alpha for all challengers together, another for all guardrails."""
+    spec = spec_of(rollout)
+    gates = {f"A/B by {spec.metric}": spec.alpha} | ({"A/B guardrails": spec.alpha} if spec.guardrails else {})
+    return _drawn(rollout, gates, event_s=event_s, now_s=now_s, by=by)
+
+
+def _drawn(rollout: Rollout, gates: Mapping[str, float], *, event_s: float, now_s: float, by: str) -> list[Spend]:
     return [
         Spend(
             id=spend_id(rollout.model, (rollout.id,), gate),

@@ -9,10 +9,8 @@ import msgspec
 
 from lockgate.errors import SpecError
 from lockgate.features.profiles import table as counting
-from lockgate.records.profile import ENGINE, Profile
+from lockgate.records.profile import ENGINE, SMALL_REFERENCE, Profile
 from lockgate.workspace import tables
-
-FEW_ROWS = 20_000
 
 
 def profile(
@@ -87,9 +85,9 @@ def _of_reference(found: Profile) -> list[str]:
         for column in found.columns
         if not column.there
     ]
-    if found.rows < FEW_ROWS:
+    if found.rows < SMALL_REFERENCE:
         notes.append(
-            f"The reference has {found.rows:,} rows: too few for small drifts, which {FEW_ROWS:,} or more would show."
+            f"The reference has {found.rows:,} rows: too few for small drifts, which {SMALL_REFERENCE:,} or more would show."
         )
     return notes
 

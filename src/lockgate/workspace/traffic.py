@@ -155,8 +155,8 @@ class Traffic(Opened):
         """
         controller, before, started = self._ab_begun(versions, over or {}, dirty=dirty)
         now, by = self._now(started.model), by or person()
-        draws, budget = trials.draws(started, **now, by=by), self.model(started.model).budget
-        return controller.start(started, **now, by=by, before=before, spends=draws, budget=budget)
+        draws, held = budget.of_ab(started, **now, by=by), self.model(started.model).budget
+        return controller.start(started, **now, by=by, before=before, spends=draws, budget=held)
 
     def ab_plan(
         self, versions: Sequence[Version | str], *, over: Mapping[str, object] | None = None, dirty: bool = False
@@ -166,11 +166,11 @@ class Traffic(Opened):
         Raises as `ab` does; SpecError where nothing says how many units a day to expect.
         """
         _, _, started = self._ab_begun(versions, over or {}, dirty=dirty)
-        return trials.planned(self._wiring, started, trials.draws(started, **self._now(started.model), by=person()))
+        return trials.planned(self._wiring, started, budget.of_ab(started, **self._now(started.model), by=person()))
 
     def ab_result(self, rollout: str) -> AbResult:
         """Arms, metrics, slices and the sample ratio of an A/B, as figures so far. Raises NotFound."""
-        return trials.result_of(self._wiring, rollout)
+        return trials.shown(self._wiring, rollout).result
 
     def abort(self, model: str, *, reason: str, by: str | None = None) -> Move:
         event_s, now_s = self.event_s(model), self._wiring.clock()
@@ -204,12 +204,12 @@ class Traffic(Opened):
         asked = [self.version(version) if isinstance(version, str) else version for version in versions]
         if not asked:
             raise SpecError("An A/B needs a challenger.", cure="Name one version or several.")
+        for version in asked:
+            self._check(version, dirty=dirty)
         spec, controller = self.model(asked[0].model), self._controller(asked[0].model)
         before = self._wiring.records.get(Routing, asked[0].model)  # first of all that the start rests on
         wanted, event_s = trials.asked(spec, over), self.event_s(asked[0].model)
-        started = trials.begun(
-            self._wiring, asked, spec, wanted, before, controller.rollouts, event_s=event_s, dirty=dirty
-        )
+        started = trials.begun(self._wiring, asked, spec, wanted, before, controller.rollouts, event_s=event_s)
         return controller, before, started
 
     def _planned(self, model: str, spec: RolloutSpec | None) -> ModelSpec:

@@ -16,9 +16,9 @@ def routing(**more):
 
 
 def test_a_share_of_the_units_is_the_challengers_and_stays_so():
-    arms = {str(n): OWN.arm(str(n)) for n in range(4000)}
+    arms = {str(n): OWN.draw(str(n)).arm for n in range(4000)}
     assert sum(arm == "challenger" for arm in arms.values()) / 4000 == pytest.approx(0.25, abs=0.03)
-    assert all(OWN.arm(unit) == arm for unit, arm in arms.items())
+    assert all(OWN.draw(unit).arm == arm for unit, arm in arms.items())
 
 
 def test_the_arm_that_did_not_serve_is_shadowed():

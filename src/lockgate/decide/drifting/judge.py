@@ -62,7 +62,7 @@ class DriftJudge:
     @property
     def log_evidence(self) -> float:
         """Log of the average of M; an alarm is raised at the log of `windows_per_year / false_alarms_per_year`."""
-        return judged.average(self._each(), self._weights)
+        return onset.log_mean(self._each(), self._weights)
 
     def observe_judgement(self, window: Profile) -> judged.Found | None:
         """One more window; what it found where an alarm begins or is over, else None.
@@ -90,7 +90,7 @@ class DriftJudge:
         moved = judged.rank(
             self._lines, self.reference, seen, alpha=judged.LIST_ALPHA, windows=max(1, self._onset.windows)
         )
-        log_m = judged.average(seen.log_e, self._weights)
+        log_m = onset.log_mean(seen.log_e, self._weights)
         has_drifted = log_m >= self._line and judged.has_effect(moved, self.eps)
         return judged.Found(
             Judgement(

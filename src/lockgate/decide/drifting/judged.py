@@ -15,14 +15,13 @@ from lockgate.decide.drifting.lines import Lines, counted, drawn_up
 from lockgate.decide.judgement import Judgement
 from lockgate.records import Evidence, Gate, Ruling
 from lockgate.records.drift import Moved
-from lockgate.records.profile import ColumnProfile, Pair, Profile, Role
-from lockgate.stats import score_bet
+from lockgate.records.profile import SMALL_REFERENCE, ColumnProfile, Pair, Profile, Role
+from lockgate.stats import onset, score_bet
 from lockgate.stats.multiplicity import checked_alpha, e_bh
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 LIST_ALPHA = 0.1
-SMALL_REFERENCE = 20_000
 MOST_NAMED = 3
 
 
@@ -65,7 +64,7 @@ def once(
     ]
     log_e = np.array(each)
     moved = rank(drawn, reference, Seen(log_e, rows, window), alpha=alpha, windows=1)
-    whole = average(log_e, drawn.weights)
+    whole = onset.log_mean(log_e, drawn.weights)
     line = -math.log(alpha)
     gate = Gate(
         name="drift",
@@ -90,11 +89,6 @@ def once(
     sentence = told(moved if has_drifted else (), whole, line, rows=window.rows, before=reference.rows, eps=eps)
     ruling = Ruling.FAIL if has_drifted else Ruling.UNDECIDED
     return Found(Judgement(ruling=ruling, gate=gate, evidence=evidence, sentence=sentence), moved)
-
-
-def average(log_e: Floats, weights: Floats) -> float:
-    """Log of the weighted average, with weights that sum to 1."""
-    return float(np.logaddexp.reduce(log_e + np.log(weights), initial=-np.inf))
 
 
 def has_effect(moved: Sequence[Moved], eps: float) -> bool:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lockgate.features.columns import Columns, length
+from lockgate.features.levelled import levels_of, present
 from lockgate.features.profiles import cut
 from lockgate.features.profiles.numbers import Floats
 from lockgate.features.profiles.tallies import Key, Tallies
@@ -81,9 +82,10 @@ def _cells(
 
 def _counted(into: Tallies, columns: Columns, at_s: Floats | None, predictions: Floats | None) -> Profile:
     rows = length(columns)
+    numeric = dict(_numeric(into.numbers, columns, predictions, rows))
     for start in range(0, rows, AT_ONCE):
         own = slice(start, start + AT_ONCE)
-        _numbers(into, {key: values[own] for key, values in _numeric(into.numbers, columns, predictions, rows)})
+        _numbers(into, {key: values[own] for key, values in numeric.items()})
         moments = None if at_s is None else at_s[own]
         for (name, _), times in into.times.items():
             values = columns[name][own]
@@ -94,15 +96,25 @@ def _counted(into: Tallies, columns: Columns, at_s: Floats | None, predictions: 
         booleans.add(no, yes, missing, rows - yes - no - missing)
     for tallies in (into.growing, into.levels):
         for (name, _), texts in tallies.items():
-            counts: Counter[Any] = Counter(list[Any](columns[name].tolist()))
+            counts = _levels(columns[name])
             missing = counts.pop(None, 0)
             texts.add_counted(counts, missing)
     for (name, _), many in into.texts.items():
         values = columns[name].tolist()
-        present = [value for value in values if value is not None]
-        many.add(present, len(values) - len(present))
+        told = [value for value in values if value is not None]
+        many.add(told, len(values) - len(told))
     since_s, until_s = _ends(at_s)
     return into.found(rows, since_s=since_s, until_s=until_s)
+
+
+def _levels(values: NDArray[Any]) -> Counter[Any]:
+    """How often each value came; of a column that says its levels, each is looked at once."""
+    held = levels_of(values)
+    if held is None:
+        return Counter(list[Any](values.tolist()))
+    there = present(held)
+    times = np.bincount(there.codes, minlength=len(there.levels))
+    return Counter(dict(zip(there.levels, times.tolist(), strict=True)))
 
 
 def _numeric(
