@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Sequence
+from itertools import compress
 
 import numpy as np
 
@@ -28,10 +29,11 @@ class FallbackWatch:
         self._known = LatestIds(KNOWN)
 
     def feed(self, entries: Sequence[LogEntry]) -> None:
+        own = [entry for entry in entries if isinstance(entry, Prediction) and entry.arm == "champion"]
+        new = self._known.are_new([entry.id for entry in own])
         fresh: dict[str, list[Prediction]] = {}
-        for entry in entries:
-            if isinstance(entry, Prediction) and entry.arm == "champion" and self._known.is_new(entry.id):
-                fresh.setdefault(entry.version, []).append(entry)
+        for entry in compress(own, new):
+            fresh.setdefault(entry.version, []).append(entry)
         for version, calls in fresh.items():
             if version not in self._versions:
                 self._versions[version] = _Version(self._worst)
@@ -63,6 +65,15 @@ class LatestIds:
             self._young, self._old = set(), self._young
         return True
 
+    def are_new(self, names: Sequence[str]) -> list[bool]:
+        """Of each in turn."""
+        numbers = set(map(hash, names))
+        is_any_known = len(numbers) < len(names) or not self._young.isdisjoint(numbers) or not self._old.isdisjoint(numbers)
+        if is_any_known or len(self._young) + len(numbers) >= self._many:
+            return [self.is_new(name) for name in names]
+        self._young |= numbers
+        return [True] * len(names)
+
 
 class _Version:
     """One version's calls while it is the champion."""
@@ -78,7 +89,7 @@ class _Version:
         at = 0
         while at < len(calls):
             self._storm, turn, taken = storm.after(self._storm, failures[at:], worst=self._worst)
-            self._last += (call.failure for call in calls[at : at + taken])
+            self._last += (call.failure for call in calls[max(at, at + taken - SHOWN) : at + taken])
             at += taken
             if turn is not None:
                 self._found.append(self._judged(turn, calls[at - 1].answered_s))

@@ -10,12 +10,12 @@ from lockgate.decide.judgement import Judgement
 from lockgate.metrics import loss
 from lockgate.monitor import champion, guard, skew_watch
 from lockgate.monitor.blocks import champion_block, pair_block
-from lockgate.monitor.call import Call
 from lockgate.monitor.evidence import RolloutEvidence
 from lockgate.monitor.fallback_watch import FallbackWatch
 from lockgate.monitor.fold import DAY_S, Fold
 from lockgate.monitor.harm import HarmWatch
 from lockgate.monitor.health import HealthMaker
+from lockgate.monitor.joined import Joined
 from lockgate.monitor.verdicts import verdict
 from lockgate.records import (
     Alarm,
@@ -136,9 +136,7 @@ class Watch:
     def has_evidence(self, rollout: Rollout) -> bool:
         """Whether a look would see anything of it: a call, or days that were replayed."""
         pairs = self._records.all(PairBlock, self._model)
-        return any(pair.rollout == rollout.id for pair in pairs) or any(
-            call.routed.rollout == rollout.id for call in self._fold.open_calls()
-        )
+        return any(pair.rollout == rollout.id for pair in pairs) or self._fold.has_calls(rollout.id)
 
     def watch_champion(self, routing: Routing, facts: ChampionFacts, *, now_s: float) -> list[Alarm]:
         """Decay at every matured day, drift once a week; each cause is told once per champion."""
@@ -236,8 +234,8 @@ class Watch:
             found.append((block, self._pair_block(day, calls, rollout, now_s)))
         return found
 
-    def _pair_block(self, day: float, calls: Sequence[Call], rollout: Rollout | None, now_s: float) -> PairBlock | None:
-        if rollout is None or not any(call.routed.rollout == rollout.id for call in calls):
+    def _pair_block(self, day: float, calls: Joined, rollout: Rollout | None, now_s: float) -> PairBlock | None:
+        if rollout is None or not len(calls.of_rollout(rollout.id)):
             return None
         return pair_block(day, calls, rollout=rollout, loss=self._loss, closed_s=now_s)
 

@@ -260,9 +260,8 @@ class Loop:
                     continue
                 fold = Fold(rollout.model, horizon_s=0.0)
                 fold.feed(day.entries)
-                calls = list(fold.open_calls())
                 wiring.records.write(
-                    pair_block(day.day, calls, rollout=rollout, loss=measure, is_replayed=True, closed_s=wiring.clock())
+                    pair_block(day.day, fold.open_calls(), rollout=rollout, loss=measure, is_replayed=True, closed_s=wiring.clock())
                 )
         controller.mark_replayed(rollout)
 

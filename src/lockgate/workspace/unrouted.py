@@ -61,7 +61,7 @@ class Unrouted:
         return self._folds[model]
 
     def _write(self, model: str, fold: Fold, now_s: float) -> None:
-        if not any(fold.open_calls()):
+        if not fold.has_calls():
             return
         horizon_s = seconds(self._spec.model[model].outcomes.horizon)
         found = self._health.setdefault(model, HealthMaker()).due(fold, horizon_s=horizon_s, now_s=now_s)
