@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lockgate.monitor.came import Batch, Came, Ints
 from lockgate.monitor.closed import ClosedCalls
 from lockgate.monitor.joined import NONE, Bools, Floats, Joined
 from lockgate.monitor.open_calls import Answered, OpenCalls
@@ -33,7 +34,6 @@ LATE_S = 14 * DAY_S
 # Calls that are handed out at once: after a restart a million may be ready.
 AT_ONCE = 50_000
 Fact = Shadow | Outcome
-Ints = NDArray[np.int64]
 
 
 class Fold:
@@ -76,17 +76,19 @@ class Fold:
 
     def feed(self, entries: Iterable[LogEntry], *, now_s: float = math.inf) -> None:
         """Take in more of the log; entries of other models are passed over. now_s: by wall time, for what is dated ahead."""
+        self.take(Batch(entries, self.model), now_s=now_s)
+
+    def take(self, came: Batch, *, now_s: float = math.inf) -> None:
+        """The same of entries that are this model's."""
         until_s = now_s + AHEAD_S
         while self._ahead and self._ahead[0] <= until_s:
             self.watermark_s = max(self.watermark_s, heapq.heappop(self._ahead))
-        own = [entry for entry in entries if entry.model == self.model]
-        calls = [entry for entry in own if isinstance(entry, Prediction)]
-        over = self._take_calls(calls, own, until_s) if calls else {}
-        facts = [entry for entry in own if not isinstance(entry, Prediction)]
+        over = {} if came.calls is None else self._take_calls(came.calls, came.entries, until_s)
         if over:
-            came = {id(entry): place for place, entry in enumerate(own)}
-            facts = [fact for fact in facts if came[id(fact)] > over.get(fact.id, -1)]
-        self._take_facts(facts)
+            kept = [entry for place, entry in enumerate(came.entries) if place > over.get(entry.id, -1)]
+            came = Batch(kept, self.model)
+        self._take_facts(came.shadows)
+        self._take_facts(came.outcomes)
 
     def closable(self) -> Iterator[tuple[float, Joined]]:
         """Days that have matured, oldest first: over, and older than the horizon by event time."""
@@ -142,10 +144,9 @@ class Fold:
                 self.unknown_outcomes += sum(isinstance(fact, Outcome) for fact in facts)
                 del self._early[name]
 
-    def _take_calls(self, calls: Sequence[Prediction], own: Sequence[LogEntry], until_s: float) -> dict[str, int]:
+    def _take_calls(self, came: Came, own: Sequence[LogEntry], until_s: float) -> dict[str, int]:
         """Of calls whose day is over, where in `own` they came: what had come for them before has no place any longer."""
-        numbers = ids_as_numbers(calls)
-        asked_s = np.array([call.asked_s for call in calls])
+        numbers, asked_s = came.numbers(), came.floats("asked_s")
         past = asked_s[asked_s <= until_s]
         if past.size:
             self.watermark_s = max(self.watermark_s, float(past.max()))
@@ -153,18 +154,26 @@ class Fold:
         days = np.floor(asked_s / DAY_S) * DAY_S
         is_odd = past.size < asked_s.size or is_known.any() or float(days.min()) < self._closed_until_s
         over: dict[str, int] = {}
-        if is_odd or np.unique(numbers).size < numbers.size:
+        if is_odd or len(set(numbers.tolist())) < numbers.size:
+            calls = [call for call in came.entries if isinstance(call, Prediction)]
             rows, gone = self._sorted_out(calls, is_known.tolist(), days.tolist(), until_s)
             over = self._pass_over([(calls[row], float(days[row])) for row in gone], own)
-            calls, numbers, days = [calls[row] for row in rows], numbers[rows], days[rows]
-        if calls:
-            self._open.add(calls, numbers)
-            for day, many in zip(*np.unique(days, return_counts=True), strict=True):
-                self._days[float(day)] += int(many)
-            if self._early:
-                names = self._early.keys() & {call.id for call in calls}
-                self._attach([fact for name in names for fact in self._early.pop(name)])
+            if not rows:
+                return over
+            came, numbers, days = Came([calls[row] for row in rows]), numbers[rows], days[rows]
+        self._open.add(came, numbers)
+        for day, many in Counter(days.tolist()).items():
+            self._days[day] += many
+        if self._early:
+            self._take_early(came.of("id"))
         return over
+
+    def _take_early(self, names: Sequence[str]) -> None:
+        """Facts that came before these calls."""
+        early = [fact for name in self._early.keys() & set(names) for fact in self._early.pop(name)]
+        came = Batch(early, self.model)
+        self._take_facts(came.shadows)
+        self._take_facts(came.outcomes)
 
     def _sorted_out(
         self, calls: Sequence[Prediction], is_known: Sequence[bool], days: Sequence[float], until_s: float
@@ -206,23 +215,24 @@ class Fold:
                 over.setdefault(entry.id, place)
         return over
 
-    def _take_facts(self, facts: Sequence[Fact]) -> None:
-        if not facts:
+    def _take_facts(self, came: Came | None) -> None:
+        if came is None:
             return
-        serials = self._open.find(ids_as_numbers(facts))
+        serials = self._open.find(came.numbers())
         is_here = serials >= 0
         if is_here.all():
-            self._attach(facts, serials)
+            self._attach(came, serials)
             return
-        here: list[int] = np.flatnonzero(is_here).tolist()
-        if here:
-            self._attach([facts[row] for row in here], serials[is_here])
+        if is_here.any():
+            here: list[int] = np.flatnonzero(is_here).tolist()
+            self._attach(came.take(here), serials[is_here])
         elsewhere: list[int] = np.flatnonzero(~is_here).tolist()
         for row in elsewhere:
-            self._keep(facts[row])
+            self._keep(came.entries[row])
 
-    def _keep(self, fact: Fact) -> None:
+    def _keep(self, fact: LogEntry) -> None:
         """A fact of no open call."""
+        assert not isinstance(fact, Prediction)
         if isinstance(fact, Shadow):
             if fact.asked_s >= self._closed_until_s:
                 self._early[fact.id].append(fact)
@@ -231,13 +241,9 @@ class Fold:
         elif fact.at_s >= self._closed_until_s - LATE_S:
             self._early[fact.id].append(fact)
 
-    def _attach(self, facts: Sequence[Fact], serials: Ints | None = None) -> None:
+    def _attach(self, facts: Came, serials: Ints) -> None:
         """To open calls, in the order given."""
-        if facts:
-            places = self._open.find(ids_as_numbers(facts)) if serials is None else serials
-            self.late_shadows += self._open.attach(facts, places)
-
-
-def ids_as_numbers(entries: Sequence[LogEntry]) -> Ints:
-    """64 bits that stand for each id, as long as this process lives."""
-    return np.fromiter(map(hash, [entry.id for entry in entries]), dtype=np.int64, count=len(entries))
+        if isinstance(facts.entries[0], Shadow):
+            self.late_shadows += self._open.add_shadows(facts, serials)
+        else:
+            self._open.add_outcomes(facts, serials)

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 
 from lockgate.monitor.call import Call, Key
 from lockgate.monitor.packed import Inputs, Row, Rows
-from lockgate.monitor.ways import Pair, Said, Ways, count, paired
+from lockgate.monitor.ways import Numbers, Pair, Said, Ways, count, paired
 from lockgate.records import Cell, Outcome, Prediction
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
-Numbers = NDArray[np.int32]
 More = dict[int, tuple[tuple[int, float], ...]]
 T = TypeVar("T")
 NONE = -1

@@ -7,16 +7,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from lockgate.monitor.joined import NONE, Bools, Floats, Joined, Numbers
+from lockgate.monitor.came import Came, Ints
+from lockgate.monitor.joined import NONE, Bools, Floats, Joined
 from lockgate.monitor.packed import Rows
 from lockgate.monitor.part import MOST, Part
 from lockgate.monitor.serials import Serials
-from lockgate.monitor.ways import Ways
-from lockgate.records import Outcome, Prediction, Shadow
-
-Ints = NDArray[np.int64]
+from lockgate.monitor.ways import Numbers, Ways
+from lockgate.records import Prediction
 
 
 class Answered(NamedTuple):
@@ -50,7 +48,7 @@ class OpenCalls:
         """Serials, -1 where there is none."""
         return self._serials.find(numbers)
 
-    def add(self, calls: Sequence[Prediction], numbers: Ints) -> None:
+    def add(self, calls: Came, numbers: Ints) -> None:
         """calls: that are not held; numbers: of their ids."""
         self._serials.add(numbers, self._next)
         self._parts.append(Part(self._ways, self._next, calls))
@@ -59,23 +57,30 @@ class OpenCalls:
             later = self._parts.pop()
             self._parts[-1].append(later)
 
-    def attach(self, facts: Sequence[Shadow | Outcome], serials: Ints) -> list[str]:
-        """Facts to their calls, in the order in which they came. Ids of judged calls that had no shadow so far."""
-        is_shadow = np.array([isinstance(fact, Shadow) for fact in facts], dtype=bool)
-        is_late = np.zeros(len(facts), dtype=bool)
+    def add_shadows(self, shadows: Came, serials: Ints) -> list[str]:
+        """To their calls, in the order in which they came. Ids of judged calls that had no shadow so far."""
+        is_late = np.zeros(len(shadows), dtype=bool)
+        words = self._ways.words(shadows)
+        values = np.array([0.0 if value is None else value for value in shadows.of("value")])
+        for part, at in self._by_part(serials):
+            rows = serials[at] - part.first
+            is_late[at] = part.is_judged[rows] & (part.word[rows] == NONE)
+            part.add_shadows(rows, words[at], values[at])
+        names = shadows.of("id")
+        return list(dict.fromkeys(names[row] for row in np.flatnonzero(is_late).tolist()))
+
+    def add_outcomes(self, outcomes: Came, serials: Ints) -> None:
+        """To their calls, in the order in which they came."""
+        facts = np.stack([outcomes.floats(field) for field in ("value", "at_s", "received_s")], axis=1)
+        for part, at in self._by_part(serials):
+            part.add_outcomes(serials[at] - part.first, facts[at])
+
+    def _by_part(self, serials: Ints) -> Iterator[tuple[Part, Rows]]:
+        """Each part that some are in, and which of them."""
         firsts = np.array([part.first for part in self._parts])
         place = firsts.searchsorted(serials, side="right") - 1
-        for at in np.unique(place).tolist():
-            part, of_part = self._parts[at], place == at
-            said, told = np.flatnonzero(of_part & is_shadow), np.flatnonzero(of_part & ~is_shadow)
-            if said.size:
-                rows = serials[said] - part.first
-                is_late[said] = part.is_judged[rows] & (part.word[rows] == NONE)
-                part.add_shadows(rows, [fact for row in said.tolist() if isinstance(fact := facts[row], Shadow)])
-            if told.size:
-                rows = serials[told] - part.first
-                part.add_outcomes(rows, [fact for row in told.tolist() if isinstance(fact := facts[row], Outcome)])
-        return list(dict.fromkeys(facts[row].id for row in np.flatnonzero(is_late).tolist()))
+        for at in np.flatnonzero(np.bincount(place)).tolist():
+            yield self._parts[at], np.flatnonzero(place == at)
 
     def between(self, start_s: float, end_s: float) -> Joined:
         """Open calls that were asked from `start_s` until before `end_s`, in the order in which they came."""
@@ -116,6 +121,8 @@ class OpenCalls:
             return Joined.none(self._model, self._ways)
         asked_s = np.concatenate([part.asked_s[rows] for part, rows in waiting])
         held = np.concatenate([is_held(part.asked_s[rows], part.word[rows]) for part, rows in waiting])
+        if held.all():
+            return Joined.none(self._model, self._ways)
         until_s = float(asked_s[held].min()) if held.any() else math.inf
         if int((asked_s <= until_s).sum()) > most:
             until_s = min(until_s, float(np.partition(asked_s, most)[most]))

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lockgate.monitor.joined import NONE, Bools, Floats, Joined, More, Numbers
+from lockgate.monitor.came import Came, is_each_once
+from lockgate.monitor.joined import NONE, Bools, Floats, Joined, More
 from lockgate.monitor.packed import Inputs, Rows, Texts
-from lockgate.monitor.ways import Ways
-from lockgate.records import Outcome, Prediction, Shadow
+from lockgate.monitor.ways import Numbers, Ways
 
 MOST = 8_192
 _OWN = "\0"  # stands for a unit that is the call's own id; a unit that begins so has another before it
@@ -20,19 +20,17 @@ class Part:
     judges yet; is_judged: handed out.
     """
 
-    def __init__(self, ways: Ways, first: int, calls: Sequence[Prediction]) -> None:
+    def __init__(self, ways: Ways, first: int, calls: Came) -> None:
         self.first, self.size = first, len(calls)
-        self._ways, self._model = ways, calls[0].model
-        self._ids = Texts.of([call.id for call in calls])
-        self._units = Texts.of([_short(call.unit, call.id) for call in calls])
-        self.asked_s = np.array([call.asked_s for call in calls])
-        self._answered_s = np.array([call.answered_s for call in calls])
-        self._value = np.array([call.value for call in calls])
-        self.latency_ms = np.array([call.latency_ms for call in calls])
-        self.way: Numbers = np.array(ways.numbers(calls), dtype=np.int32)
-        self._inputs = Inputs.of([call.inputs for call in calls])
+        self._ways, self._model = ways, calls.entries[0].model
+        ids, units = calls.of("id"), calls.of("unit")
+        self._ids, self._units = Texts.of(ids), Texts.of(_short(units, ids))
+        self.asked_s, self._answered_s = calls.floats("asked_s"), calls.floats("answered_s")
+        self._value, self.latency_ms = calls.floats("value"), calls.floats("latency_ms")
+        self.way = ways.numbers(calls)
+        self._inputs = Inputs.of(calls.of("inputs"))
         self.is_open: Bools = np.ones(self.size, dtype=bool)
-        self.is_unripe: Bools = np.array([call.rollout is not None for call in calls], dtype=bool)
+        self.is_unripe: Bools = np.array([rollout is not None for rollout in calls.of("rollout")], dtype=bool)
         self.is_judged: Bools = np.zeros(self.size, dtype=bool)
         # What comes later takes room once some has come.
         self._word: Numbers | None = None
@@ -97,25 +95,22 @@ class Part:
             packed=self._inputs.take(rows),
         )
 
-    def add_shadows(self, rows: Rows, shadows: Sequence[Shadow]) -> None:
+    def add_shadows(self, rows: Rows, words: Numbers, values: Floats) -> None:
         """One for each row, in the order in which they came; the first of a version counts."""
         if self._word is None or self._said is None:
             self._word, self._said = self.word, self._values()
-        words = self._ways.words(shadows)
-        values = [0.0 if shadow.value is None else shadow.value for shadow in shadows]
         is_first = self._word[rows] == NONE
-        if is_first.all() and np.unique(rows).size == rows.size:
+        if is_first.all() and is_each_once(rows, self.size):
             self._word[rows], self._said[rows] = words, values
             return
-        for row, word, value in zip(rows.tolist(), words, values, strict=True):
+        for row, word, value in zip(rows.tolist(), words.tolist(), values.tolist(), strict=True):
             self._add_word(row, word, value)
 
-    def add_outcomes(self, rows: Rows, outcomes: Sequence[Outcome]) -> None:
-        """One for each row, in the order in which they came; the latest received one counts."""
+    def add_outcomes(self, rows: Rows, facts: Floats) -> None:
+        """One for each row, in the order in which they came; the latest received one counts. facts: as in `outcome`."""
         if self._outcome is None or self._is_labelled is None:
             self._outcome, self._is_labelled = self.outcome, self.is_labelled
-        facts = np.array([(told.value, told.at_s, told.received_s) for told in outcomes])
-        if np.unique(rows).size < rows.size:
+        if not is_each_once(rows, self.size):
             for row, fact in zip(rows, facts, strict=True):
                 self._add_facts(row[None], fact[None])
         else:
@@ -141,10 +136,14 @@ class Part:
         return np.zeros(self.size) if self._said is None else self._said
 
 
-def _short(unit: str, name: str) -> str:
-    if unit == name:
-        return _OWN
-    return _OWN + unit if unit.startswith(_OWN) else unit
+def _short(units: Sequence[str], ids: Sequence[str]) -> Sequence[str]:
+    own = [_OWN if unit == name else unit for unit, name in zip(units, ids, strict=True)]
+    if _OWN not in "".join(units):
+        return own
+    return [
+        _OWN + unit if unit != name and unit.startswith(_OWN) else one
+        for one, unit, name in zip(own, units, ids, strict=True)
+    ]
 
 
 def _long(unit: str, name: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from lockgate.decide.judgement import Judgement
 from lockgate.metrics import loss
 from lockgate.monitor import champion, guard, skew_watch
+from lockgate.monitor.came import Batch
 from lockgate.monitor.blocks import champion_block, pair_block
 from lockgate.monitor.evidence import RolloutEvidence
 from lockgate.monitor.fallback_watch import FallbackWatch
@@ -99,9 +100,11 @@ class Watch:
 
     def feed(self, entries: Sequence[LogEntry], *, now_s: float) -> None:
         """entries: this model's."""
-        self._fold.feed(entries, now_s=now_s)
-        self._fallbacks.feed(entries)
-        self.skew.feed(entries)
+        came = Batch(entries, self._model)
+        self._fold.take(came, now_s=now_s)
+        if came.calls is not None:
+            self._fallbacks.feed(came.calls)
+        self.skew.feed(came)
         self._health.note()
 
     def look(self, routing: Routing, rollout: Rollout | None, facts: ChampionFacts, *, now_s: float) -> list[Verdict]:

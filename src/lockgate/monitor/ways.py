@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
+from lockgate.monitor.came import Came
 from lockgate.records import Cell, Prediction, Shadow
+from lockgate.records.prediction import LogEntry
 
+Numbers = NDArray[np.int32]
+Way = tuple[object, ...]
 INPUT = "input "
+ROUTED = ("version", "served_by", "rollout", "share", "arm", "failure", "flags")
+SAID = ("version", "rollout", "failure", "flags")
 
 
 class Said(msgspec.Struct, frozen=True, gc=False):
@@ -30,35 +38,42 @@ class Ways:
     def __init__(self) -> None:
         self.routed: list[Prediction] = []
         self.said: list[Said] = []
-        self._by_route: dict[tuple[object, ...], int] = {}
-        self._by_word: dict[tuple[object, ...], int] = {}
+        self._by_route: dict[Way, int] = {}
+        self._by_word: dict[Way, int] = {}
 
-    def numbers(self, calls: Sequence[Prediction]) -> list[int]:
+    def numbers(self, calls: Came) -> Numbers:
         """Each call's way."""
-        known = self._by_route
-        found: list[int] = []
-        for call in calls:
-            way = (call.version, call.served_by, call.rollout, call.share, call.arm, call.failure, call.flags)
-            number = known.get(way)
-            if number is None:
-                number = known[way] = len(self.routed)
-                self.routed.append(msgspec.structs.replace(call, inputs=()))
-            found.append(number)
-        return found
+        ways = zip(*map(calls.of, ROUTED), strict=True)
+        return _numbered(self._by_route, ways, lambda row: self._add_route(calls.entries[row]))
 
-    def words(self, shadows: Sequence[Shadow]) -> list[int]:
+    def words(self, shadows: Came) -> Numbers:
         """What each shadow said, but for the value."""
-        known = self._by_word
-        found: list[int] = []
-        for shadow in shadows:
-            word = (shadow.version, shadow.rollout, shadow.failure, shadow.flags, shadow.value is None)
-            number = known.get(word)
-            if number is None:
-                number = known[word] = len(self.said)
-                value = None if shadow.value is None else 0.0
-                self.said.append(Said(shadow.version, shadow.rollout, value, shadow.failure, shadow.flags))
-            found.append(number)
-        return found
+        is_none = [value is None for value in shadows.of("value")]
+        words = zip(*map(shadows.of, SAID), is_none, strict=True)
+        return _numbered(self._by_word, words, lambda row: self._add_word(shadows.entries[row]))
+
+    def _add_route(self, call: LogEntry) -> int:
+        assert isinstance(call, Prediction)
+        self.routed.append(msgspec.structs.replace(call, inputs=()))
+        return len(self.routed) - 1
+
+    def _add_word(self, shadow: LogEntry) -> int:
+        assert isinstance(shadow, Shadow)
+        value = None if shadow.value is None else 0.0
+        self.said.append(Said(shadow.version, shadow.rollout, value, shadow.failure, shadow.flags))
+        return len(self.said) - 1
+
+
+def _numbered(known: dict[Way, int], ways: Iterable[Way], add: Callable[[int], int]) -> Numbers:
+    """Each row's number; `add` gives one to a row whose way is new."""
+    each = list(ways)
+    found = list(map(known.get, each))
+    if None in found:
+        for row, way in enumerate(each):
+            if way not in known:
+                known[way] = add(row)
+        found = list(map(known.get, each))
+    return np.array(found, dtype=np.int32)
 
 
 class Pair(NamedTuple):

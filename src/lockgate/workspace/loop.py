@@ -10,6 +10,7 @@ import math
 import os
 import secrets
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -268,9 +269,9 @@ class Loop:
 
 def _by_model(entries: Sequence[LogEntry]) -> dict[str, list[LogEntry]]:
     """Each model's own, in their order: a watch need not look at everybody's."""
-    found: dict[str, list[LogEntry]] = {}
+    found: dict[str, list[LogEntry]] = defaultdict(list)
     for entry in entries:
-        found.setdefault(entry.model, []).append(entry)
+        found[entry.model].append(entry)
     return found
 
 
