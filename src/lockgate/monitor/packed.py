@@ -20,10 +20,10 @@ _rows_decoder: msgspec.msgpack.Decoder[list[Row]] = msgspec.msgpack.Decoder(list
 class Texts:
     """Texts as one run of UTF-8 and the length of each in it."""
 
-    __slots__ = ("_blob", "_lengths")
+    __slots__ = ("blob", "lengths")
 
     def __init__(self, blob: bytes, lengths: NDArray[np.unsignedinteger]) -> None:
-        self._blob, self._lengths = blob, lengths
+        self.blob, self.lengths = blob, lengths
 
     @classmethod
     def of(cls, texts: Sequence[str]) -> Texts:
@@ -35,26 +35,26 @@ class Texts:
 
     @classmethod
     def joined(cls, parts: Sequence[Texts]) -> Texts:
-        return cls(b"".join(part._blob for part in parts), np.concatenate([part._lengths for part in parts]))
+        return cls(b"".join(part.blob for part in parts), np.concatenate([part.lengths for part in parts]))
 
     def __len__(self) -> int:
-        return self._lengths.size
+        return self.lengths.size
 
     def take(self, rows: Rows) -> list[str]:
-        stops = np.cumsum(self._lengths, dtype=np.intp)
+        stops = np.cumsum(self.lengths, dtype=np.intp)
         ends: list[int] = stops[rows].tolist()
-        starts: list[int] = (stops[rows] - self._lengths[rows]).tolist()
-        blob = self._blob
+        starts: list[int] = (stops[rows] - self.lengths[rows]).tolist()
+        blob = self.blob
         return [blob[start:end].decode() for start, end in zip(starts, ends, strict=True)]
 
 
 class Inputs:
     """The inputs of many calls, each as it came, value for value and type for type; unpacked when they are asked for."""
 
-    __slots__ = ("_blob", "_count", "_order", "_parts")
+    __slots__ = ("blob", "count", "order", "parts")
 
     def __init__(self, count: int, blob: bytes, parts: Sequence[Inputs] = (), order: Rows | None = None) -> None:
-        self._count, self._blob, self._parts, self._order = count, blob, parts, order
+        self.count, self.blob, self.parts, self.order = count, blob, parts, order
 
     @classmethod
     def of(cls, rows: Sequence[Row]) -> Inputs:
@@ -62,22 +62,22 @@ class Inputs:
 
     @classmethod
     def joined(cls, parts: Sequence[Inputs]) -> Inputs:
-        count = sum(part._count for part in parts)
-        if any(part._order is not None or part._parts for part in parts):
+        count = sum(part.count for part in parts)
+        if any(part.order is not None or part.parts for part in parts):
             return cls(count, b"", parts)
-        return cls(count, b"".join(part._blob for part in parts))
+        return cls(count, b"".join(part.blob for part in parts))
 
     def take(self, rows: Rows) -> Inputs:
         return Inputs(rows.size, b"", (self,), rows)
 
     def rows(self) -> list[Row]:
-        if not self._parts:
+        if not self.parts:
             # The rows one behind another are the list of them once its length stands before.
-            return _rows_decoder.decode(b"\xdd" + self._count.to_bytes(4, "big") + self._blob)
-        found = list(chain.from_iterable(part.rows() for part in self._parts))
-        if self._order is None:
+            return _rows_decoder.decode(b"\xdd" + self.count.to_bytes(4, "big") + self.blob)
+        found = list(chain.from_iterable(part.rows() for part in self.parts))
+        if self.order is None:
             return found
-        places: list[int] = self._order.tolist()
+        places: list[int] = self.order.tolist()
         return [found[place] for place in places]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
 
 from lockgate.decide.judgement import Judgement
 from lockgate.monitor.came import Batch

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from lockgate.decide.judgement import Judgement
 from lockgate.metrics import loss
 from lockgate.monitor import champion, guard, skew_watch
-from lockgate.monitor.came import Batch
 from lockgate.monitor.blocks import champion_block, pair_block
+from lockgate.monitor.came import Batch
 from lockgate.monitor.evidence import RolloutEvidence
 from lockgate.monitor.fallback_watch import FallbackWatch
 from lockgate.monitor.fold import DAY_S, Fold

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import random
 
-import msgspec
 import pytest
 
-from lockgate.monitor.call import Call
 from lockgate.monitor.closed import ClosedCalls
 from lockgate.monitor.fold import DAY_S, PATIENCE_S, Fold
 from lockgate.records import Cell, Outcome, Prediction, Shadow

@@ -39,7 +39,9 @@ predictions = st.builds(
 
 
 @given(st.lists(predictions, min_size=1, max_size=40), st.integers(0, 39), st.randoms())
-def test_what_is_held_comes_back_bit_for_bit_and_type_for_type(came: list[Prediction], cut: int, chance: object) -> None:
+def test_what_is_held_comes_back_bit_for_bit_and_type_for_type(
+    came: list[Prediction], cut: int, chance: object
+) -> None:
     ways, cut = Ways(), cut % len(came)
     part = Part(ways, 0, Came(came[cut:]))
     if cut:
