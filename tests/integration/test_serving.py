@@ -173,6 +173,7 @@ def test_the_metadata_says_what_a_request_takes(served):
     assert (columns["seats"]["type"], columns["seats"]["low"], columns["seats"]["high"]) == ("int", 1, 500)
     assert columns["plane"]["is_nullable"] is True
     assert (told["champion"], told["challenger"], told["share"], told["revision"]) == (project.fitted[1], None, 0.0, 1)
+    assert told["arms"] == {}
 
 
 def test_outcomes_are_kept_with_the_time_they_came_true(served):

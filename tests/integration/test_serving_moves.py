@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -96,3 +98,28 @@ def test_calls_are_answered_while_the_log_cannot_be_written_and_logged_afterward
         assert server.get("/readyz").json()["log"] == {"spilled": 1, "dropped": 0}
         (project.home / "log").unlink()
     assert [entry.id for entry in project.log()] == ["spilled-0"]
+
+
+def test_a_way_back_that_comes_while_versions_load_is_taken_up_and_what_it_left_never_is(
+    project, tmp_path, monkeypatch, until: Callable[..., None]
+):
+    from lockgate.workspace.dataplane import DataPlane
+
+    (tmp_path / "lockgate_slow_rule.py").write_text("import time\n\ntime.sleep(1.0)\n\n\ndef rule(table): ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    first, second = project.add_constant("first", 0.1), project.add_constant("second", 0.2)
+    project.publish(first)
+    plane = DataPlane(project.home)
+    plane.refresh()
+    project.publish(second, revision=2, previous=first, chain=("lockgate_slow_rule:rule", "constant"))
+    seen: list[int] = []
+    taking_up = threading.Thread(target=plane.refresh)
+    taking_up.start()
+    until(lambda: "lockgate_slow_rule" in sys.modules, "the rule's import")
+    project.publish(first, revision=3)
+    while taking_up.is_alive():
+        seen.append(plane.models["late"].routing.revision)
+    taking_up.join()
+    assert plane.models["late"].routing.revision == 3
+    assert set(seen) <= {1, 3}
+    plane.close()

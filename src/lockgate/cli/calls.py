@@ -81,13 +81,17 @@ def outcomes(
     decimal_comma: DecimalComma = False,
     directory: Directory = HERE,
 ) -> None:
-    """Bring outcomes: a table with the columns id, value and at (UTC)."""
+    """Bring outcomes: a table with the columns id, value and at (UTC); of units: unit, metric, value and at."""
     import polars as pl
 
     workspace = opened(directory)
     told = read_table(table, separator, decimal_comma=decimal_comma)
-    read = told.select(pl.col("id"), pl.col("value").cast(pl.Float64), pl.col("at").dt.epoch("us") / 1e6)
-    kept = workspace.outcomes(model, read.rows())
+    value, at_s = pl.col("value").cast(pl.Float64), pl.col("at").dt.epoch("us") / 1e6
+    if "id" in told.columns:
+        kept = workspace.outcomes(model, told.select("id", value, at_s).rows())
+    else:
+        units = told.select(pl.col("unit").cast(pl.String), pl.col("metric"), value, at_s)
+        kept = workspace.unit_outcomes(model, units.rows())
     workspace.close()
     show.say(f"{kept:,} outcomes kept.")
     show.following("lockgate status")

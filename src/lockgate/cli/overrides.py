@@ -43,9 +43,16 @@ def approve(
     _told(opened(directory).approve(model, reason=reason, by=by, step=asked), "lockgate status", json=json)
 
 
-def promote(model: str, reason: Reason, by: By = None, directory: Directory = HERE, json: Json = False) -> None:
+def promote(
+    model: str,
+    reason: Reason,
+    version: Annotated[str | None, typer.Option(help="Which, of an A/B with several challengers.")] = None,
+    by: By = None,
+    directory: Directory = HERE,
+    json: Json = False,
+) -> None:
     """The challenger becomes champion without proof; every record of it says so."""
-    _moved(opened(directory).promote(model, reason=reason, by=by), json=json)
+    _moved(opened(directory).promote(model, reason=reason, by=by, version=version), json=json)
 
 
 def skip(model: str, reason: Reason, by: By = None, directory: Directory = HERE, json: Json = False) -> None:

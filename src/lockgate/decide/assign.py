@@ -3,10 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
+from typing import NamedTuple
 
+from lockgate.records.ab import ArmShare
 from lockgate.records.prediction import Arm
+from lockgate.records.routing import Routing
 
 _SCALE = float(1 << 64)
+
+
+class Drawn(NamedTuple):
+    """What a unit's lot says: its arm, and the version that answers it."""
+
+    arm: Arm
+    version: str
 
 
 def bits(salt: str, unit: str) -> int:
@@ -27,3 +38,20 @@ def position(salt: str, unit: str) -> float:
 def assign(salt: str, unit: str, share: float) -> Arm:
     """The arm of a unit. A growing share moves units from champion to challenger and never back."""
     return "challenger" if share > 0 and position(salt, unit) < share else "champion"
+
+
+def among(salt: str, unit: str, arms: Sequence[ArmShare]) -> str | None:
+    """Whose stretch a unit stands in; None where it is nobody's, so the champion's."""
+    at = position(salt, unit)
+    return next((one.version for one in arms if one.low <= at < one.high), None)
+
+
+def draw(routing: Routing, unit: str) -> Drawn:
+    """The lot of a unit, among two arms or several. An arm that ends gives its units to the champion; nobody else moves."""
+    if routing.challenger is None or routing.share <= 0:
+        return Drawn("champion", routing.champion)
+    if not routing.arms:
+        arm = assign(routing.salt, unit, routing.share)
+        return Drawn(arm, routing.challenger if arm == "challenger" else routing.champion)
+    own = among(routing.salt, unit, routing.arms)
+    return Drawn("champion", routing.champion) if own is None else Drawn("challenger", own)

@@ -67,3 +67,7 @@ def step(rung: str | float) -> Step:
         raise SpecError(f"A step of {rung} is no share of traffic.", cure="Give a share above 0 and at most 1.")
     # Ten digits: a name is what its safety verdict goes by, so two shares may never share one.
     return Step(name=f"{100 * rung:.10g}%", kind="share", share=float(rung), tolerance=tolerance(float(rung)))
+
+
+PROMOTION = step(1.0)
+"""All traffic: the last rung of every ladder, and where an A/B's winner goes."""

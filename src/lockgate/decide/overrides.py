@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from lockgate.decide import ab_overrides
 from lockgate.decide.ladder import gated
 from lockgate.decide.rollout import Decision
 from lockgate.errors import Conflict, SpecError, unknown
@@ -25,6 +26,8 @@ def about(rollout: Rollout, kind: OverrideKind, asked: Step | None = None) -> St
 
     asked: a later step to be approved. Raises SpecError for one that is none.
     """
+    if rollout.kind == "ab":
+        return ab_overrides.about(rollout, kind, asked)
     if asked is not None:
         later = [step.name for step in rollout.steps[rollout.at + 1 :]]
         if asked.name not in later:
@@ -35,8 +38,10 @@ def about(rollout: Rollout, kind: OverrideKind, asked: Step | None = None) -> St
     return rollout.steps[rollout.at + 1] if kind in ("approve", "skip") else rollout.step
 
 
-def overridden(rollout: Rollout, verdicts: Sequence[Verdict], override: Override) -> Overridden:
-    """What the override makes of a running rollout.
+def overridden(
+    rollout: Rollout, verdicts: Sequence[Verdict], override: Override, *, version: str | None = None
+) -> Overridden:
+    """What the override makes of a running rollout. version: which of an A/B's challengers is promoted, where it has several.
 
     verdicts: the standing one of each gate, as in `next_move`; override.at_s is now. Raises SpecError or Conflict, naming
     the rollout, for what may not be: nobody overrides harm, a deadline that has passed, another's hold, a missing approval,
@@ -49,12 +54,23 @@ def overridden(rollout: Rollout, verdicts: Sequence[Verdict], override: Override
         )
     after = msgspec.structs.replace(rollout, overrides=(*rollout.overrides, override.id))
     if override.kind in ("promote", "skip"):
+        if rollout.kind == "ab":
+            return Overridden(after, ab_overrides.promoted(after, verdicts, override, version))
+        _refuse_other(rollout, version)
         return _moved(after, verdicts, override)
     if override.kind == "widen":
         return Overridden(_widened(after, verdicts, override))
     if override.kind == "approve":
         return Overridden(_approved(after, override))
     return Overridden(_held(after, override))
+
+
+def _refuse_other(rollout: Rollout, version: str | None) -> None:
+    if version not in (None, rollout.challenger):
+        raise SpecError(
+            f"{version[:6] if version else ''} is not the challenger of {rollout.id}.",
+            cure="Leave the version out: a ladder has one.",
+        )
 
 
 def _held(rollout: Rollout, override: Override) -> Rollout:
@@ -66,7 +82,7 @@ def _held(rollout: Rollout, override: Override) -> Rollout:
 
 
 def _approved(rollout: Rollout, override: Override) -> Rollout:
-    if override.step not in gated(rollout.spec, rollout.steps):
+    if rollout.kind == "ladder" and override.step not in gated(rollout.spec, rollout.steps):
         raise SpecError(
             f"{override.step} of {rollout.id} needs no approval.",
             cure="Its verdicts lead there; to go on without them: lockgate rollout skip",

@@ -9,19 +9,23 @@ from collections.abc import Sequence
 
 import msgspec
 
-from lockgate.decide.ladder import gated
+from lockgate.decide import ab
+from lockgate.decide.ladder import PROMOTION, gated
 from lockgate.records import Record, Rollout, Ruling, Step, Verdict
 from lockgate.records.rollout import MoveKind
 
 
 class Decision(Record, frozen=True, kw_only=True):
-    """A move that is due: its kind, the step it leads to, the verdicts and overrides it rests on, and the reason in words."""
+    """A move that is due: its kind, the step it leads to, the verdicts and overrides it rests on, and the reason in words.
+    version: the challenger of an A/B that it is about.
+    """
 
     kind: MoveKind
     to_step: int
     verdicts: tuple[str, ...]
     reason: str
     overrides: tuple[str, ...] = ()
+    version: str | None = None
 
 
 def next_move(rollout: Rollout, verdicts: Sequence[Verdict], now_s: float) -> Decision | None:
@@ -33,6 +37,8 @@ def next_move(rollout: Rollout, verdicts: Sequence[Verdict], now_s: float) -> De
     """
     if not rollout.is_running:
         return None
+    if rollout.kind == "ab":
+        return _of_ab(rollout, verdicts, now_s)
     harm = next((v for v in verdicts if v.ruling is Ruling.FAIL), None)
     if harm is not None:
         return Decision(kind="roll_back", to_step=rollout.at, verdicts=(harm.id,), reason=harm.sentence)
@@ -50,9 +56,12 @@ def awaited(rollout: Rollout, verdicts: Sequence[Verdict], now_s: float) -> Step
     """The step that nothing but an approval keeps the rollout from; None where there is none."""
     if rollout.held is not None or next_move(rollout, verdicts, now_s) is not None:
         return None
-    all_approved = msgspec.structs.replace(rollout, approved={step.name: "" for step in rollout.steps})
+    steps = (PROMOTION,) if rollout.kind == "ab" else rollout.steps
+    all_approved = msgspec.structs.replace(rollout, approved={step.name: "" for step in steps})
     due = next_move(all_approved, verdicts, now_s)
-    return None if due is None else rollout.steps[due.to_step]
+    if due is None:
+        return None
+    return PROMOTION if rollout.kind == "ab" else rollout.steps[due.to_step]
 
 
 def _approved(rollout: Rollout, due: Decision | None) -> Decision | None:
@@ -65,6 +74,22 @@ def _approved(rollout: Rollout, due: Decision | None) -> Decision | None:
     if name not in rollout.approved:
         return None
     return msgspec.structs.replace(due, overrides=(rollout.approved[name],))
+
+
+def _of_ab(rollout: Rollout, verdicts: Sequence[Verdict], now_s: float) -> Decision | None:
+    found = ab.due(rollout, verdicts, now_s)
+    if found is None:
+        return None
+    kind, version, verdict = found
+    reason = verdict.sentence if verdict else "No evidence came."
+    if kind == "undecided":
+        reason = f"The deadline has passed and the champion keeps the traffic. {reason}"
+    named = (verdict.id,) if verdict else ()
+    move = Decision(kind=kind, to_step=rollout.at, verdicts=named, reason=reason, version=version)
+    if kind != "promote" or not ab.wants_approval(rollout):
+        return move
+    approval = rollout.approved.get(PROMOTION.name)
+    return None if approval is None else msgspec.structs.replace(move, overrides=(approval,))
 
 
 def _climb(rollout: Rollout, verdicts: Sequence[Verdict], worth: Verdict | None) -> Decision | None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lockgate.records import Outcome, Prediction, Shadow
 from lockgate.records.prediction import LogEntry
+from lockgate.records.unit_outcome import MARK
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -49,7 +50,9 @@ class Came:
 
 
 class Batch:
-    """Entries of one model, as they came, and each kind's by itself; None where there is none of a kind."""
+    """Entries of one model, as they came, and each kind's by itself; None where there is none of a kind. What came of a unit
+    is of no call, and of no kind here.
+    """
 
     __slots__ = ("calls", "entries", "outcomes", "shadows")
 
@@ -63,7 +66,8 @@ class Batch:
             shadows = [entry for entry in self.entries if isinstance(entry, Shadow)]
             self.shadows = Came(shadows) if shadows else None
         if len(calls) + len(self.shadows or ()) < len(self.entries):
-            self.outcomes = Came([entry for entry in self.entries if isinstance(entry, Outcome)])
+            told = [entry for entry in self.entries if isinstance(entry, Outcome) and not entry.id.startswith(MARK)]
+            self.outcomes = Came(told) if told else None
 
 
 def is_each_once(rows: NDArray[np.intp], size: int) -> bool:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from lockgate.decide.judgement import Judgement
 from lockgate.metrics import loss
-from lockgate.monitor import champion, guard, skew_watch
+from lockgate.monitor import ab_watch, champion, guard, skew_watch
+from lockgate.monitor.ab_watch import AbWatch
 from lockgate.monitor.blocks import champion_block, pair_block
 from lockgate.monitor.came import Batch
 from lockgate.monitor.evidence import RolloutEvidence
@@ -19,6 +20,7 @@ from lockgate.monitor.health import HealthMaker
 from lockgate.monitor.joined import Joined
 from lockgate.monitor.verdicts import verdict
 from lockgate.records import (
+    AbState,
     Alarm,
     Block,
     Contract,
@@ -58,6 +60,10 @@ class Watch:
         self._watched: tuple[str, int] | None = None
         self._judged: tuple[Rollout, int] | None = None
         self._harm: HarmWatch | None = None
+        self._ab: AbWatch | None = None
+        self._unwritten: list[Verdict] = []
+        running = next((r for r in records.all(Rollout, model) if r.is_running), None)
+        self._pending = ab_watch.Pending(running, lambda name: records.get(Rollout, name))
         closed_s = max((block.end_s for block in self._blocks), default=-math.inf)
         self._fallbacks = FallbackWatch(spec.monitor.fallbacks_at)
         self._untold_storms: dict[str, list[Judgement]] = {}
@@ -104,6 +110,7 @@ class Watch:
         self._fold.take(came, now_s=now_s)
         if came.calls is not None:
             self._fallbacks.feed(came.calls)
+        self._pending.feed(entries)
         self.skew.feed(came)
         self._health.note()
 
@@ -115,6 +122,9 @@ class Watch:
         """
         self._fold.feed((), now_s=now_s)  # calls dated ahead whose time has come
         running = rollout if rollout is not None and rollout.is_running else None
+        if running is not None and running.kind == "ab":
+            return self._look_at_ab(routing, running, facts, now_s)
+        self._pending.take(None)
         try:
             # Before days are closed: a closed day's calls are forgotten.
             by_call = [] if running is None else self._harm_of(running).look(running, self._fold)
@@ -128,13 +138,33 @@ class Watch:
         except Exception:
             self._judge_anew()
             raise
-        for block, _ in closed:
-            self._blocks.append(block)
-            self._fold.close(block.start_s)
-            self._health.note()
+        self._closed(closed)
         # Last: a write that failed is tried again at the next tick.
         self._judged = None if running is None else (running, len(self._blocks))
         return found
+
+    def _look_at_ab(self, routing: Routing, rollout: Rollout, facts: ChampionFacts, now_s: float) -> list[Verdict]:
+        """Units and lots instead of pairs and steps; days close as ever, and all of it is one transaction too."""
+        if self._ab is None or self._ab.rollout != rollout.id:
+            standing = [v for v in self._records.all(Verdict, self._model) if v.rollout == rollout.id]
+            self._ab = AbWatch(rollout, facts.contract, self._records.get(AbState, rollout.id), standing)
+            self._unwritten = []
+        # Units cannot be folded twice: what a write that failed has lost is written at the next look.
+        self._unwritten += self._ab.look(rollout, self._pending.take(rollout), self._fold, now_s=now_s)
+        closed = self._matured(routing, None, facts, now_s)
+        is_due = self._ab.is_due()
+        if closed or self._unwritten or is_due:
+            self._records.write(*(block for block, _ in closed), *self._unwritten, self._ab.state())
+        self._closed(closed)
+        found, self._unwritten = self._unwritten, []
+        return found
+
+    def _closed(self, days: Sequence[tuple[Block, PairBlock | None]]) -> None:
+        """The days whose blocks are written."""
+        for block, _ in days:
+            self._blocks.append(block)
+            self._fold.close(block.start_s)
+            self._health.note()
 
     def has_evidence(self, rollout: Rollout) -> bool:
         """Whether a look would see anything of it: a call, or days that were replayed."""

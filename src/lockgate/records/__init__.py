@@ -1,5 +1,6 @@
 """All that is ever written down: one frozen struct per word of the glossary."""
 
+from lockgate.records.ab import AbSpec, AbState, ArmShare
 from lockgate.records.aggregate import Aggregate, AggregateSpec
 from lockgate.records.alarm import Alarm
 from lockgate.records.block import Block, Cell, PairBlock
@@ -44,11 +45,14 @@ from lockgate.records.spend import Spend, spend_id
 from lockgate.records.version import Benchmark, HeldOut, Library, Lineage, Manifest, Pace, Parity, Version
 
 __all__ = [
+    "AbSpec",
+    "AbState",
     "Aggregate",
     "AggregateSpec",
     "Alarm",
     "AlertsSpec",
     "Alternative",
+    "ArmShare",
     "Benchmark",
     "Bin",
     "Block",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
+from lockgate.records.ab import AbSpec, ArmShare
 from lockgate.records.plan import Plan
 from lockgate.records.record import Record
 from lockgate.records.spec import RolloutSpec
@@ -18,7 +19,7 @@ class RolloutState(StrEnum):
     ABORTED = "aborted"
 
 
-MoveKind = Literal["start", "advance", "promote", "roll_back", "undecided", "abort", "install"]
+MoveKind = Literal["start", "advance", "promote", "roll_back", "undecided", "abort", "install", "end_arm"]
 
 
 class Step(Record, frozen=True, kw_only=True):
@@ -36,7 +37,9 @@ class Rollout(Record, frozen=True, kw_only=True):
     history: day differences of the same pair from before the test, oldest first; only its correlation and skewness
     are used. plan: what was foretold when it began. held: the override that holds it where it is; approved: by step, the
     override that lets it be entered; overrides: all of them, oldest first. looked: whether evidence of it was looked at, so
-    that its alpha stands.
+    that its alpha stands. kind: a ladder, or an A/B of several challengers with fixed shares: arms, then, each with its
+    units; ended: those that were stopped, whose units the champion answers; ab: what decides. `challenger` is the first of
+    them, once promoted the winner.
     """
 
     id: str
@@ -59,11 +62,25 @@ class Rollout(Record, frozen=True, kw_only=True):
     approved: dict[str, str] = {}
     overrides: tuple[str, ...] = ()
     looked: bool = False
+    kind: Literal["ladder", "ab"] = "ladder"
+    arms: tuple[ArmShare, ...] = ()
+    ended: tuple[str, ...] = ()
+    ab: AbSpec | None = None
     schema: int = 1
 
     @property
     def step(self) -> Step:
         return self.steps[self.at]
+
+    @property
+    def challengers(self) -> tuple[str, ...]:
+        """Every version that takes part, or took part, beside the champion."""
+        return tuple(arm.version for arm in self.arms) or (self.challenger,)
+
+    @property
+    def live(self) -> tuple[ArmShare, ...]:
+        """The arms of an A/B that have not been stopped."""
+        return tuple(arm for arm in self.arms if arm.version not in self.ended)
 
     @property
     def is_running(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from lockgate.records.ab import ArmShare
 from lockgate.records.record import Record
 from lockgate.records.spec import Task
 
@@ -12,9 +13,11 @@ class Routing(Record, frozen=True, kw_only=True):
     revision: grows by one with every change. salt: names the rollout in the assignment's hash. share: the challenger's
     part of traffic, in [0, 1]; with no challenger, 0. shadow: whether the arm that did not serve is called as well, so
     that pairs go on through the whole ladder. constant: what answers when nothing else can.
-    withdrawn: the version that was rolled back last; callers may send its rows still, and it answers none. chain: what lies
+    withdrawn: the version that was rolled back last; callers may send its rows still, and it answers none; ended: so are the
+    arms of the last A/B that were stopped, or lost. chain: what lies
     behind the chosen version, in order: champion, baseline, a rule of the user's own ("module:function"),
-    constant.
+    constant. arms: the challengers of an A/B under way, each with its own units; `challenger` is the first of them then,
+    `share` that of all together, and in shadow the champion alone scores what they answer.
     """
 
     model: str
@@ -24,6 +27,7 @@ class Routing(Record, frozen=True, kw_only=True):
     constant: float
     previous: str | None = None
     withdrawn: str | None = None
+    ended: tuple[str, ...] = ()
     challenger: str | None = None
     rollout: str | None = None
     salt: str = ""
@@ -34,6 +38,7 @@ class Routing(Record, frozen=True, kw_only=True):
     chain: tuple[str, ...] = ("champion", "baseline", "constant")
     deadline_ms: float = 50.0
     task: Task = "binary"
+    arms: tuple[ArmShare, ...] = ()
     schema: int = 1
 
     @property
@@ -42,15 +47,22 @@ class Routing(Record, frozen=True, kw_only=True):
         return tuple(link for link in self.chain if ":" in link)
 
     @property
+    def challengers(self) -> tuple[str, ...]:
+        """Every version that may answer in the champion's place."""
+        if self.arms:
+            return tuple(arm.version for arm in self.arms)
+        return () if self.challenger is None else (self.challenger,)
+
+    @property
     def readers(self) -> tuple[str, ...]:
         """Every version whose rows are read, the champion first: callers change what they send sooner or later than the
         champion changes.
         """
-        named = (self.champion, self.challenger, self.previous, self.withdrawn)
+        named = (self.champion, *self.challengers, self.previous, self.withdrawn, *self.ended)
         return tuple(dict.fromkeys(version for version in named if version is not None))
 
     @property
     def versions(self) -> tuple[str, ...]:
         """Every version that must stay loaded, the champion first."""
-        named = (self.champion, self.challenger, self.baseline, self.previous)
+        named = (self.champion, *self.challengers, self.baseline, self.previous)
         return tuple(dict.fromkeys(version for version in named if version is not None))

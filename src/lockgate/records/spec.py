@@ -7,6 +7,7 @@ import re
 from typing import Literal, get_args
 
 from lockgate.errors import SpecError, unknown
+from lockgate.records.ab import OF_CALLS, OUTCOME, AbSpec
 from lockgate.records.aggregate import AggregateSpec
 from lockgate.records.contract import ColumnType, OnBreak, Rule, Severity
 from lockgate.records.duration import UNITS_S, seconds
@@ -21,11 +22,14 @@ SPARE_DAYS = 2  # the day that is asked about must be over, and days are forgott
 
 
 class OutcomesSpec(Record, frozen=True, kw_only=True):
-    """horizon: how old a call must be before its outcome counts as missing; a missing outcome is excluded, reported."""
+    """horizon: how old a call must be before its outcome counts as missing; a missing outcome is excluded, reported.
+    metrics: of the business, told by unit: conversion, revenue.
+    """
 
     horizon: str = "1d"
     outcome_depends_on_prediction: bool = False
     missing: Literal["exclude"] = "exclude"
+    metrics: tuple[str, ...] = ()
 
 
 class GateSpec(Record, frozen=True, kw_only=True):
@@ -239,6 +243,7 @@ class ModelSpec(Record, frozen=True, kw_only=True):
     log: LogSpec = LogSpec()
     serve: ServeSpec = ServeSpec()
     aggregates: dict[str, AggregateSpec] = {}
+    ab: AbSpec = AbSpec()
 
     def __post_init__(self) -> None:
         if self.aggregates and self.time is None:
@@ -252,6 +257,12 @@ class ModelSpec(Record, frozen=True, kw_only=True):
                 f"A log.retention of {retention} forgets days that are not closed with an outcomes.horizon of {horizon}.",
                 cure=f"Keep calls for {SPARE_DAYS} days longer than the horizon at least, or leave log.retention out.",
             )
+
+    @property
+    def metrics_by_unit(self) -> tuple[str, ...]:
+        """The metrics of the business: those that are declared, and those that an A/B is judged by."""
+        named = (*self.outcomes.metrics, self.ab.metric or OUTCOME, *(guarded.metric for guarded in self.ab.guarded))
+        return tuple(dict.fromkeys(name for name in named if name not in (OUTCOME, *OF_CALLS)))
 
     @property
     def judged_by(self) -> str:

@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from lockgate.decide.ab import share_of
 from lockgate.decide.rollout import Decision, final_state, next_move
 from lockgate.errors import Conflict, NotFound, SpecError
 from lockgate.records import (
@@ -25,6 +26,7 @@ from lockgate.records import (
     Spend,
     Verdict,
 )
+from lockgate.records.ab import CHAMPION_SCORE
 from lockgate.records.rollout import MoveKind
 from lockgate.store.ports import Records, RoutingBoard
 
@@ -139,7 +141,7 @@ class Controller:
         """
         before = self.routing if before is None else before
         routing = self._routed(rollout, before)
-        reason = f"Asked for by {by}; the ladder is {', '.join(step.name for step in rollout.steps)}."
+        reason = f"Asked for by {by}; {_way(rollout)}."
         move = self._move("start", rollout.challenger, routing, (), reason, rollout.id, by, event_s, now_s)
         try:
             self._records.spend(budget or BudgetSpec(), *spends, then=(move, rollout, routing), over=(before,))
@@ -205,6 +207,7 @@ class Controller:
             champion=target,
             previous=before.champion,
             withdrawn=before.champion,
+            ended=tuple(version for version in before.ended if version != target),
             revision=before.revision + 1,
         )
         move = self._move("roll_back", target, routing, (), reason, None, by, event_s, now_s)
@@ -238,7 +241,8 @@ class Controller:
 
     def _sound(self, rollout: Rollout, decision: Decision) -> Decision:
         """The decision; where it would give more traffic to a version whose folder is not as it was sealed, the end of it."""
-        damage = self._damage(rollout.challenger) if decision.kind in ("advance", "promote") else None
+        gains = decision.version or rollout.challenger
+        damage = self._damage(gains) if decision.kind in ("advance", "promote") else None
         if damage is None:
             return decision
         reason = f"The challenger is not what was judged: {damage} The champion keeps the traffic."
@@ -273,8 +277,10 @@ class Controller:
             state=RolloutState(state) if state else rollout.state,
             ended_s=event_s if state else None,
         )
+        if decision.version is not None:
+            moved = _of_arm(moved, decision)
         routing = self._routed(moved, stand.routing)
-        to = rollout.challenger if decision.kind in ("advance", "promote") else rollout.champion
+        to = moved.challenger if decision.kind in ("advance", "promote") else rollout.champion
         move = self._move(
             decision.kind, to, routing, decision.verdicts, decision.reason, rollout.id, by, event_s, now_s
         )
@@ -293,9 +299,17 @@ class Controller:
                 champion=rollout.challenger,
                 previous=rollout.champion,
                 withdrawn=None if before.withdrawn == rollout.challenger else before.withdrawn,
+                ended=_ended(before, rollout, rollout.challenger),
             )
         if not rollout.is_running:
-            return msgspec.structs.replace(_without_challenger(before), revision=revision, withdrawn=rollout.challenger)
+            return msgspec.structs.replace(
+                _without_challenger(before),
+                revision=revision,
+                withdrawn=rollout.challenger,
+                ended=_ended(before, rollout, before.champion),
+            )
+        if rollout.kind == "ab":
+            return _split(before, rollout, revision)
         return msgspec.structs.replace(
             before,
             revision=revision,
@@ -336,4 +350,48 @@ class Controller:
 
 
 def _without_challenger(routing: Routing) -> Routing:
-    return msgspec.structs.replace(routing, challenger=None, rollout=None, salt="", share=0.0, shadow=False)
+    return msgspec.structs.replace(routing, challenger=None, rollout=None, salt="", share=0.0, shadow=False, arms=())
+
+
+def _way(rollout: Rollout) -> str:
+    if rollout.kind == "ab":
+        each = ", ".join(f"{arm.version[:6]} {arm.share:.3g}" for arm in rollout.arms)
+        return f"an A/B by {rollout.ab.metric if rollout.ab else '?'}, shares {each}, the rest the champion's"
+    return f"the ladder is {', '.join(step.name for step in rollout.steps)}"
+
+
+def _of_arm(rollout: Rollout, decision: Decision) -> Rollout:
+    """An arm that was stopped takes part no longer; the one that wins is the challenger."""
+    if decision.version is None or decision.kind not in ("end_arm", "promote"):
+        return rollout
+    if decision.kind == "promote":
+        return msgspec.structs.replace(rollout, challenger=decision.version)
+    return msgspec.structs.replace(rollout, ended=(*rollout.ended, decision.version))
+
+
+def _split(before: Routing, rollout: Rollout, revision: int) -> Routing:
+    """The routing of an A/B under way: each live arm keeps its units, all others are the champion's."""
+    live = rollout.live
+    return msgspec.structs.replace(
+        before,
+        revision=revision,
+        challenger=live[0].version,
+        rollout=rollout.id,
+        salt=rollout.id,
+        share=share_of(live),
+        shadow=rollout.ab is not None and rollout.ab.covariate == CHAMPION_SCORE,
+        arms=live,
+        ended=_ended(before, rollout, before.champion),
+    )
+
+
+def _ended(before: Routing, rollout: Rollout, champion: str) -> tuple[str, ...]:
+    """The arms of A/Bs that answer no more, whose rows callers may send still: those of the last one, and while that runs,
+    of the one before it too.
+    """
+    if rollout.kind != "ab":
+        found = before.ended
+    else:
+        found = (*before.ended, *rollout.ended) if rollout.is_running else rollout.challengers
+    taking = (champion, *((arm.version for arm in rollout.live) if rollout.is_running else ()))
+    return tuple(dict.fromkeys(version for version in found if version not in taking))

@@ -63,6 +63,7 @@ def routings(routing: Routing, way: Way, revision: int) -> tuple[Routing, Routin
         salt="",
         share=0.0,
         shadow=False,
+        arms=(),
     )
     before = msgspec.structs.replace(own, champion=way.leaves, previous=way.to, revision=revision)
     after = msgspec.structs.replace(own, champion=way.to, previous=way.leaves, revision=revision + 1)

@@ -27,7 +27,7 @@ from lockgate.store.ports import Records
 @dataclass(frozen=True, kw_only=True)
 class Asked:
     """What a person asks for, and when: event_s by event time, now_s by wall time. step: a later one, to be approved by
-    name; alpha: what to widen to.
+    name; alpha: what to widen to; version: which challenger of an A/B is promoted.
     """
 
     kind: OverrideKind
@@ -37,6 +37,7 @@ class Asked:
     now_s: float
     step: Step | None = None
     alpha: float | None = None
+    version: str | None = None
 
 
 class Overriding:
@@ -71,7 +72,7 @@ class Overriding:
         stand, made, found = self._found(asked)
         if found.move is None:
             raise InvariantBroken(f"To {asked.kind} {made.model} moves no traffic.")
-        damage = self._controller.damage(stand.rollout.challenger)
+        damage = self._controller.damage(found.move.version or stand.rollout.challenger)
         if damage is not None:
             raise SpecError(
                 f"{stand.rollout.id} gives no more traffic to a version that is not what was judged: {damage}",
@@ -84,7 +85,8 @@ class Overriding:
     def _found(self, asked: Asked) -> tuple[Stand, Override, Overridden]:
         stand = self._controller.needed()
         made = _recorded(asked, stand.rollout)
-        return stand, made, overridden(self._seen(stand.rollout), self._controller.standing(stand.rollout), made)
+        standing = self._controller.standing(stand.rollout)
+        return stand, made, overridden(self._seen(stand.rollout), standing, made, version=asked.version)
 
     def _seen(self, rollout: Rollout) -> Rollout:
         """A rollout that an earlier Lockgate began says nothing of looks; its guardrails' state does."""

@@ -8,7 +8,7 @@ from lockgate.records import Alarm, Drill, Entry, Move, Notice, Override, Ruling
 from lockgate.records.alarm import Severity
 from lockgate.report.why import override_lines
 
-GRAVE_MOVES = ("roll_back", "undecided")
+GRAVE_MOVES = ("roll_back", "end_arm", "undecided")
 
 
 def notice(entry: Entry) -> Notice | None:

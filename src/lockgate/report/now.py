@@ -131,6 +131,10 @@ def _traffic(routing: Routing, names: dict[str, str]) -> tuple[Traffic, ...]:
     champion = Traffic(version=names.get(routing.champion, "?"), role="champion", share=1 - routing.share)
     if routing.challenger is None:
         return (champion,)
+    if routing.arms:
+        return champion, *(
+            Traffic(version=names.get(arm.version, "?"), role="challenger", share=arm.share) for arm in routing.arms
+        )
     role = "challenger" if routing.share else ("shadow" if routing.shadow else "replay")
     return champion, Traffic(version=names.get(routing.challenger, "?"), role=role, share=routing.share)
 

@@ -37,7 +37,9 @@ def measured(records: Records, spec: WorkspaceSpec) -> list[Sample]:
 def _of(records: Records, spec: WorkspaceSpec, routing: Routing) -> Iterator[Sample]:
     model, health = routing.model, records.get(Health, routing.model)
     yield "lockgate_traffic_share", (model, routing.champion, "champion"), 1 - routing.share
-    if routing.challenger is not None:
+    for arm in routing.arms:
+        yield "lockgate_traffic_share", (model, arm.version, "challenger"), arm.share
+    if routing.challenger is not None and not routing.arms:
         yield "lockgate_traffic_share", (model, routing.challenger, "challenger"), routing.share
     verdicts = records.all(Verdict, model)
     for gate, log_e in _evidence(records, routing, verdicts).items():

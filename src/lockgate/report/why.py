@@ -145,8 +145,9 @@ def _drill(found: Drill, names: dict[str, str]) -> tuple[str, ...]:
 
 def _rollout(records: Records, found: Rollout, names: dict[str, str]) -> tuple[str, ...]:
     ladder = " > ".join(f"[{step.name}]" if step is found.step else step.name for step in found.steps)
+    arms = ", ".join(names.get(version, "?") for version in found.challengers)
     lines = [
-        f"{names.get(found.challenger, '?')} against {names.get(found.champion, '?')}: {found.state}",
+        f"{arms} against {names.get(found.champion, '?')}: {found.state}",
         f"{ladder}; began {when(found.started_s)}, deadline {when(found.deadline_s)}",
     ]
     moves = [move for move in records.all(Move, found.model) if move.rollout == found.id]

@@ -10,7 +10,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from lockgate.decide.assign import assign
+from lockgate.decide.assign import Drawn, draw
 from lockgate.errors import Conflict
 from lockgate.features.columns import take
 from lockgate.features.request import Plain
@@ -157,7 +157,7 @@ class Caller:
         if not routing.shadow or routing.challenger is None:
             return []
         shadows: list[Shadow] = []
-        for arm, other in (("champion", routing.challenger), ("challenger", routing.champion)):
+        for arm, other in _scored_too(routing):
             own = np.array([one == arm for one in arms], dtype=bool)
             for rows, is_left, barred in _parts(own, batch):
                 by = replace(served, predictors=_way(served, other, is_left=is_left, barred=barred).predictors)
@@ -226,7 +226,7 @@ def _barring(served: Served, version: str) -> dict[str, CanPredict]:
     """The predictors for rows that the contract leaves to the fallback: neither arm's version may score them, for they
     break the one contract of both; the baseline or the constant answers.
     """
-    arms = (version, served.routing.champion, served.routing.challenger)
+    arms = (version, served.routing.champion, *served.routing.challengers)
     others: dict[str, CanPredict] = {name: found for name, found in served.predictors.items() if name not in arms}
     return others | {version: Barred(version)}
 
@@ -269,15 +269,18 @@ def _answers(served: Served, batch: Batch, *, has_deadline: bool) -> list[ArmAns
 
 def _assigned(routing: Routing, batch: Batch) -> Iterator[tuple[Arm, str, NDArray[np.bool_]]]:
     """Each arm that has a version, and which rows are its own."""
-    share = 0.0 if routing.challenger is None else routing.share
-    if share <= 0:
+    if routing.challenger is None or routing.share <= 0:
         every: NDArray[np.bool_] = np.ones(len(batch), dtype=bool)
         yield "champion", routing.champion, every
         return
-    arms: list[Arm] = [assign(routing.salt, unit, share) for unit in batch.units]
-    versions: tuple[tuple[Arm, str | None], ...]
-    versions = (("champion", routing.champion), ("challenger", routing.challenger))
-    for arm, version in versions:
-        if version is not None:
-            chosen: NDArray[np.bool_] = np.array([own == arm for own in arms], dtype=bool)
-            yield arm, version, chosen
+    lots = [draw(routing, unit) for unit in batch.units]
+    for one in (Drawn("champion", routing.champion), *(Drawn("challenger", own) for own in routing.challengers)):
+        chosen: NDArray[np.bool_] = np.array([lot == one for lot in lots], dtype=bool)
+        yield one.arm, one.version, chosen
+
+
+def _scored_too(routing: Routing) -> tuple[tuple[Arm, str], ...]:
+    """By the arm that served: whose say is wanted besides. Of an A/B's calls the champion's alone, as a covariate."""
+    if routing.arms or routing.challenger is None:
+        return (("challenger", routing.champion),)
+    return (("champion", routing.challenger), ("challenger", routing.champion))

@@ -62,7 +62,7 @@ def without(way: Way, version: str, barred: frozenset[str]) -> Way:
     if not barred:
         return way
     routing = way.routing
-    previous = None if routing.previous == routing.withdrawn else routing.previous
+    previous = None if routing.previous in (routing.withdrawn, *routing.ended) else routing.previous
     predictors = {name: found for name, found in way.predictors.items() if name not in barred}
     if routing.champion in barred and previous is not None and previous in predictors:
         routing = replace(routing, chain=(previous, *routing.chain))

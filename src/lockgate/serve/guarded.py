@@ -180,14 +180,14 @@ class Guarded:
     def _routed(self, asked: Arguments, name: str) -> _Routed:
         split, terms = self._splits.now(), self._terms
         unit = self._picked(terms.unit, asked) or name
-        arm = split.arm(unit)
+        arm, version = split.draw(unit)
         shadow = split.other(arm)
         return _Routed(
             id=name,
             unit=unit,
             split=split,
             arm=arm,
-            version=split.version(arm),
+            version=version,
             asked_s=time.time(),
             began=time.perf_counter(),
             inputs=self._inputs(asked),

@@ -8,10 +8,10 @@ import time
 from collections.abc import Sequence
 from itertools import count, islice
 
-from lockgate.decide.assign import assign
+from lockgate.decide.assign import Drawn, draw
 from lockgate.features.request import Plain
 from lockgate.records import Prediction, Routing
-from lockgate.records.prediction import Arm, Scalar
+from lockgate.records.prediction import Scalar
 from lockgate.runtime.fallback import Bounds
 from lockgate.serve.batch import FUTURE_S
 from lockgate.serve.served import Served
@@ -56,8 +56,8 @@ def answer(served: Served, asked: Sequence[Plain], *, now_s: float) -> list[list
 def _bounds(served: Served) -> list[Bounds]:
     """Of the versions that calls are routed to."""
     routing = served.routing
-    versions = (routing.champion, routing.challenger if routing.share else None)
-    return [served.bounds[version] for version in versions if version is not None and version in served.bounds]
+    versions = (routing.champion, *(routing.challengers if routing.share else ()))
+    return [served.bounds[version] for version in versions if version in served.bounds]
 
 
 def _answered(served: Served, asked: Sequence[Plain], now_s: float) -> list[list[Prediction] | None] | None:
@@ -75,20 +75,19 @@ def _answered(served: Served, asked: Sequence[Plain], now_s: float) -> list[list
         for request in (one.id or one.drawn or ids.next(),)
     ]
     units = [unit for one, own in zip(asked, names, strict=True) for unit in _units(one, served.who.unit, own)]
-    arms = _arms(routing, units)
+    lots = _lots(routing, units)
     began = time.perf_counter()
-    values = _values(served, rows, arms)
+    values = _values(served, rows, lots)
     latency_ms = (time.perf_counter() - began) * 1000
     if values is None:
         return None
     if latency_ms > routing.deadline_ms:
         return [None for _ in asked]
     answered_s = time.time()
-    versions = {"champion": routing.champion, "challenger": routing.challenger or routing.champion}
-    for arm in set(arms):
-        if (bounds := served.bounds.get(versions[arm])) is not None:
+    for version in {lot.version for lot in lots}:
+        if (bounds := served.bounds.get(version)) is not None:
             bounds.breaker.saw(None)
-    every = zip((own for of_one in names for own in of_one), units, arms, values, rows, strict=True)
+    every = zip((own for of_one in names for own in of_one), units, lots, values, rows, strict=True)
     found = [
         Prediction(
             id=own,
@@ -96,16 +95,16 @@ def _answered(served: Served, asked: Sequence[Plain], now_s: float) -> list[list
             unit=unit,
             asked_s=now_s if at is None or row[at] is None else row[at],  # type: ignore[arg-type] # a time is a float
             answered_s=answered_s,
-            arm=arm,
-            version=versions[arm],
-            served_by=versions[arm],
+            arm=lot.arm,
+            version=lot.version,
+            served_by=lot.version,
             value=value,
             latency_ms=latency_ms,
             share=routing.share,
             rollout=routing.rollout,
             inputs=row,
         )
-        for own, unit, arm, value, row in every
+        for own, unit, lot, value, row in every
     ]
     if len(asked) == 1:
         return [found]
@@ -120,24 +119,23 @@ def _units(asked: Plain, place: int | None, ids: list[str]) -> list[str]:
     return [name or asked.unit or own for name, own in zip(named, ids, strict=True)]
 
 
-def _arms(routing: Routing, units: list[str]) -> list[Arm]:
+def _lots(routing: Routing, units: list[str]) -> list[Drawn]:
     if routing.challenger is None or not routing.share:
-        return ["champion"] * len(units)
-    return [assign(routing.salt, unit, routing.share) for unit in units]
+        return [Drawn("champion", routing.champion)] * len(units)
+    return [draw(routing, unit) for unit in units]
 
 
-def _values(served: Served, rows: Sequence[Row], arms: Sequence[Arm]) -> list[float] | None:
+def _values(served: Served, rows: Sequence[Row], lots: Sequence[Drawn]) -> list[float] | None:
     """Each arm's rows by its version's quick way; None where one has none, or leaves a row to the long way."""
-    champion = served.quick.get(served.routing.champion)
-    if "challenger" not in arms:
-        return champion(rows) if champion else None
-    challenger = served.quick.get(served.routing.challenger or "")
-    if champion is None or challenger is None:
-        return None
+    versions = dict.fromkeys(lot.version for lot in lots)
+    if len(versions) == 1:
+        only = served.quick.get(lots[0].version)
+        return only(rows) if only else None
     found: dict[int, float] = {}
-    for arm, by in (("champion", champion), ("challenger", challenger)):
-        places = [place for place, own in enumerate(arms) if own == arm]
-        values = by([rows[place] for place in places]) if places else []
+    for version in versions:
+        by = served.quick.get(version)
+        places = [place for place, lot in enumerate(lots) if lot.version == version]
+        values = by([rows[place] for place in places]) if by else None
         if values is None:
             return None
         found.update(zip(places, values, strict=True))

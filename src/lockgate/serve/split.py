@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Collection
 from typing import NamedTuple
 
-from lockgate.decide.assign import assign
+from lockgate.decide.assign import Drawn, among, assign
 from lockgate.errors import StoreError, unknown
-from lockgate.records import Routing
+from lockgate.records import ArmShare, Routing
 from lockgate.records.prediction import Arm
 
 LOOK_EVERY_S = 0.2
@@ -18,7 +18,9 @@ ReadBoard = Callable[[], Routing | None]
 
 
 class Split(NamedTuple):
-    """share: the challenger's part, in [0, 1], of the units by the salt. shadow: whether the other arm is called as well."""
+    """share: the challenger's part, in [0, 1], of the units by the salt. shadow: whether the other arm is called as well.
+    arms: of an A/B under way.
+    """
 
     champion: str
     challenger: str | None = None
@@ -26,20 +28,30 @@ class Split(NamedTuple):
     salt: str = ""
     rollout: str | None = None
     shadow: bool = False
+    arms: tuple[ArmShare, ...] = ()
 
     @classmethod
     def of(cls, routing: Routing) -> Split:
-        return cls(routing.champion, routing.challenger, routing.share, routing.salt, routing.rollout, routing.shadow)
+        r = routing
+        return cls(r.champion, r.challenger, r.share, r.salt, r.rollout, r.shadow, r.arms)
 
     def arm(self, unit: str) -> Arm:
         return "champion" if self.challenger is None else assign(self.salt, unit, self.share)
+
+    def draw(self, unit: str) -> Drawn:
+        """A unit's arm, and the version that answers it."""
+        if not self.arms:
+            arm = self.arm(unit)
+            return Drawn(arm, self.version(arm))
+        own = among(self.salt, unit, self.arms)
+        return Drawn("champion", self.champion) if own is None else Drawn("challenger", own)
 
     def version(self, arm: Arm) -> str:
         return self.challenger if arm == "challenger" and self.challenger is not None else self.champion
 
     def other(self, arm: Arm) -> str | None:
         """The version that is called in shadow; None where none is."""
-        if not self.shadow or self.challenger is None:
+        if not self.shadow or self.challenger is None or (self.arms and arm == "champion"):
             return None
         return self.champion if arm == "challenger" else self.challenger
 

@@ -19,7 +19,7 @@ from starlette.staticfiles import StaticFiles
 
 from lockgate.errors import LockgateError
 from lockgate.report import now, page
-from lockgate.server import retraining, telling, tokens
+from lockgate.server import ab_pages, retraining, telling, tokens
 from lockgate.server.connection import protocol
 from lockgate.server.connections import Connections, Limits
 from lockgate.server.door import Door
@@ -53,11 +53,13 @@ def app(workspace: Workspace, reporter: Reporter | None = None) -> Starlette:
     def rows(_request: Request) -> Response:
         return Response(msgspec.json.encode(now.rows(records)), media_type="application/json")
 
+    pages_of_ab = ab_pages.routes(workspace)
     static = StaticFiles(directory=Path(__file__).parent / "static")
     routes: list[BaseRoute] = [
         Route("/", show),
         Route("/now", table),
         Route("/api/now", rows),
+        *pages_of_ab,
         Mount("/static", static),
         retraining.push(workspace),
     ]

@@ -50,7 +50,8 @@ class Native:
     async def _outcomes(self, request: Request) -> Response:
         name = request.path_params["model"]
         task = self._calls.plane.model(name).routing.task
-        told: list[Outcome] = outcomes.decode(await body.read(request), model=name, task=task, now_s=time.time())
+        sent, metrics = await body.read(request), self._calls.plane.metrics(name)
+        told: list[Outcome] = outcomes.decode(sent, model=name, task=task, now_s=time.time(), metrics=metrics)
         dropped = await self._calls.run(lambda: self._calls.plane.append(told))
         if dropped:
             lost = f"{dropped:,} of {len(told):,} outcomes were not kept: the prediction log cannot be written."
@@ -65,6 +66,7 @@ class Native:
             "champion": routing.champion,
             "challenger": routing.challenger,
             "share": routing.share,
+            "arms": {arm.version: arm.share for arm in routing.arms},
             "revision": routing.revision,
             "columns": [msgspec.to_builtins(column) for column in served.contract.sent],
             "also_read": _also_read(served),

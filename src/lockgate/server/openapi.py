@@ -327,10 +327,12 @@ _SCHEMAS: Schema = {
                 "type": "array",
                 "items": {
                     "type": "object",
-                    "required": ["id", "value"],
+                    "required": ["value"],
                     "additionalProperties": False,
                     "properties": {
                         "id": _TEXT | {"maxLength": LONGEST_ID},
+                        "unit": _TEXT | {"minLength": 1, "maxLength": LONGEST_ID},
+                        "metric": _TEXT,
                         "value": {"type": "number"},
                         "at": {"type": ["string", "null"], "format": "date-time"},
                     },

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betaln, logsumexp, xlog1py, xlogy
+from scipy.special import betaln, gammaln, logsumexp, xlog1py, xlogy
 
 from lockgate.errors import SpecError
 from lockgate.stats.mismatch import CONCENTRATION, VOID_AT
@@ -38,6 +38,27 @@ def log_e(share: ArrayLike, champion: ArrayLike, canary: ArrayLike) -> Floats:
     w, c0, c1 = _checked(share, champion, canary)
     mean: Floats = np.logaddexp(_each_share(w, c0, c1), _common_drift(w, c0, c1)) - np.log(2.0)
     return mean
+
+
+def log_e_arms(shares: ArrayLike, counts: ArrayLike) -> float:
+    """The same for several arms: the Dirichlet-multinomial predictive by itself, multiplied over the sets of shares.
+
+    shares: shape (sets, arms), each row adding up to 1, the units' chances of each arm under that set; counts: alike, the
+    units that came. An arm whose share is 0 has no units; one that has is a fault by itself, and the evidence infinite.
+    Raises SpecError for shares that do not add up, or counts that are none.
+    """
+    w, c = (np.atleast_2d(np.asarray(part, dtype=np.float64)) for part in (shares, counts))
+    if w.shape != c.shape or not (w >= 0).all() or not np.allclose(w.sum(axis=-1), 1.0):
+        raise SpecError("The arms' shares do not add up to 1.", cure="Give the champion's share too.")
+    if not ((c >= 0) & (c == np.floor(c)) & np.isfinite(c)).all():
+        raise SpecError("A count of an arm's units is not a whole number from 0 up.")
+    if (c[w == 0] > 0).any():
+        return float("inf")
+    a = np.where(w > 0, CONCENTRATION * w, 1.0)
+    per_arm: Floats = np.where(w > 0, gammaln(a + c) - gammaln(a) - xlogy(c, np.where(w > 0, w, 1.0)), 0.0)
+    n = c.sum(axis=-1)
+    whole: Floats = np.asarray(gammaln(CONCENTRATION) - gammaln(CONCENTRATION + n), dtype=np.float64)
+    return float((per_arm.sum(axis=-1) + whole).sum())
 
 
 def is_void(log_evidence: float) -> bool:

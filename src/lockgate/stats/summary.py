@@ -96,6 +96,16 @@ class PairSummary(msgspec.Struct, frozen=True):
         return Summary(self.n, self.mean[1] - self.mean[0], max(0.0, m2))
 
 
+def after_pair(state: PairSummary, first: float, second: float) -> PairSummary:
+    """The summary with one more row. Row by row any cut into batches gives the same bits."""
+    n = state.n + 1
+    gaps = first - state.mean[0], second - state.mean[1]
+    mean = state.mean[0] + gaps[0] / n, state.mean[1] + gaps[1] / n
+    left = second - mean[1]
+    m2 = state.m2[0] + gaps[0] * (first - mean[0]), state.m2[1] + gaps[1] * left
+    return PairSummary(n, mean, m2, state.cross + gaps[0] * left)
+
+
 def of(values: ArrayLike, *, name: str = "The sample") -> Summary:
     """The summary of values of any shape; of none, `Summary()`. Raises SpecError where one is not finite."""
     x = _finite(values, name)

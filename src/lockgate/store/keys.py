@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from lockgate.errors import Conflict, InvariantBroken, SpecError
 from lockgate.records import (
+    AbState,
     Alarm,
     Block,
     Dataset,
@@ -26,7 +27,7 @@ from lockgate.records.log_trouble import LogTrouble
 from lockgate.records.silence import Silence
 from lockgate.store.ports import Kept, Replaced
 
-REPLACED = (HarmState, Health, LogTrouble, Retraining, Rollout, Routing, Silence)
+REPLACED = (AbState, HarmState, Health, LogTrouble, Retraining, Rollout, Routing, Silence)
 CHAINED: dict[type, EntryKind] = {
     Verdict: "verdict",
     Move: "move",
@@ -47,7 +48,7 @@ def key(record: Kept) -> str:
         return record.source
     if isinstance(record, Block):
         return f"{record.model}/{record.start_s:.0f}"
-    if isinstance(record, HarmState):
+    if isinstance(record, AbState | HarmState):
         return record.rollout
     if isinstance(record, PairBlock):
         return f"{record.rollout}/{record.start_s:.0f}"

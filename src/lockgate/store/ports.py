@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from lockgate.records import (
+    AbState,
     Alarm,
     Block,
     BudgetSpec,
@@ -41,7 +42,8 @@ if TYPE_CHECKING:
     import polars as pl
 
 Written = (
-    Alarm
+    AbState
+    | Alarm
     | Block
     | Dataset
     | Drill
@@ -62,6 +64,7 @@ Kept = Written | Spend
 Replaced = Rollout | Routing  # those that moves are decided on
 K = TypeVar(
     "K",
+    AbState,
     Alarm,
     Block,
     Dataset,

@@ -22,6 +22,7 @@ T = TypeVar("T")
 class Serving(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     log: LogSpec = LogSpec()
     serve: ServeSpec = ServeSpec()
+    metrics: tuple[str, ...] = ()
 
 
 class Sourced(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

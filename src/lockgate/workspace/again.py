@@ -68,6 +68,11 @@ def again(wiring: Wiring, verdict: Verdict) -> Again:
     rollout = wiring.records.get(Rollout, verdict.rollout)
     if rollout is None:
         raise NotFound(f"The rollout {verdict.rollout} is not in this workspace.")
+    if rollout.kind == "ab":
+        raise SpecError(
+            f"{verdict.id} is of an A/B, whose units are not folded anew by this yet.",
+            cure=f"Its figures so far: lockgate rollout result {rollout.id}",
+        )
     name = verdict.gate.name
     found: Judgement | None
     if name in ("worth", "guardrail quality"):

@@ -75,11 +75,6 @@ def _check(name: str, spec: ModelSpec, file: str) -> None:
         raise ConfigError(
             f"{file}: model.{name}.rollout.block is {spec.rollout.block!r}; only '1d' is calibrated so far."
         )
-    if spec.outcomes.outcome_depends_on_prediction:
-        raise ConfigError(
-            f"{file}: model.{name}.outcomes says that outcomes depend on predictions.",
-            cure="Then pairs of answers prove nothing, and the randomised A/B that would is not there yet.",
-        )
     if spec.monitor.false_alarms_per_year != MonitorSpec().false_alarms_per_year:
         raise ConfigError(
             f"{file}: model.{name}.monitor.false_alarms_per_year is not acted on yet.", cure="Leave it out for now."

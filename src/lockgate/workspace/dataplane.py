@@ -136,6 +136,10 @@ class DataPlane:
         spec = self.log.modes.get(name)
         return spec is not None and spec.mode == "durable"
 
+    def metrics(self, name: str) -> tuple[str, ...]:
+        """The metrics that are told of this model's units."""
+        return self._serving.get(name, Serving()).metrics
+
     def refresh(self, wait_s: float | None = None) -> None:
         """Take up what the board says.
 
@@ -192,14 +196,25 @@ class DataPlane:
         if routing is None or (routing in known and not is_due):
             return
         self._refused[name] = routing
-        self._take_up(routing)
-        del self._refused[name]
-        self.problems.pop(name, None)
-
-    def _take_up(self, routing: Routing) -> None:
         contract = folder.read_contract(self._folders.path(routing.champion))
         differing = self._differing(routing, contract)
         predictors = self._load(routing)
+        # Versions take seconds to load, and a way back may come meanwhile.
+        is_newest = self._board.read(name) == routing
+        if is_newest:
+            self._take_up(routing, contract, differing, predictors)
+        del self._refused[name]
+        self.problems.pop(name, None)
+        if not is_newest:
+            self._refresh(name)
+
+    def _take_up(
+        self,
+        routing: Routing,
+        contract: Contract,
+        differing: Mapping[str, Contract],
+        predictors: Mapping[str, CanPredict],
+    ) -> None:
         held, is_rehearsed = self.found(routing.model), is_drill(routing.model)
         if held is not None and (held.contract, held.differing) == (contract, differing):
             held.caller.swap(routing, predictors)

@@ -79,7 +79,7 @@ def of_version(records: Records, spec: ModelSpec, version: Version, champion: st
     values = np.array([] if seen is None else seen.evidence.values, dtype=np.float64)
     ahead = forecast.ahead(values)
     traffic = Traffic(
-        calls_per_day=calls / len(blocks) if calls else _rows_per_day(records, version.model),
+        calls_per_day=calls / len(blocks) if calls else rows_per_day(records, version.model),
         failure_rate=sum(block.failures for block in blocks) / calls if calls else 0.0,
         gain=None if seen is None or seen.evidence.estimate is None else -seen.evidence.estimate,
         block_sd=None if ahead is None else ahead.sd,
@@ -97,7 +97,7 @@ def _gate(records: Records, version: Version, champion: str) -> Verdict | None:
     return own[-1] if own else None
 
 
-def _rows_per_day(records: Records, model: str) -> float:
+def rows_per_day(records: Records, model: str) -> float:
     """Before the first day has closed: the rows of the newest dataset over the time it spans."""
     datasets = records.all(Dataset, model)
     newest = datasets[-1] if datasets else None

@@ -32,7 +32,11 @@ def publish(home: Path, spec: WorkspaceSpec) -> None:
     """How each model is served and logged, and what each source is, as serving processes read it. Raises StoreError when the
     disk refuses.
     """
-    ServingFile(home).publish({name: Serving(log=model.log, serve=model.serve) for name, model in spec.model.items()})
+    served = {
+        name: Serving(log=model.log, serve=model.serve, metrics=model.metrics_by_unit)
+        for name, model in spec.model.items()
+    }
+    ServingFile(home).publish(served)
     over: dict[str, dict[str, Aggregate]] = {name: {} for name in spec.source}
     for model, own in spec.model.items():
         for name, aggregate in defined(own, spec.source).items():

@@ -154,7 +154,7 @@ def _waiting(wiring: Wiring, own: Version, last: Retraining | None) -> str | Non
     if last is None or last.state is not RetrainingState.MADE or last.version in (None, own.id):
         return None
     made = wiring.records.get(Version, str(last.version))
-    tried = {rollout.challenger for rollout in wiring.records.all(Rollout, own.model)}
+    tried = {version for rollout in wiring.records.all(Rollout, own.model) for version in rollout.challengers}
     if made is None or made.id in tried or own.made_s > made.made_s:
         return None
     return made.short

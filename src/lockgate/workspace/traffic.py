@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import msgspec
 
 from lockgate.decide import ladder
+from lockgate.decide.ab_plan import AbPlan
+from lockgate.decide.ab_result import AbResult
 from lockgate.decide.budget import remaining
 from lockgate.errors import SpecError
 from lockgate.features.differing import differences, refuse_apart
@@ -22,8 +26,11 @@ from lockgate.records import (
     Version,
 )
 from lockgate.records.plan import Plan
+from lockgate.release.controller import Controller
 from lockgate.release.overriding import Asked, Overriding
 from lockgate.release.start import begin, check_gates, check_servable, check_whole, first_routing
+from lockgate.release.start_ab import refuse_pairs
+from lockgate.workspace import ab as trials
 from lockgate.workspace import budget, planning
 from lockgate.workspace.opened import Opened, person
 
@@ -113,9 +120,13 @@ class Traffic(Opened):
         """A larger alpha for the running rollout, drawn from the budget. Raises SpecError after the first look."""
         return self._overriding(model).lasting(self._asked(model, "widen", reason, by, alpha=alpha))
 
-    def promote(self, model: str, *, reason: str, by: str | None = None) -> Move:
-        """The challenger becomes champion without proof: the move names the override, and no verdict."""
-        return self._overriding(model).moved(self._asked(model, "promote", reason, by))
+    def promote(self, model: str, *, reason: str, by: str | None = None, version: Version | str | None = None) -> Move:
+        """The challenger becomes champion without proof: the move names the override, and no verdict. version: which, of an
+        A/B that has several.
+        """
+        named = self.version(version) if isinstance(version, str) else version
+        chosen = None if named is None else named.id
+        return self._overriding(model).moved(self._asked(model, "promote", reason, by, version=chosen))
 
     def skip(self, model: str, *, reason: str, by: str | None = None) -> Move:
         """To the next step without the verdict that this one is safe; never to the promotion."""
@@ -123,8 +134,43 @@ class Traffic(Opened):
 
     def differences(self, move: Move) -> list[str]:
         """What callers should know of a version that begins to take their rows: its contract beside the champion's."""
-        champion = self._controller(move.model).routing.champion
-        return differences(self._wiring.contract(champion), self._wiring.contract(move.to))
+        champion = self._wiring.contract(self._controller(move.model).routing.champion)
+        rollout = None if move.rollout is None else self._wiring.records.get(Rollout, move.rollout)
+        versions = (move.to,) if rollout is None else rollout.challengers
+        found = [what for version in versions for what in differences(champion, self._wiring.contract(version))]
+        return list(dict.fromkeys(found))
+
+    def ab(
+        self,
+        versions: Sequence[Version | str],
+        *,
+        over: Mapping[str, object] | None = None,
+        by: str | None = None,
+        dirty: bool = False,
+    ) -> Move:
+        """A randomised A/B of these versions beside the champion, judged by what came of their units.
+
+        over: what is said otherwise than [model.M.ab] says, by the names of AbSpec: metric, direction, share, horizon, ...
+        Raises SpecError for a metric, column or unit that is not there, Conflict where a rollout is under way.
+        """
+        controller, before, started = self._ab_begun(versions, over or {}, dirty=dirty)
+        now, by = self._now(started.model), by or person()
+        draws, budget = trials.draws(started, **now, by=by), self.model(started.model).budget
+        return controller.start(started, **now, by=by, before=before, spends=draws, budget=budget)
+
+    def ab_plan(
+        self, versions: Sequence[Version | str], *, over: Mapping[str, object] | None = None, dirty: bool = False
+    ) -> AbPlan:
+        """The A/B that could start now: its arms, what they can tell apart by when, the alpha it takes. Nothing is written.
+
+        Raises as `ab` does; SpecError where nothing says how many units a day to expect.
+        """
+        _, _, started = self._ab_begun(versions, over or {}, dirty=dirty)
+        return trials.planned(self._wiring, started, trials.draws(started, **self._now(started.model), by=person()))
+
+    def ab_result(self, rollout: str) -> AbResult:
+        """Arms, metrics, slices and the sample ratio of an A/B, as figures so far. Raises NotFound."""
+        return trials.result_of(self._wiring, rollout)
 
     def abort(self, model: str, *, reason: str, by: str | None = None) -> Move:
         event_s, now_s = self.event_s(model), self._wiring.clock()
@@ -143,11 +189,28 @@ class Traffic(Opened):
 
     def _begun(self, asked: Version, spec: RolloutSpec | None, over: Routing) -> Rollout:
         """The rollout as it would begin over that routing. Raises SpecError and Conflict where it may not."""
+        model = self._planned(asked.model, spec)
+        refuse_pairs(model, asked)
         held, new = (self._wiring.contract(version) for version in (over.champion, asked.id))
         refuse_apart(held, new, names=(self.version(over.champion).short, asked.short))
         rollouts, verdicts = self._controller(asked.model).rollouts, self._wiring.records.all(Verdict, asked.model)
         event_s = self.event_s(asked.model)
-        return begin(asked, self._planned(asked.model, spec), over, rollouts, verdicts, event_s=event_s)
+        return begin(asked, model, over, rollouts, verdicts, event_s=event_s)
+
+    def _ab_begun(
+        self, versions: Sequence[Version | str], over: Mapping[str, object], *, dirty: bool
+    ) -> tuple[Controller, Routing | None, Rollout]:
+        """The A/B as it would begin, and the routing over which."""
+        asked = [self.version(version) if isinstance(version, str) else version for version in versions]
+        if not asked:
+            raise SpecError("An A/B needs a challenger.", cure="Name one version or several.")
+        spec, controller = self.model(asked[0].model), self._controller(asked[0].model)
+        before = self._wiring.records.get(Routing, asked[0].model)  # first of all that the start rests on
+        wanted, event_s = trials.asked(spec, over), self.event_s(asked[0].model)
+        started = trials.begun(
+            self._wiring, asked, spec, wanted, before, controller.rollouts, event_s=event_s, dirty=dirty
+        )
+        return controller, before, started
 
     def _planned(self, model: str, spec: RolloutSpec | None) -> ModelSpec:
         found = self.model(model)
@@ -174,5 +237,7 @@ class Traffic(Opened):
         *,
         step: Step | None = None,
         alpha: float | None = None,
+        version: str | None = None,
     ) -> Asked:
-        return Asked(kind=kind, by=by or person(), reason=reason, **self._now(model), step=step, alpha=alpha)
+        now, by = self._now(model), by or person()
+        return Asked(kind=kind, by=by, reason=reason, **now, step=step, alpha=alpha, version=version)

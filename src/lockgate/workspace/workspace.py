@@ -34,7 +34,7 @@ from lockgate.report.card import card
 from lockgate.runtime.bounded_child import Limits
 from lockgate.runtime.predictor import Predictor
 from lockgate.serve.batch import from_columns
-from lockgate.serve.outcomes import outcome
+from lockgate.serve.outcomes import outcome, outcome_of_unit
 from lockgate.store.ports import Taken
 from lockgate.train.adopt import Terms
 from lockgate.workspace import (
@@ -292,6 +292,13 @@ class Workspace(Traffic):
         """Outcomes as (prediction id, value, seconds since 1970 when it came true). Returns how many were kept."""
         task, now_s = self.model(model).task, self._wiring.clock()
         found: list[Outcome] = [outcome(i, v, at_s, model=model, task=task, now_s=now_s) for i, v, at_s in told]
+        self.plane.log.append(found)
+        return len(found)
+
+    def unit_outcomes(self, model: str, told: list[tuple[str, str, float, float]]) -> int:
+        """What came of units, as (unit, metric, value, seconds since 1970 when it did). Returns how many were kept."""
+        metrics, now_s = self.model(model).metrics_by_unit, self._wiring.clock()
+        found = [outcome_of_unit(u, m, v, at_s, model=model, metrics=metrics, now_s=now_s) for u, m, v, at_s in told]
         self.plane.log.append(found)
         return len(found)
 

@@ -38,9 +38,9 @@ REFUSED = {
         ["log.retention of 31d", "outcomes.horizon of 30d", "2 days longer"],
     ),
     "a duration without a unit": ('[model.a]\ntarget = "y"\n[model.a.outcomes]\nhorizon = "12"\n', ["12", "12h"]),
-    "outcomes that depend on predictions": (
-        '[model.a]\ntarget = "y"\n[model.a.outcomes]\noutcome_depends_on_prediction = true\n',
-        ["depend"],
+    "an A/B that leaves the champion nothing": (
+        '[model.a]\ntarget = "y"\n[model.a.ab]\nmetric = "conversion"\nshare = [0.5, 0.5]\n',
+        ["leave the champion nothing"],
     ),
     "a key that nothing acts on": (
         '[model.a]\ntarget = "y"\n[model.a.budget]\nalpha = -1\n',
