@@ -28,9 +28,8 @@ class FallbackWatch:
 
     def feed(self, calls: Came) -> None:
         arms, versions, numbers = calls.of("arm"), calls.of("version"), calls.numbers().tolist()
-        if arms.count("champion") == len(calls):
-            rows = range(len(calls))
-        else:
+        rows: Sequence[int] = range(len(calls))
+        if arms.count("champion") < len(calls):
             rows = [row for row, arm in enumerate(arms) if arm == "champion"]
             numbers = [numbers[row] for row in rows]
         new = [rows[place] for place in self._known.new(numbers)]

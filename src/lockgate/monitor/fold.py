@@ -107,9 +107,14 @@ class Fold:
 
         def is_held(asked_s: Floats, word: NDArray[np.int32]) -> Bools:
             age_s = self.watermark_s - asked_s
-            return (age_s < self._slack_s) | ((age_s < self._patience_s) & (word == NONE) & waits)
+            is_alone: Bools = (age_s < self._patience_s) & (word == NONE) & waits
+            return (age_s < self._slack_s) | is_alone
 
         return self._open.hand_out(rollout, is_held, AT_ONCE)
+
+    def pass_over(self) -> None:
+        """Nobody judges: the calls of rollouts that have ended wait for their days alone."""
+        self._open.pass_over()
 
     def hand_out_again(self) -> None:
         """As after a restart: whoever judged the open days' calls goes on from what was written, and asks for them anew."""

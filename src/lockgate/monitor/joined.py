@@ -132,7 +132,7 @@ class Joined(Sequence[Call]):
 
     def routed(self, row: int) -> Prediction:
         """A prediction that was routed and answered as the row's was."""
-        return self.ways.routed[self.way[row]]
+        return self.ways.routed[int(self.way[row])]
 
     def said_of(self, row: int) -> dict[str, Said]:
         """By version, in the order in which they came."""

@@ -129,6 +129,11 @@ class OpenCalls:
         waiting = [(part, rows[part.asked_s[rows] <= until_s]) for part, rows in waiting]
         return self._handed([(part, rows) for part, rows in waiting if rows.size], is_held)
 
+    def pass_over(self) -> None:
+        """No call is unripe any longer."""
+        for part in self._parts:
+            part.is_unripe[:] = False
+
     def take_back(self) -> None:
         """All that was handed out is unripe again, where its day is open."""
         is_any = self._of_rollout(lambda own: own is not None)

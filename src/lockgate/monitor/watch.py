@@ -110,7 +110,7 @@ class Watch:
         self._fold.take(came, now_s=now_s)
         if came.calls is not None:
             self._fallbacks.feed(came.calls)
-        self._pending.feed(entries)
+        self._pending.feed(came)
         self.skew.feed(came)
         self._health.note()
 
@@ -139,6 +139,8 @@ class Watch:
             self._judge_anew()
             raise
         self._closed(closed)
+        if closed and running is None:
+            self._fold.pass_over()
         # Last: a write that failed is tried again at the next tick.
         self._judged = None if running is None else (running, len(self._blocks))
         return found

@@ -14,8 +14,6 @@ from lockgate.records.duration import seconds
 from lockgate.records.prediction import LogEntry
 from lockgate.store.ports import Records
 
-NO_ROLLOUT = ""
-
 
 class Unrouted:
     """A cache of the log, as a watch's is; one loop's."""
@@ -68,6 +66,6 @@ class Unrouted:
         if found is not None:
             self._records.write(found)
         # Nothing is judged here yet: what has matured is let go, and calls wait for no judge.
-        fold.ripe(NO_ROLLOUT)
+        fold.pass_over()
         for day, _ in list(fold.closable()):
             fold.close(day)
