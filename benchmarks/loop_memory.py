@@ -3,7 +3,7 @@
     python benchmarks/loop_memory.py [--calls 500000]
 
 No rival: the limit is the machine's memory. The bar: 200 bytes for a call of seven numbers and three texts, as the log gives
-it, decoded from msgpack. Beside it, for which none was set: what a rollout and time add, another version's answer and the outcome, a
+it, decoded from msgpack. Beside it, without a bar: what a rollout and time add, another version's answer and the outcome, a
 stretch later. Each in a process of its own.
 """
 
