@@ -30,6 +30,7 @@ from lockgate.records import (
     Column,
     ColumnProfile,
     Contract,
+    Facet,
     ModelSpec,
     Outcome,
     PairBlock,
@@ -72,7 +73,12 @@ def workspace(folder: Path, clock: Clock, age: tuple[int, int]) -> Wiring:
     wiring = wire(folder, spec, clock)
     columns = tuple(Column(name=f"x{place}", type="float") for place in range(COLUMNS))
     cells = tuple(
-        ColumnProfile(name=c.name, edges=tuple(np.linspace(0, 1, 19).tolist()), counts=(50,) * 21) for c in columns
+        ColumnProfile(
+            name=c.name,
+            kind="number",
+            facets=(Facet(name="value", edges=tuple(np.linspace(0, 1, 19).tolist()), counts=(50,) * 20),),
+        )
+        for c in columns
     )
     for name in NAMES:
         place = wiring.home / "versions" / f"{name}-old"

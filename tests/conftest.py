@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from lockgate.features import Pipeline, custom, levels, numeric
 from lockgate.features.columns import Columns
@@ -35,6 +36,10 @@ from lockgate.store.log_table import LogTables
 from lockgate.store.log_union import UnionLog
 from lockgate.store.routing_file import RoutingFiles
 from lockgate.store.segments import SegmentLog
+
+# How long an example takes says how busy the machine is, and nothing of us.
+settings.register_profile("untimed", settings.get_profile(settings.get_current_profile_name()), deadline=None)
+settings.load_profile("untimed")
 
 MODEL = "late"
 COLUMNS = (

@@ -32,7 +32,7 @@ from lockgate import Judge, Policy
 from lockgate.errors import SpecError
 from lockgate.records import RolloutSpec, RolloutState
 from lockgate.records.policy import PolicyKind
-from lockgate.sim import days, rivals, streams
+from lockgate.sim import days, drifts, rivals, streams
 from lockgate.sim.rollouts import BROKEN, LATE, healthy
 from lockgate.sim.streams import Calls
 from lockgate.stats import glst, label_bet, mismatch
@@ -578,6 +578,74 @@ def change(paths: int) -> list[Row]:
     return rows
 
 
+DRIFT_REFERENCES, DRIFT_ROWS = (20_000, 100_000), (1_000, 50_000)
+
+
+def drift(paths: int) -> list[Row]:
+    """Score bets over windows, by the functions of tests/calibration/test_drift_rates.py: alarms in quiet worlds over those
+    promised, and windows until a change is shown. A reference stands for 33 paths.
+    """
+    path = ROOT / "tests/calibration/test_drift_rates.py"
+    if not path.exists():
+        return []
+    test: ModuleType = _load(path)
+    return [*_drift_quiet(test, max(5, paths // 33)), *_drift_clusters(test), *_drift_found(test, max(50, paths // 5))]
+
+
+def _drift_quiet(test: ModuleType, references: int) -> Iterator[Row]:
+    for world in drifts.QUIET:
+        for before in DRIFT_REFERENCES:
+            for window in DRIFT_ROWS:
+                found = test.quiet_alarms(
+                    world, reference_rows=before, rows=window, references=references, windows=test.A
+                )
+                row = mean_row(found.tolist(), rule="Lockgate", world=world, reference_rows=before, rows=window)
+                # No alarm at all has no spread to show; that of a single one stands in for it.
+                row |= {"se": max(row["se"], 1 / references), "seed": 61, "promised_alarms": 1}
+                report(row)
+                yield row
+
+
+def _drift_clusters(test: ModuleType) -> Iterator[Row]:
+    for size in (5, 50):
+        for deff in (1, size):
+            asked = {"reference_rows": 20_000, "rows": 1_000, "references": 20, "windows": 200}
+            found = test.quiet_alarms("quiet", **asked, cluster=size, deff=deff)
+            row = mean_row(found.tolist(), rule="Lockgate", world=f"clusters of {size} rows", deff=deff)
+            row |= {"se": max(row["se"], 1 / 20), "seed": 61}
+            report(row)
+            yield row
+
+
+def _drift_found(test: ModuleType, runs: int) -> Iterator[Row]:
+    cases: dict[str, Callable[[int], NDArray[np.int64]]] = {}
+    for name, change in (
+        ("mean +0.2 sd", {"mean": 0.2}),
+        ("mean +0.5 sd", {"mean": 0.5}),
+        ("spread x 1.1", {"spread": 1.1}),
+    ):
+        cases[name] = lambda before, change=change: test.windows_until(
+            lambda p0: drifts.shifted(p0, **change), reference_rows=before, rows=1_000, runs=runs
+        )
+    for points in (0.1, 0.03):
+        cases[f"a category +{100 * points:.0f} points"] = lambda before, points=points: test.category_windows(
+            points, reference_rows=before, rows=1_000, runs=min(runs, 100)
+        )
+    cases["correlation .6 to .3"] = lambda before: test.pair_windows(reference_rows=before, runs=min(runs, 100))
+    for name, until in cases.items():
+        for before in DRIFT_REFERENCES:
+            found = until(before)
+            row = rate_row(int((found <= 3).sum()), found.size, rule="Lockgate", world=f"found: {name}")
+            row |= {
+                "reference_rows": before,
+                "median": float(np.median(found)),
+                "longest": int(found.max()),
+                "seed": 62,
+            }
+            report(row)
+            yield row
+
+
 def _load(path: Path) -> ModuleType:
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
@@ -646,14 +714,21 @@ def _late(paths: int) -> Iterator[Row]:
 
 PROMOTED: tuple[PolicyKind, ...] = ("rate", "accuracy", "paired")
 SECTIONS: Mapping[str, Callable[[int], list[Row]]] = (
-    {part.__name__: part for part in (coverage, sample_ratio, ladder, change, blocks, broken, exposure, rollouts)}
+    {
+        part.__name__: part
+        for part in (coverage, sample_ratio, ladder, change, drift, blocks, broken, exposure, rollouts)
+    }
     | {f"rollback-{kind}": partial(rollback, kind=kind) for kind in LENGTH}
     | {f"promotion-{kind}": partial(promotion, kind=kind) for kind in PROMOTED}
 )
 
 
 def report(row: Row) -> None:
-    named = " | ".join(str(row[name]) for name in ("kind", "world", "rule", "baseline", "end", "lost") if name in row)
+    named = " | ".join(
+        str(row[name])
+        for name in ("kind", "world", "rule", "baseline", "end", "lost", "reference_rows", "rows", "deff")
+        if name in row
+    )
     more = {
         name: row[name]
         for name in ("over_labels", "over_outcomes", "median", "void", "alone", "refused", "promoted", "not_stopped")

@@ -175,6 +175,18 @@ def in_short() -> str:
             worst = max(found, key=lambda row: row["value"])
             what = f"detector's delay over the best CUSUM's, {baseline} baseline, worst case ({worst['world']})"
             goals.append([what, f"at most {worst['goal']:g}", times(worst["value"], worst["se"])])
+    quiet = [row for row in rows("drift") if "promised_alarms" in row]
+    if quiet:
+        worst = max(quiet, key=lambda row: row["value"])
+        goals.append(
+            [f"drift: false alarms in 1,000 windows, worst world ({worst['world']})", "at most 1", alarms(worst)]
+        )
+    for before, goal in ((20_000, "75 %"), (100_000, "90 %")):
+        for row in rows("drift", world="found: mean +0.2 sd", reference_rows=before):
+            what = (
+                f"drift: mean +0.2 sd in 1 of 20 columns shown within 3 windows of 1,000 rows, reference of {before:,}"
+            )
+            goals.append([what, f"at least {goal}", rate(row)])
     return "## In short\n\n" + table(["figure", "goal", "measured"], goals)
 
 
@@ -439,6 +451,66 @@ How long it runs in quiet times, over the run length that is promised: 1 or more
 {made_by("change")}"""
 
 
+def drifting() -> str:
+    if not rows("drift"):
+        return "## Drift\n\nNot measured yet: `python docs/guarantees/measure.py --only drift`."
+    quiet = [row for row in rows("drift") if "promised_alarms" in row]
+    sizes = list(dict.fromkeys((row["reference_rows"], row["rows"]) for row in quiet))
+    body = [
+        [world, *(alarms(one("drift", world=world, reference_rows=before, rows=window)) for before, window in sizes)]
+        for world in dict.fromkeys(row["world"] for row in quiet)
+    ]
+    clusters = [
+        [row["world"], alarms(row), alarms(tempered)]
+        for row in rows("drift", deff=1)
+        for tempered in rows("drift", world=row["world"])
+        if tempered["deff"] > 1
+    ]
+    found = [row for row in rows("drift") if row["world"].startswith("found: ")]
+    befores = sorted({row["reference_rows"] for row in found})
+    soon = [
+        [world.removeprefix("found: "), *(
+            cell
+            for before in befores
+            for row in [one("drift", world=world, reference_rows=before)]
+            for cell in (until(row), rate(row))
+        )]
+        for world in dict.fromkeys(row["world"] for row in found)
+    ]  # fmt: skip
+    head = [f"{window:,} rows against {before:,}" for before, window in sizes]
+    return f"""## Drift
+
+Alarms in 1,000 windows of 20 columns together, where one is promised. For each figure {quiet[0]["paths"]} references are
+drawn, and each may mislead. In none of these worlds does a window leave the ball of 2 % total variation about its reference.
+*Quiet*: nothing moves. *Rim*: every column stands at the ball's rim, where a bet on its mean gains most. *Wandering*: each
+goes to and fro between two such places. *Spiking*: each window jumps to another place on the rim.
+
+{table(["world", *head], body)}
+
+Rows that come in clusters, all of a cluster alike, in 200 quiet windows where one alarm is promised: as if they were
+independent, and tempered by the design effect, which has to be given (`deff`).
+
+{table(["rows", "as if independent", "tempered"], clusters)}
+
+How soon a change of one column in 20, or of one pair in 190, is shown in windows of 1,000 rows, at one false alarm in 1,000
+windows: the median number of windows, and the share of runs within three.
+
+{table(["change", *(name for before in befores for name in (f"windows, against {before:,}", "within 3"))], soon)}
+
+{made_by("drift")}"""
+
+
+def alarms(row: Row) -> str:
+    """Alarms a run; bold where they are more than the one that is promised, by three standard errors."""
+    text = f"{row['value']:.2f} ± {row['se']:.2f}" if row["value"] < 10 else f"{row['value']:.0f} ± {row['se']:.0f}"
+    return f"**{text}**" if row["value"] > 1 + 3 * row["se"] else text
+
+
+def until(row: Row) -> str:
+    """The median; where more than half of the runs ended without an alarm, that they did."""
+    return f"not in {row['longest'] - 1:.0f}" if row["median"] >= row["longest"] > 10 else calls(row["median"])
+
+
 def whole() -> str:
     if not rows("rollouts"):
         return "## Whole rollouts\n\nNot measured yet: `python docs/guarantees/measure.py --only rollouts`."
@@ -574,7 +646,7 @@ def _broken_chart() -> alt.LayerChart:
 
 PARTS: tuple[Callable[[], str], ...] = (
     meaning, in_short, false_rollbacks, false_promotions, costs, promoting, failing, interval_and_lot, worth, changing,
-    whole, others,
+    drifting, whole, others,
 )  # fmt: skip
 
 

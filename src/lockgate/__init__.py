@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lockgate import testing as testing
+    from lockgate.records.drift import Drift as Drift
     from lockgate.records.evidence import Verdict as Verdict
     from lockgate.records.policy import Policy as Policy
     from lockgate.records.record import Record
@@ -16,14 +17,19 @@ if TYPE_CHECKING:
     from lockgate.server.client import Client as Client
     from lockgate.workspace.checking import check as check
     from lockgate.workspace.comparing import compare as compare
+    from lockgate.workspace.drifting import DriftJudge as DriftJudge
+    from lockgate.workspace.drifting import drift as drift
     from lockgate.workspace.guarding import guard as guard
     from lockgate.workspace.judging import Judge as Judge
     from lockgate.workspace.planning import plan as plan
+    from lockgate.workspace.profiling import profile as profile
     from lockgate.workspace.workspace import Workspace as Workspace
 
 _PUBLIC = {
     "AsyncClient": "lockgate.server.client",
     "Client": "lockgate.server.client",
+    "Drift": "lockgate.records.drift",
+    "DriftJudge": "lockgate.workspace.drifting",
     "Judge": "lockgate.workspace.judging",
     "Policy": "lockgate.records.policy",
     "Report": "lockgate.records.report",
@@ -31,12 +37,16 @@ _PUBLIC = {
     "Workspace": "lockgate.workspace.workspace",
     "check": "lockgate.workspace.checking",
     "compare": "lockgate.workspace.comparing",
+    "drift": "lockgate.workspace.drifting",
     "guard": "lockgate.workspace.guarding",
     "plan": "lockgate.workspace.planning",
+    "profile": "lockgate.workspace.profiling",
 }
 __all__ = [
     "AsyncClient",
     "Client",
+    "Drift",
+    "DriftJudge",
     "Judge",
     "Policy",
     "Report",
@@ -44,8 +54,10 @@ __all__ = [
     "Workspace",
     "check",
     "compare",
+    "drift",
     "guard",
     "plan",
+    "profile",
     "testing",
 ]
 
@@ -67,6 +79,7 @@ def _as_html(record: Record) -> str:
 
 # Where each of them is written down: a formatter is looked up by that name, so that nothing has to be loaded.
 _DRAWN = {
+    "Drift": "lockgate.records.drift",
     "Plan": "lockgate.records.plan",
     "Report": "lockgate.records.report",
     "Verdict": "lockgate.records.evidence",

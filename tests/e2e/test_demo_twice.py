@@ -41,8 +41,12 @@ def remembered(folder: Path) -> tuple[list[Any], list[Any]]:
         (move.kind, place[move.to], None if move.rollout is None else place[rollouts[move.rollout].challenger])
         for move in records.all(Move, MODEL)
     ]
+    # In the middle of the first rollout that is promoted a worker is killed, and the shadows in its hands die with it: of
+    # that day fewer or more pairs are known. What was ruled when is the same all the same.
+    killed = next(challenger for kind, _, challenger in moves if kind == "promote")
     seen = [
-        (place[v.subject[0]], v.gate.name, str(v.ruling), v.at_s, v.evidence.n, v.evidence.estimate, v.evidence.log_e)
+        (place[v.subject[0]], v.gate.name, str(v.ruling), v.at_s)
+        + (() if place[v.subject[0]] == killed else (v.evidence.n, v.evidence.estimate, v.evidence.log_e))
         for v in records.all(Verdict, MODEL)
         if v.gate.name in OUTCOMES
     ]

@@ -135,3 +135,18 @@ def test_a_large_batch_goes_to_the_native_model_where_that_was_found_to_be_faste
     np.testing.assert_array_equal(both.predict(columns).values, native.predict(columns).values)
     np.testing.assert_array_equal(both.predict(few).values, compiled.predict(few).values)
     assert (both.predict(few).values != native.predict(few).values).any(), "the two do not round alike"
+
+
+def test_a_version_keeps_the_profile_of_its_inputs_and_of_what_it_said(built):
+    workspace = built.open()
+    profile = workspace.wiring.profile(built.versions["trees"])
+    contract = workspace.wiring.contract(built.versions["trees"])
+    assert {column.name for column in profile.columns if column.role == "input"} == {c.name for c in contract.asked}
+    said = profile.column("prediction", "prediction")
+    assert said is not None
+    assert said.moments is not None
+    assert said.rows == said.moments.n > 50
+    assert 0.0 <= said.moments.low < said.moments.high <= 1.0
+    assert sum(profile.importance.values()) == pytest.approx(1.0)
+    assert profile.time == contract.time
+    assert profile.since_s < profile.until_s

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from lockgate.decide.drift import shifts
 from lockgate.features.content import MARKS, marks
-from lockgate.features.table_profile import column_reference, column_window
-from lockgate.records import ColumnDiff, ColumnProfile, Contract, DatasetDiff, DatasetRef, Profile
+from lockgate.features.profiles import table as profiles
+from lockgate.records import Column, ColumnDiff, ColumnProfile, Contract, DatasetDiff, DatasetRef, Profile
 
 if TYPE_CHECKING:
     import polars as pl
@@ -93,10 +93,11 @@ class _Column:
         self.rows = was.len(), now.len()
         self.missing = _missing(was), _missing(now)
         self.changed = changed.count(was, now)
-        self.reference: ColumnProfile | None = None if declared is None else column_reference(was, declared)
+        self.reference: ColumnProfile | None = None if declared is None else _profile(was, declared)
         self.window: ColumnProfile | None = None
         if declared is not None and self.reference is not None:
-            self.window = column_window(now, declared, self.reference)
+            cells = Profile(rows=0, columns=(self.reference,))
+            (self.window,) = profiles.window(profiles.in_memory(now.to_frame()), cells, profiles.Asked()).columns
 
     def diff(self, kind: str, distance: float | None) -> ColumnDiff:
         means = tuple(None if profile is None else profile.mean for profile in (self.reference, self.window))
@@ -108,6 +109,14 @@ class _Column:
             missing=self.missing,
             mean=(means[0], means[1]),
         )
+
+
+def _profile(series: pl.Series, column: Column) -> ColumnProfile | None:
+    """None for a column without a scale or levels (a key, a time)."""
+    if column.type == "time" or (column.type == "text" and column.levels is None):
+        return None
+    (found,) = profiles.reference(profiles.in_memory(series.to_frame()), profiles.Asked()).columns
+    return found
 
 
 def _by_keys(before: Side, after: Side, keys: tuple[str, ...]) -> _Matched:

@@ -8,6 +8,8 @@ from lockgate.decide.judgement import Judgement
 from lockgate.records import Evidence, Gate, Profile, Record, Ruling
 from lockgate.stats.distance import total_variation
 
+_SCALED = ("number", "category", "boolean")
+
 
 class Shift(Record, frozen=True, kw_only=True):
     """One column: total variation to the reference in [0, 1], the model's importance in [0, 1], and their product."""
@@ -19,12 +21,11 @@ class Shift(Record, frozen=True, kw_only=True):
 
 
 def shifts(reference: Profile, window: Profile) -> tuple[Shift, ...]:
-    """Every column both profiles hold, the most consequential first; ties by distance."""
-    now = {column.name: column for column in window.columns}
+    """Every number, category and boolean that both profiles hold, the most consequential first; ties by distance."""
     found = [
-        _shift(column.name, np.array(column.counts), np.array(now[column.name].counts), reference.importance)
+        _shift(column.name, np.array(column.counts), np.array(now.counts), reference.importance)
         for column in reference.columns
-        if column.name in now
+        if column.role == "input" and column.kind in _SCALED and (now := window.column(column.name)) is not None
     ]
     return tuple(sorted(found, key=lambda shift: (shift.weight, shift.distance), reverse=True))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -58,8 +59,7 @@ def classes_of(contract: Contract, columns: Columns, task: Task) -> tuple[str, .
     if task == "regression":
         return ()
     values = columns[contract.target]
-    present = [value for value in values.tolist() if value is not None and value == value]
-    known = [label(value) for value in sorted(set(present))]
+    known = [label(value) for value in sorted(_distinct(values))]
     if len(known) < 2:
         raise ContractError(
             f"All rows with an outcome have {contract.target} = {known[0] if known else '-'}: there is nothing to learn.",
@@ -106,16 +106,14 @@ def outcome_or_unseen(contract: Contract, columns: Columns, task: Task, classes:
     if task == "regression":
         return np.asarray(values, dtype=np.float64)
     place = {name: float(number) for number, name in enumerate(classes)}
-    distinct: dict[Any, float] = {}
-    found = np.empty(values.size, dtype=np.float64)
-    for row, value in enumerate(values.tolist()):
-        if value is None or value != value:
-            found[row] = np.nan
-            continue
-        if value not in distinct:
-            distinct[value] = place.get(label(value), -1.0)
-        found[row] = distinct[value]
-    return found
+    of_value = {value: place.get(label(value), -1.0) for value in _distinct(values)}
+    # What is missing is not among the values: a NaN is equal to none, not even to itself.
+    return np.fromiter(map(of_value.get, values.tolist(), repeat(np.nan)), dtype=np.float64, count=values.size)
+
+
+def _distinct(values: NDArray[Any]) -> set[Any]:
+    """What occurs, but for None and NaN."""
+    return {value for value in set(values.tolist()) if value is not None and value == value}
 
 
 def one_hot(outcomes: NDArray[np.float64], classes: int) -> Floats:

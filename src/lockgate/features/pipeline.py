@@ -15,7 +15,7 @@ from lockgate.errors import INTERRUPTIONS, PredictError, SpecError, unknown
 from lockgate.features import opaque
 from lockgate.features.columns import Columns, length
 from lockgate.features.fitted_step import FilledStep, FrequencyStep, ScaledStep
-from lockgate.features.levelled import levels_of
+from lockgate.features.levelled import levels_of, present
 from lockgate.features.row_step import RowStep
 from lockgate.records import Column, Record, digest
 from lockgate.records.contract import ColumnType
@@ -252,23 +252,36 @@ def observed(names: tuple[str, ...], matrix: Matrix) -> tuple[Column, ...]:
     """The model's inputs as contract columns: the range each had on the training rows, and whether it could miss."""
     columns: list[Column] = []
     for name, values in zip(names, matrix.T, strict=True):
-        present = values[~np.isnan(values)]
-        low, high = (float(present.min()), float(present.max())) if present.size else (None, None)
+        there = values[~np.isnan(values)]
+        low, high = (float(there.min()), float(there.max())) if there.size else (None, None)
         columns.append(Column(name=name, type="float", is_nullable=True, low=low, high=high))
     return tuple(columns)
 
 
 def _fit_levels(step: LevelsStep, columns: Columns, target: Floats) -> LevelsStep:
-    values = columns[step.column]
-    known = sorted({value for value in values if value is not None})
+    known, codes = _coded(columns[step.column])
     if step.order == "outcome":
-        codes = {level: code for code, level in enumerate(known)}
-        index = np.array([codes.get(value, -1) for value in values])
-        seen = index >= 0
-        sums = np.bincount(index[seen], weights=target[seen], minlength=len(known))
-        means = sums / np.maximum(np.bincount(index[seen], minlength=len(known)), 1)
-        known = [known[code] for code in np.argsort(means, kind="stable")]
+        seen = codes >= 0
+        sums = np.bincount(codes[seen], weights=target[seen], minlength=len(known))
+        means = sums / np.maximum(np.bincount(codes[seen], minlength=len(known)), 1)
+        order: list[int] = np.argsort(means, kind="stable").tolist()
+        known = [known[code] for code in order]
     return LevelsStep(column=step.column, order=step.order, levels=tuple(known))
+
+
+def _coded(values: NDArray[Any]) -> tuple[list[str], NDArray[np.int64]]:
+    """The levels that some row has, in alphabetical order, and the place of each row's among them, -1 where it is missing."""
+    held = levels_of(values)
+    if held is not None:  # a few texts are looked at, and not those of every row
+        held = present(held)
+        known = sorted(level for level in held.levels if level is not None)
+        places = {level: code for code, level in enumerate(known)}
+        of_level = np.array([-1 if level is None else places[level] for level in held.levels], dtype=np.int64)
+        return known, of_level[held.codes]
+    texts = values.tolist()
+    known = sorted({text for text in texts if text is not None})
+    found: dict[str | None, int] = {level: code for code, level in enumerate(known)}
+    return known, np.fromiter(map(found.get, texts, repeat(-1)), dtype=np.int64, count=len(texts))
 
 
 def _unfitted(step: Step) -> Step:

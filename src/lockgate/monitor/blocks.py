@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lockgate.decide.reading import read_elsewhere
-from lockgate.features import profile
 from lockgate.features.columns import from_tuples
+from lockgate.features.profiles.columns import window
 from lockgate.metrics import Loss
 from lockgate.monitor.fold import DAY_S
 from lockgate.monitor.joined import Joined
@@ -83,6 +83,10 @@ def _profile(calls: Joined, champion: str, contract: Contract, reference: Profil
     """Counts over the reference's cells. Rows logged under another contract do not fit and are left out."""
     width = len(contract.asked)
     ways = [calls.ways.routed[way] for way in np.unique(calls.way).tolist()]
-    is_elsewhere = calls.by_way(read_elsewhere(ways, champion)).tolist()
-    rows = [row for row, is_out in zip(calls.inputs(), is_elsewhere, strict=True) if not is_out and len(row) == width]
-    return profile.window(from_tuples(contract.asked, rows), reference)
+    is_out = calls.by_way(read_elsewhere(ways, champion))
+    inputs = calls.inputs()
+    rows = np.flatnonzero(~is_out & (np.array([len(row) for row in inputs], dtype=np.int64) == width))
+    value, is_known = calls.values_of(champion)
+    said = np.where(is_known, value, np.nan)[rows]
+    own = [inputs[row] for row in rows.tolist()]
+    return window(from_tuples(contract.asked, own), reference, predictions=said)

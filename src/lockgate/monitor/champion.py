@@ -10,9 +10,10 @@ import numpy as np
 from lockgate.decide.decay import decay
 from lockgate.decide.drift import Shift, drift, shifts
 from lockgate.monitor.verdicts import verdict
-from lockgate.records import Alarm, Block, ColumnProfile, ModelSpec, Profile, Ruling, Verdict
+from lockgate.records import Alarm, Block, ModelSpec, Profile, Ruling, Verdict
 from lockgate.records.alarm import Severity
 from lockgate.records.duration import UNITS_S, seconds
+from lockgate.records.profile import merged
 
 FEWEST_SCORED = 30
 NOTABLE_DISTANCE = 0.25
@@ -49,7 +50,7 @@ def drifts(spec: ModelSpec, blocks: Sequence[Block], reference: Profile, *, at_s
 
     blocks: the champion's own of the window that ends now.
     """
-    window = merged([block.profile for block in blocks if block.profile is not None])
+    window = merged([counted for block in blocks if isinstance(counted := block.profile, Profile)])
     if window is None:
         return []
     found = [shift for shift in shifts(reference, window) if _is_notable(shift, spec.monitor.drift_at)]
@@ -65,24 +66,6 @@ def drifts(spec: ModelSpec, blocks: Sequence[Block], reference: Profile, *, at_s
         )
         for shift in found
     ]
-
-
-def merged(profiles: Sequence[Profile]) -> Profile | None:
-    """Counts of several stretches over the same cells, added."""
-    if not profiles:
-        return None
-    columns: list[ColumnProfile] = []
-    for same in zip(*(profile.columns for profile in profiles), strict=True):
-        counts = np.sum([column.counts for column in same], axis=0)
-        columns.append(
-            ColumnProfile(
-                name=same[0].name,
-                edges=same[0].edges,
-                levels=same[0].levels,
-                counts=tuple(int(count) for count in counts),
-            )
-        )
-    return Profile(rows=sum(profile.rows for profile in profiles), columns=tuple(columns))
 
 
 def alarm(item: Verdict) -> Alarm:

@@ -17,18 +17,22 @@ COMMONEST = 10
 # Figures over many calls cost seconds: they are made so seldom that this share of a core goes into them at most, a
 # twentieth for twenty models.
 AT_MOST = 0.0025
-# Wall time after which the same figures are written again, as seen now.
-AGAIN_S = 5.0
+# Wall time after which the same figures are written again, as seen now; and event time, for a model's clock is read here.
+AGAIN_S, LAG_S = 5.0, 600.0
 
 
 class HealthMaker:
-    """One model's health, as the records should hold it: made anew, or, while that is dear, the last one seen again."""
+    """One model's health, as the records should hold it: made anew, or, while that is dear, the last one seen again.
+
+    Its `event_s` is the model's clock to every other process: it keeps up with the calls however dear the figures are, or a
+    rollout that starts behind a batch of days would start days ago.
+    """
 
     def __init__(self) -> None:
         self._last: Health | None = None
         self._due = 0.0
         self._is_behind = True
-        self._written_s = -math.inf
+        self._written_s = self._event_s = -math.inf
 
     def note(self) -> None:
         """The fold has changed."""
@@ -54,10 +58,11 @@ class HealthMaker:
             ended = time.monotonic()
             self._due = ended + (ended - began) * (1 / AT_MOST - 1)
             self._is_behind = False
-        if not is_new and 0.0 <= now_s - self._written_s < AGAIN_S:
+        is_on_time = fold.watermark_s - self._event_s < LAG_S
+        if not is_new and is_on_time and 0.0 <= now_s - self._written_s < AGAIN_S:
             return None
-        self._written_s = now_s
-        return msgspec.structs.replace(self._last, seen_s=now_s)
+        self._written_s, self._event_s = now_s, fold.watermark_s
+        return msgspec.structs.replace(self._last, seen_s=now_s, event_s=self._event_s)
 
 
 def health(

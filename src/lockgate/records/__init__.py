@@ -15,7 +15,7 @@ from lockgate.records.log_trouble import LogNotice, LogTrouble
 from lockgate.records.notice import Notice
 from lockgate.records.override import Override, OverrideKind, override_id
 from lockgate.records.prediction import Outcome, Prediction, Shadow
-from lockgate.records.profile import ColumnProfile, Profile
+from lockgate.records.profile import ColumnProfile, Facet, Moments, OlderProfile, Pair, Profile
 from lockgate.records.record import Record, decode, digest, encode, ready
 from lockgate.records.report import Alternative, Bin, CurvePoint, Finding, Proposal, Report, Rival, Score, SliceLoss
 from lockgate.records.retraining import Retraining, RetrainingState, WindowTried
@@ -74,6 +74,7 @@ __all__ = [
     "Entry",
     "Event",
     "Evidence",
+    "Facet",
     "Finding",
     "Gate",
     "GateSpec",
@@ -87,15 +88,18 @@ __all__ = [
     "Manifest",
     "MlflowSpec",
     "ModelSpec",
+    "Moments",
     "MonitorSpec",
     "Move",
     "MoveKind",
     "Notice",
+    "OlderProfile",
     "Outcome",
     "OutcomesSpec",
     "Override",
     "OverrideKind",
     "Pace",
+    "Pair",
     "PairBlock",
     "Parity",
     "Prediction",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lockgate.records.profile import Profile
+from lockgate.records.profile import OlderProfile, Profile
 from lockgate.records.record import Record
 
 
@@ -43,7 +43,7 @@ class Block(Record, frozen=True, kw_only=True):
 
     calls: asked in the block; scored: those that the champion gave a value for and whose outcome is known, over which the
     sums run. loss: of the champion; base_loss: of the block's own mean outcome. failures: of the assigned versions.
-    profile: counts of the inputs over the champion's reference cells.
+    profile: counts of the inputs and of what the champion said, over its reference cells.
     """
 
     model: str
@@ -57,7 +57,7 @@ class Block(Record, frozen=True, kw_only=True):
     base_loss: float
     outcome_sum: float
     failures: int
-    profile: Profile | None = None
+    profile: Profile | OlderProfile | None = None
     schema: int = 1
 
 

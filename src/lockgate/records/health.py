@@ -13,6 +13,9 @@ class Health(Record, frozen=True, kw_only=True):
     flag, the commonest ten. unknown_outcomes: outcomes whose prediction nobody knows; late_outcomes: those that the loop
     read after their call's day was closed, since it started. not_taken: calls whose row the assigned version's contract keeps
     from it, so that another answered.
+
+    event_s: the model's clock, event time of its newest question; never before `until_s`, for figures that are dear are made
+    now and then. None of a record that was written before there was one.
     """
 
     model: str
@@ -27,4 +30,10 @@ class Health(Record, frozen=True, kw_only=True):
     late_outcomes: int = 0
     flags: dict[str, int] = {}
     not_taken: int = 0
+    event_s: float | None = None
     schema: int = 1
+
+    @property
+    def clock_s(self) -> float:
+        """The model's clock, event time."""
+        return self.until_s if self.event_s is None else self.event_s

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from lockgate.errors import SpecError
 from lockgate.records import Report, Verdict, Version
+from lockgate.records.drift import Drift
 from lockgate.records.plan import Plan
 from lockgate.records.record import Record
 from lockgate.report import checked
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
 
         @property
         def display_formatter(self) -> DisplayFormatter: ...
+
+
+MOST_ROWS = 30
 
 
 def register(ip: Shell) -> None:
@@ -79,6 +84,25 @@ def _version(version: Version) -> str:
     )
 
 
+def _drift(drift: Drift) -> str:
+    """The sentence, what the reference cannot show, and a row per column and pair, the most consequential first."""
+    rows = [
+        (
+            one.name,
+            "moved" if one.is_listed else "",
+            one.says,
+            f"{one.distance:.1%}",
+            "-" if one.shift is None else f"{one.shift:.2f}",
+            f"{one.importance:.1%}",
+            f"{one.log_e / math.log(10):.1f}",
+        )
+        for one in drift.moved[:MOST_ROWS]
+    ]
+    notes = "".join(f"<p><em>{escape(note)}</em></p>" for note in drift.notes)
+    heads = ("column", "", "what changed most", "of its rows", "by sd", "importance", "log10 of evidence")
+    return f"<div><p><strong>{escape(drift.sentence)}</strong></p>{notes}{_table(heads, rows)}</div>"
+
+
 def _plan(plan: Plan) -> str:
     """A row per step, and what is refused."""
     rows = [
@@ -105,6 +129,7 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 _DRAWN: dict[type[Any], Callable[[Any], str]] = {
+    Drift: _drift,
     Plan: _plan,
     Report: checked.html,
     Verdict: _verdict,

@@ -79,5 +79,5 @@ def _evidence(records: Records, routing: Routing, verdicts: list[Verdict]) -> di
 def _spent(records: Records, spec: WorkspaceSpec, model: str, health: Health | None) -> float:
     """At the model's event time; before its first call, at its last draw."""
     budget, spends = spec.model[model].budget, records.all(Spend, model)
-    at_s = health.until_s if health is not None else max((spend.at_s for spend in spends), default=0.0)
+    at_s = health.clock_s if health is not None else max((spend.at_s for spend in spends), default=0.0)
     return 1 - remaining(budget, spends, at_s) / budget.alpha

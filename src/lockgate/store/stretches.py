@@ -102,7 +102,7 @@ class _Scanned:
 
         self._path, self._wanted = path, wanted
         try:
-            self._rows = _scan(path, kind, version)
+            self._rows = scan(path, kind, version)
             schema = self._rows.collect_schema()
             self._count = int(self._rows.select(pl.len()).collect().item())
         except SpecError:
@@ -144,7 +144,8 @@ class _Scanned:
         return Stretch(typed(ready, self._wanted.columns, model=self._wanted.model, widens=True), read / self._count)
 
 
-def _scan(path: Path, kind: str, version: int | None) -> pl.LazyFrame:
+def scan(path: Path, kind: str, version: int | None = None) -> pl.LazyFrame:
+    """Parquet, Arrow or Delta, by its kind, nothing of it read yet. Raises SpecError where it is empty or none."""
     import polars as pl
 
     if path.is_dir():

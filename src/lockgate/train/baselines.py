@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lockgate.errors import SpecError, unknown
 from lockgate.features.columns import Columns, take
+from lockgate.features.levelled import levels_of, present
 from lockgate.features.outcome import one_hot
 from lockgate.features.pipeline import Floats, LevelsStep, Matrix, NumericStep, Pipeline, levels, numeric, observed
 from lockgate.metrics.figures import rounded
@@ -137,17 +138,21 @@ def fit_last_period(rows: Rows) -> Baseline | None:
     known = ~np.isnan(asked)
     if not is_before.any() or not is_last.any():
         return None
+    before, newest = np.flatnonzero(is_before & known), np.flatnonzero(is_last)
     best: tuple[float, str | None, float] = (np.inf, None, SMOOTHINGS[0])
     for name in (None, *_groups(rows)):
+        pipeline = _group_pipeline(rows, name)
+        asked_then, asked_now = (pipeline.matrix(take(rows.columns, place)) for place in (before, newest))
         for smoothing in SMOOTHINGS:
-            file, pipeline = _of_period(rows, np.flatnonzero(is_before & known), name, smoothing)
-            given = rule(file)(pipeline.matrix(take(rows.columns, np.flatnonzero(is_last))))
-            error = float(((given.reshape(len(given), -1) - rows.outcomes[is_last]) ** 2).sum())
+            file = _of_period(rows, before, asked_then, name, smoothing)
+            given = rule(file)(asked_now)
+            error = float(((given.reshape(len(given), -1) - rows.outcomes[newest]) ** 2).sum())
             best = min(best, (error, name, smoothing), key=lambda found: found[0])
             if name is None:
                 break
     _, by, smoothing = best
-    file, pipeline = _of_period(rows, np.flatnonzero(is_last), by, smoothing)
+    pipeline = _group_pipeline(rows, by)
+    file = _of_period(rows, newest, pipeline.matrix(take(rows.columns, newest)), by, smoothing)
     per = f", for each {by}" if by else ""
     what = f"the mean outcome of the last {days} {'day' if days == 1 else 'days'} of training{per}"
     return Baseline(name="last_period", what=what, pipeline=pipeline, engine=rule(file), made=file)
@@ -181,9 +186,9 @@ def _prepared(matrix: Matrix, names: tuple[str, ...], text: frozenset[str], last
     make_pipeline: Any = vars(pipeline)["make_pipeline"]  # untyped in scikit-learn
     make_column_transformer: Any = vars(compose)["make_column_transformer"]
 
-    present = [i for i in range(len(names)) if not np.isnan(matrix[:, i]).all()]
-    one_of = [i for i in present if names[i] in text]
-    numbers = [i for i in present if names[i] not in text]
+    there = [i for i in range(len(names)) if not np.isnan(matrix[:, i]).all()]
+    one_of = [i for i in there if names[i] in text]
+    numbers = [i for i in there if names[i] not in text]
     # No missing indicator and no limit on categories: neither converts to ONNX, and a baseline is always kept loaded.
     scaled = make_pipeline(SimpleImputer(strategy="median"), StandardScaler())
     hot = make_pipeline(SimpleImputer(strategy="constant", fill_value=-1.0), OneHotEncoder(handle_unknown="ignore"))
@@ -200,14 +205,12 @@ def _groups(rows: Rows) -> Iterable[str]:
             yield column.name
 
 
-def _of_period(rows: Rows, place: NDArray[np.int64], by: str | None, smoothing: float) -> tuple[RuleFile, Pipeline]:
-    """Cell means over these rows alone; without `by` one cell for all."""
-    pipeline = _group_pipeline(rows, by)
-    matrix = pipeline.matrix(take(rows.columns, place))
+def _of_period(rows: Rows, place: NDArray[np.int64], matrix: Matrix, by: str | None, smoothing: float) -> RuleFile:
+    """Cell means over these rows alone; without `by` one cell for all. matrix: of the group's column, for these rows."""
     edges = [edges_of(matrix[:, 0], is_text=True)]
     outcomes = rows.outcomes[place]
     cells = Cells([codes_of(matrix[:, 0], edges[0])], [len(edges[0]) + 2], outcomes)
-    return cells.file((0,) if by else (), edges, smoothing, is_scalar=rows.task != "multiclass"), pipeline
+    return cells.file((0,) if by else (), edges, smoothing, is_scalar=rows.task != "multiclass")
 
 
 def _group_pipeline(rows: Rows, by: str | None) -> Pipeline:
@@ -219,4 +222,7 @@ def _group_pipeline(rows: Rows, by: str | None) -> Pipeline:
 
 
 def _levels(values: NDArray[Any]) -> int:
+    held = levels_of(values)
+    if held is not None:
+        return sum(level is not None for level in present(held).levels)
     return len({value for value in values.tolist() if value is not None and value == value})

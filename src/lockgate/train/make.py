@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
 from lockgate.features.columns import Columns
@@ -89,7 +88,7 @@ class Maker:
             saved = draft.save(place)
             values = np.asarray(saved.engine(draft.pipeline.transform(self._rows.held_out)), dtype=np.float64)
             metrics = self._metrics(values)
-            self._describe(place, draft, saved)
+            self._describe(place, draft, saved, values)
             run = self._log_run(draft, saved, metrics, place)
             manifest = folder.seal(
                 place,
@@ -140,14 +139,14 @@ class Maker:
         found = (self._q.contract.column(name) for name in pipeline.names)
         return tuple(column for column in found if column is not None)
 
-    def _describe(self, place: Path, draft: Draft, saved: Saved) -> None:
+    def _describe(self, place: Path, draft: Draft, saved: Saved, values: Floats) -> None:
         leaning = profile.importance(
             saved.engine, draft.pipeline, self._rows.held_out, self._rows.y_held, self.loss, self._q.spec.seed
         )
         folder.put(place, folder.CONTRACT, self._q.contract)
         folder.put(place, folder.PIPELINE, draft.pipeline)
         folder.put(place, folder.SAMPLE, self._sample(draft.pipeline, saved.served or saved.engine))
-        folder.put(place, folder.PROFILE, msgspec.structs.replace(self._reference, importance=leaning))
+        folder.put(place, folder.PROFILE, profile.complete(self._reference, values, leaning))
 
     def _sample(self, pipeline: Pipeline, engine: Engine) -> Sample:
         def answer(columns: Columns) -> Floats:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from lockgate.features import profile
 from lockgate.features.columns import Columns, take
 from lockgate.features.pipeline import Floats, Matrix, Pipeline
+from lockgate.features.profiles import columns as counting
 from lockgate.metrics import Loss
 from lockgate.records import Contract, Profile
 from lockgate.runtime.predictor import Engine
@@ -17,7 +18,21 @@ SAMPLE = 2000
 
 def reference(columns: Columns, contract: Contract) -> Profile:
     """The reference profile over the training rows, leaning on nothing yet."""
-    return profile.reference(columns, contract.asked, {})
+    is_asked = any(column.name == contract.time for column in contract.asked)
+    return counting.reference(columns, contract.asked, time=contract.time if is_asked else None)
+
+
+def complete(inputs: Profile, predictions: Floats, importance: dict[str, float]) -> Profile:
+    """The profile that a version keeps: with what it said of its held-out rows, and how much it leans on each input.
+
+    Of held-out rows, for what a model says of the rows it was trained on is not what it says of others. predictions: shape
+    (rows,); of several classes, shape (rows, classes), which no workspace serves, they are left out, and a note says so.
+    """
+    if predictions.ndim > 1:
+        notes = (*inputs.notes, "Predictions of several classes are not counted.")
+        return msgspec.structs.replace(inputs, importance=importance, notes=notes)
+    said = (*inputs.columns, counting.predicted(predictions))
+    return msgspec.structs.replace(inputs, columns=said, importance=importance)
 
 
 def importance(

@@ -106,7 +106,7 @@ def _gone(wiring: Wiring, model: str, since_s: float) -> str | None:
     retention, health = wiring.spec.model[model].log.retention, wiring.records.get(Health, model)
     if retention is None or health is None:
         return None
-    kept_s = math.floor((health.until_s - seconds(retention)) / DAY_S) * DAY_S
+    kept_s = math.floor((health.clock_s - seconds(retention)) / DAY_S) * DAY_S
     if since_s >= kept_s:
         return None
     return (

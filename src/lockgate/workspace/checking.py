@@ -223,11 +223,12 @@ def frame(table: Any, reading: Reading) -> tuple[pl.DataFrame, tuple[str, ...]]:
         found = read(table, separator=reading.separator, decimal_comma=reading.decimal_comma, text=reading.text)
         ready = prepared(found.table)
         return ready.table, (*found.notes, *ready.notes)
-    ready = prepared(_polars(table))
+    ready = prepared(as_polars(table))
     return ready.table, ready.notes
 
 
-def _polars(table: Any) -> pl.DataFrame:
+def as_polars(table: Any) -> pl.DataFrame:
+    """A frame of anybody's, or a mapping of columns. Raises SpecError where it is no table."""
     import polars as pl
 
     if hasattr(table, "lazy") and hasattr(table, "collect_schema"):

@@ -20,7 +20,7 @@ from lockgate.monitor import log_watch
 from lockgate.monitor.blocks import pair_block
 from lockgate.monitor.fold import Fold
 from lockgate.monitor.watch import ChampionFacts, Watch
-from lockgate.records import Alarm, Block, Move, PairBlock, Rollout, Routing, Verdict, Version
+from lockgate.records import Alarm, Block, Move, PairBlock, Profile, Rollout, Routing, Verdict, Version
 from lockgate.records.log_trouble import LogTrouble
 from lockgate.records.prediction import LogEntry
 from lockgate.release.controller import Controller
@@ -239,10 +239,17 @@ class Loop:
             version = self._wiring.records.get(Version, routing.champion)
             self._facts[routing.champion] = ChampionFacts(
                 contract=self._wiring.contract(routing.champion),
-                profile=self._wiring.profile(routing.champion),
+                profile=self._reference(routing.champion),
                 skill=version.metrics.get("skill") if version else None,
             )
         return self._facts[routing.champion]
+
+    def _reference(self, version: str) -> Profile | None:
+        try:
+            return self._wiring.profile(version)
+        except StoreError as error:  # all else about the version is judged without it
+            _log.warning("Drift is not judged: %s", error)
+            return None
 
     def _replay(self, rollout: Rollout, controller: Controller) -> None:
         """Blocks of the days that had closed before the rollout began; written once, whoever writes them."""

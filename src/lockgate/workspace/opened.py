@@ -57,7 +57,7 @@ class Opened:
         """
         seen = self._wiring.records.get(Health, model)
         if seen is not None:
-            return seen.until_s
+            return seen.clock_s
         datasets = self._wiring.records.all(Dataset, model)
         until_s = datasets[-1].until_s if datasets else None
         return self._wiring.clock() if until_s is None else until_s

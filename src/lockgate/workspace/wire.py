@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lockgate.errors import NotFound, StoreError
-from lockgate.records import Contract, Profile, Version, WorkspaceSpec, decode
+from lockgate.records import Contract, Profile, Version, WorkspaceSpec
+from lockgate.records.profile import read_profile
 from lockgate.release.controller import Controller
 from lockgate.runtime import folder
 from lockgate.runtime.predictor import Predictor
@@ -89,7 +90,9 @@ class Wiring:
         return None
 
     def profile(self, version: str) -> Profile:
-        return decode(Profile, (self.folders.path(version) / folder.PROFILE).read_bytes())
+        """Raises StoreError where an older engine counted it."""
+        place = self.folders.path(version) / folder.PROFILE
+        return read_profile(place.read_bytes(), f"{folder.PROFILE} of version {version[:12]}")
 
 
 def wire(project: Path, spec: WorkspaceSpec, clock: Clock) -> Wiring:

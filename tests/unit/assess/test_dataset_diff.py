@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import polars as pl
 import pytest
 
 from lockgate.assess.dataset_diff import Side, diff
-from lockgate.features import profile
-from lockgate.features.columns import Columns
-from lockgate.features.contract import infer, to_columns
-from lockgate.features.table_profile import column_reference, column_window
-from lockgate.records import Column, ContractSpec, DatasetDiff, DatasetRef, ModelSpec, Profile
+from lockgate.features.contract import infer
+from lockgate.records import ContractSpec, DatasetDiff, DatasetRef, ModelSpec
 
 BEFORE, AFTER = (DatasetRef(table="t", version=n, digest=str(n) * 64) for n in (0, 1))
 ROWS = pl.DataFrame(
@@ -71,28 +66,9 @@ def test_what_moved_is_measured_and_what_has_no_levels_is_not() -> None:
     assert found["y"].distance == 0.0
 
 
-@pytest.mark.parametrize("shift", [0, 1])
-def test_a_profile_counted_where_the_table_is_is_the_one_counted_in_rows(shift: int) -> None:
-    kinds: dict[str, Any] = {
-        "many": Column(name="many", type="text", levels=()),
-        "x": Column(name="x", type="float"),
-        "b": Column(name="b", type="bool"),
-    }
-    rows = pl.DataFrame(
-        {
-            "many": [None if n % 11 == 0 else f"l{(n * n + shift) % 90}" for n in range(3000)],
-            "x": [None if n % 7 == 0 else float(n % 100 + shift) for n in range(3000)],
-            "b": [n % 3 == 0 for n in range(3000)],
-        }
-    )
-    columns: Columns = to_columns(rows, list(kinds.values()))
-    wanted = profile.reference(columns, tuple(kinds.values()), {})
-    own = tuple(column_reference(rows[name], column) for name, column in kinds.items())
-    assert own == wanted.columns
-    turned = rows.with_columns(many=pl.col("many") + "x", x=pl.col("x") * 2)
-    window = profile.window(to_columns(turned, list(kinds.values())), Profile(rows=0, columns=wanted.columns))
-    assert tuple(column_window(turned[c.name], kinds[c.name], c) for c in wanted.columns) == window.columns
-
-
 def test_keys_and_times_have_no_profile() -> None:
-    assert column_reference(ROWS["id"], Column(name="id", type="text")) is None
+    later = pl.DataFrame({"id": ["a", "z"], "at": [0, 10**15], "y": [0, 1]})
+    earlier = later.with_columns(at=pl.lit(0))
+    before, after = (rows.with_columns(pl.col("at").cast(pl.Datetime("us", "UTC"))) for rows in (earlier, later))
+    distances = {column.name: column.distance for column in between(before, after).columns}
+    assert distances == {"id": None, "at": None, "y": 0.0}

@@ -16,7 +16,7 @@ from lockgate.decide.offline import offline_gate
 from lockgate.decide.safety import margin, tolerance
 from lockgate.decide.worth import first_crossing, worth
 from lockgate.errors import SpecError
-from lockgate.records import ColumnProfile, GateSpec, Profile, RolloutSpec, Ruling
+from lockgate.records import ColumnProfile, Facet, GateSpec, Profile, RolloutSpec, Ruling
 
 NONE = np.array([])
 
@@ -214,7 +214,9 @@ def test_no_block_is_no_decay() -> None:
 
 
 def column(name: str, *counts: int) -> ColumnProfile:
-    return ColumnProfile(name=name, edges=(0.0,), counts=counts)
+    *cells, missing = counts
+    facet = Facet(name="value", edges=(0.0,), counts=tuple(cells))
+    return ColumnProfile(name=name, kind="number", facets=(facet,), missing=missing)
 
 
 def profile(*columns: ColumnProfile, **importance: float) -> Profile:

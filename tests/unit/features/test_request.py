@@ -12,7 +12,6 @@ from lockgate.errors import ContractError, PredictError, SpecError
 from lockgate.features import Pipeline, custom, levels, numeric
 from lockgate.features.columns import row_tuples
 from lockgate.features.pipeline import observed, resolve
-from lockgate.features.profile import reference, window
 from lockgate.features.request import RequestType
 from lockgate.records import Column, Contract
 from lockgate.records.prediction import entry_encoder
@@ -163,28 +162,6 @@ def test_observed_inputs_have_the_range_of_their_present_values() -> None:
     wait, nothing = observed(("wait", "nothing"), matrix)
     assert (wait.low, wait.high) == (1.0, 3.0)
     assert (nothing.low, nothing.high) == (None, None)
-
-
-def test_a_profile_counts_every_row_once_also_missing_and_unseen_ones() -> None:
-    contract = (
-        Column(name="wait", type="float", is_nullable=True),
-        Column(name="carrier", type="text", is_nullable=True, levels=("AA", "UA")),
-        Column(name="asked", type="time"),
-    )
-    rng = np.random.default_rng(61)
-    rows = {
-        "wait": np.r_[rng.standard_normal(199), np.nan],
-        "carrier": np.array([*["AA", "UA"] * 99, None, "UA"], dtype=object),
-        "asked": np.zeros(200),
-    }
-    first = reference(rows, contract, {"wait": 1.0})
-    assert [column.name for column in first.columns] == ["wait", "carrier"]
-    assert [sum(column.counts) for column in first.columns] == [200, 200]
-    later = window({"wait": np.array([0.0, np.nan]), "carrier": np.array(["ZZ", None], dtype=object)}, first)
-    wait, carrier = later.columns
-    assert wait.counts[-1] == 1
-    assert carrier.counts == (0, 0, 1, 1)
-    assert wait.edges == first.columns[0].edges
 
 
 def held(*rows: Any, **more: Any) -> Any:

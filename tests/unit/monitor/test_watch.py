@@ -10,14 +10,12 @@ import pytest
 from numpy.typing import NDArray
 
 from lockgate.decide import ladder
-from lockgate.monitor.champion import merged
 from lockgate.monitor.evidence import FEWEST_PAIRS
 from lockgate.monitor.fold import DAY_S
 from lockgate.monitor.watch import ChampionFacts, Watch
 from lockgate.records import (
     Block,
     Column,
-    ColumnProfile,
     Contract,
     Health,
     LogSpec,
@@ -26,7 +24,6 @@ from lockgate.records import (
     OutcomesSpec,
     PairBlock,
     Prediction,
-    Profile,
     Rollout,
     RolloutSpec,
     RolloutState,
@@ -209,12 +206,18 @@ def test_health_is_told_again_when_calls_have_come_or_some_seconds_have_gone_by(
     assert watch.health(2.0) is not None, "a clock set back puts nothing off"
 
 
-def test_profiles_of_days_add_up() -> None:
-    def day(*counts: int) -> Profile:
-        return Profile(rows=sum(counts), columns=(ColumnProfile(name="wait", edges=(0.5,), counts=counts),))
-
-    assert merged([]) is None
-    assert merged([day(1, 2, 0), day(10, 20, 3)]) == day(11, 22, 3)
+def test_a_models_clock_keeps_up_with_its_calls_while_its_figures_are_too_dear_to_be_made_again() -> None:
+    """Else a rollout that starts behind days of calls, sent in a moment, would start before them."""
+    dear, later = days(1, per_day=20_000), days(4)[-3 * PER_DAY :]
+    watch = Watch("m", SPEC, MemoryRecords())
+    watch.feed(dear, now_s=1e9)
+    first = watch.health(5.0)
+    watch.feed(later, now_s=1e9)
+    second = watch.health(5.1)
+    assert first is not None
+    assert second is not None
+    assert second.until_s == first.until_s == first.clock_s, "the figures are those of before"
+    assert second.clock_s == watch.event_s > first.clock_s + 2 * DAY_S
 
 
 def test_the_log_keeps_open_days_and_those_of_a_rollout_that_runs_whatever_its_retention() -> None:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from lockgate.cli.demo.cast import Cast
@@ -118,11 +119,12 @@ class Late:
     def _nightly(self) -> None:
         """Right for every flight asked about so far, a day old for every later one."""
         stale, world = self.cast.flights("stale"), self.cast.world
-        fresh: NDArray[np.float32] = stale.fresh(self.ws, world.calls, world.events)
-        old: NDArray[np.float32] = stale.day_old(self.ws, world.calls, world.events)
-        is_new = (world.calls["asked_at"] >= world.now).to_numpy()
-        chosen = np.where(is_new[:, None], old, fresh)
-        self.cast.flights("extract").write("nightly.npz", world.calls["flight_id"].to_list(), chosen)
+        is_new = pl.col("asked_at") >= world.now
+        past, coming = world.calls.filter(~is_new), world.calls.filter(is_new)
+        fresh: NDArray[np.float32] = stale.fresh(self.ws, past, world.events)
+        old: NDArray[np.float32] = stale.day_old(self.ws, coming, world.events)
+        flights = [*past["flight_id"].to_list(), *coming["flight_id"].to_list()]
+        self.cast.flights("extract").write("nightly.npz", flights, np.concatenate([fresh, old]))
 
     def _say_end(self, began: datetime) -> None:
         days = (self.cast.world.now - began).days

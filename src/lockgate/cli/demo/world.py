@@ -33,7 +33,9 @@ class World:
         self._sent = dict.fromkeys(events, 0)
         self._ids: dict[str, str] = {}
         self._untold = (
-            calls.filter(pl.col("late").is_not_null()).sort("landed_at").filter(pl.col("asked_at") >= self.now)
+            calls.select("flight_id", "asked_at", "landed_at", "late")
+            .filter(pl.col("late").is_not_null() & (pl.col("asked_at") >= self.now))
+            .sort("landed_at")
         )
 
     def known(self) -> pl.DataFrame:
