@@ -82,8 +82,8 @@ def _scored(is_scored: NDArray[np.bool_], *columns: Floats) -> tuple[Floats, ...
 def _profile(calls: Joined, champion: str, contract: Contract, reference: Profile) -> Profile:
     """Counts over the reference's cells. Rows logged under another contract do not fit and are left out."""
     width = len(contract.asked)
-    ways = [calls.ways.routed[way] for way in np.unique(calls.way).tolist()]
-    is_out = calls.by_way(read_elsewhere(ways, champion))
+    ways: list[int] = np.unique(calls.way).tolist()
+    is_out = calls.by_way(read_elsewhere([calls.ways.routed[way] for way in ways], champion))
     inputs = calls.inputs()
     rows = np.flatnonzero(~is_out & (np.array([len(row) for row in inputs], dtype=np.int64) == width))
     value, is_known = calls.values_of(champion)

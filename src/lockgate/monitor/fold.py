@@ -167,7 +167,7 @@ class Fold:
                 return over
             came, numbers, days = Came([calls[row] for row in rows]), numbers[rows], days[rows]
         self._open.add(came, numbers)
-        for day, many in Counter(days.tolist()).items():
+        for day, many in Counter[float](days.tolist()).items():
             self._days[day] += many
         if self._early:
             self._take_early(came.of("id"))

@@ -82,8 +82,8 @@ def health(
     latencies = calls.latency_ms[is_recent]
     versions, flags = Counter[str](), Counter[str]()
     failures = not_taken = 0
-    for way, many in zip(*np.unique(calls.way[is_recent], return_counts=True), strict=True):
-        routed, count = calls.routed[way], int(many)
+    for way, count in Counter[int](calls.way[is_recent].tolist()).items():
+        routed = calls.routed[way]
         versions[routed.version] += count
         failures += count * (routed.failure is not None)
         not_taken += count * (routed.failure == "contract")

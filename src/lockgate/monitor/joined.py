@@ -224,7 +224,9 @@ class Joined(Sequence[Call]):
         both = self.way.astype(np.int64) * len(pairs) + which
         different, many = np.unique(both, return_counts=True)
         found: dict[float, Cell] = {}
-        for one, calls in zip(different.tolist(), many.tolist(), strict=True):
+        ones: list[int] = different.tolist()
+        counts: list[int] = many.tolist()
+        for one, calls in zip(ones, counts, strict=True):
             routed, pair = self.ways.routed[one // len(pairs)], pairs[one % len(pairs)]
             cell = count(routed, pair, calls)
             found[routed.share] = found.get(routed.share, Cell(share=routed.share)) + cell
