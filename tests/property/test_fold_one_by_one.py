@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lockgate.monitor import open_calls, part
+from lockgate.monitor import open_calls, part, serials
 from lockgate.monitor.call import Call
 from lockgate.monitor.fold import DAY_S, LATE_S, PATIENCE_S, SLACK_S, Fold
 from lockgate.records import Cell, Outcome, Prediction, Shadow
@@ -180,7 +180,8 @@ def told(held: Held | Call) -> bytes:
 @settings(deadline=None, max_examples=150)
 def test_batches_give_what_entries_one_by_one_give(most: int, came: list[tuple[list[LogEntry], bool]]) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(open_calls, "MOST", most)
+        for place, size in ((open_calls, "MOST"), (open_calls, "SMALL"), (serials, "LATEST")):
+            patch.setattr(place, size, min(most, getattr(place, size)))
         fold, plain = Fold("m", horizon_s=HORIZON_S), OneByOne()
         for entries, is_judged in came:
             fold.feed(entries)

@@ -16,6 +16,8 @@ from lockgate.monitor.serials import Serials
 from lockgate.monitor.ways import Numbers, Ways
 from lockgate.records import Prediction
 
+SMALL = 1_024  # calls that are moved for less than what another part costs
+
 
 class Answered(NamedTuple):
     """How calls were answered, shape (n,) each, in no order. way: a place in `routed`; told_s: when the outcome came true,
@@ -77,6 +79,9 @@ class OpenCalls:
 
     def _by_part(self, serials: Ints) -> Iterator[tuple[Part, Rows]]:
         """Each part that some are in, and which of them."""
+        if serials.min() >= self._parts[-1].first:  # nearly always
+            yield self._parts[-1], np.arange(serials.size)
+            return
         firsts = np.array([part.first for part in self._parts])
         place = firsts.searchsorted(serials, side="right") - 1
         for at in np.flatnonzero(np.bincount(place)).tolist():
@@ -180,4 +185,5 @@ def _are_one(old: Part, young: Part) -> bool:
     been let go of.
     """
     is_next = old.first + old.size == young.first
-    return is_next and old.size < 2 * young.size and old.size + young.size <= MOST
+    is_small = old.size < max(2 * young.size, SMALL)
+    return is_next and is_small and old.size + young.size <= MOST

@@ -1,4 +1,6 @@
-"""Where the call of an id is: ids as 64-bit numbers that stand for them, twelve bytes each, in a few sorted arrays."""
+"""Where the call of an id is: ids as 64-bit numbers that stand for them, twelve bytes each, in a few sorted arrays, and the
+latest beside them, for most facts come soon.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +14,7 @@ Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 # How much longer a sorted array may be than the next for them to be merged: each number is moved a few times in its life.
 MERGED_UNDER = 4
+LATEST = 2_048
 
 
 class _Level(NamedTuple):
@@ -25,22 +28,41 @@ class Serials:
     """Calls are numbered as they come; a fold of a million open calls takes one id for another once in 30 million times."""
 
     def __init__(self) -> None:
+        self._latest: dict[int, int] = {}
         self._levels: list[_Level] = []
         self._first = 0
 
     def add(self, numbers: Ints, first: int) -> None:
         """numbers: of ids that are not known, shape (n,); theirs are the serials from `first` on."""
+        self._latest.update(zip(numbers.tolist(), range(first, first + numbers.size), strict=True))
+        if len(self._latest) >= LATEST:
+            self._put_away()
+
+    def _put_away(self) -> None:
+        """The latest among the sorted."""
+        numbers, serials = _arrays(self._latest)
         order = np.argsort(numbers, kind="stable")
-        self._levels.append(_Level(numbers[order], (order + (first - self._first)).astype(np.int32)))
+        self._levels.append(_Level(numbers[order], (serials[order] - self._first).astype(np.int32)))
+        self._latest = {}
         while len(self._levels) > 1 and self._levels[-2].numbers.size < MERGED_UNDER * self._levels[-1].numbers.size:
             young = self._levels.pop()
             self._levels[-1] = _merged(self._levels[-1], young)
 
     def find(self, numbers: Ints) -> Ints:
         """Serials, -1 where an id is not known."""
+        each: list[int] = numbers.tolist()
+        latest = self._latest
+        found = np.array([latest.get(number, -1) for number in each], dtype=np.int64)
+        if self._levels and (rows := np.flatnonzero(found < 0)).size:
+            found[rows] = self._find(numbers[rows])
+        return found
+
+    def _find(self, numbers: Ints) -> Ints:
+        """Among the sorted."""
         found = np.full(numbers.size, -1, dtype=np.int64)
         for known, serials in self._levels:
-            at = np.minimum(known.searchsorted(numbers), known.size - 1)
+            at = known.searchsorted(numbers)
+            at[at == known.size] = 0
             hit = np.flatnonzero(known[at] == numbers)
             if hit.size:
                 found[hit] = self._first + serials[at[hit]].astype(np.int64)
@@ -48,8 +70,10 @@ class Serials:
 
     def drop(self, is_gone: Callable[[Ints], Bools], first: int) -> Ints:
         """Forget serials; the numbers of those that were known. first: where the serials begin that are left."""
-        gone: list[Ints] = []
-        kept: list[_Level] = []
+        latest, own = _arrays(self._latest)
+        is_last = is_gone(own)
+        self._latest = dict(zip(latest[~is_last].tolist(), own[~is_last].tolist(), strict=True))
+        gone, kept = [latest[is_last]], list[_Level]()
         for numbers, serials in self._levels:
             whole = self._first + serials.astype(np.int64)
             is_lost = is_gone(whole)
@@ -58,7 +82,13 @@ class Serials:
             if left.size:
                 kept.append(_Level(numbers[~is_lost], left.astype(np.int32)))
         self._levels, self._first = kept, first
-        return np.concatenate(gone) if gone else np.empty(0, dtype=np.int64)
+        return np.concatenate(gone)
+
+
+def _arrays(latest: dict[int, int]) -> tuple[Ints, Ints]:
+    """Numbers and serials."""
+    kind, many = np.int64, len(latest)
+    return np.fromiter(latest, dtype=kind, count=many), np.fromiter(latest.values(), dtype=kind, count=many)
 
 
 def _merged(old: _Level, young: _Level) -> _Level:
