@@ -20,9 +20,10 @@ from lockgate.decide.judge.judge import Judge
 from lockgate.decide.judgement import Judgement
 from lockgate.monitor.ab_units import Units
 from lockgate.monitor.call import Call
+from lockgate.monitor.came import Batch
 from lockgate.monitor.fold import DAY_S, Fold
 from lockgate.monitor.verdicts import verdict
-from lockgate.records import AbState, Contract, Prediction, Rollout, Ruling, Verdict
+from lockgate.records import AbState, Contract, Rollout, Ruling, Verdict
 from lockgate.records.ab import OF_CALLS, AbLook
 from lockgate.records.policy import Policy, PolicyKind
 from lockgate.records.prediction import LogEntry
@@ -43,15 +44,16 @@ class Pending:
         self._entries: list[LogEntry] = []
         self._is_wanted = running is not None and running.kind == "ab"
 
-    def feed(self, own: Sequence[LogEntry]) -> None:
-        """own: the model's. A rollout that is met first here is looked up once."""
-        for entry in own:
-            if isinstance(entry, Prediction) and entry.rollout is not None and entry.rollout not in self._known:
-                found = self._find(entry.rollout)
-                self._known[entry.rollout] = found is not None and found.kind == "ab" and found.is_running
-                self._is_wanted |= self._known[entry.rollout]
+    def feed(self, came: Batch) -> None:
+        """A rollout that is met first here is looked up once."""
+        names = () if came.calls is None else dict.fromkeys(came.calls.of("rollout"))
+        for name in names:
+            if name is not None and name not in self._known:
+                found = self._find(name)
+                self._known[name] = found is not None and found.kind == "ab" and found.is_running
+                self._is_wanted |= self._known[name]
         if self._is_wanted:
-            self._entries += own
+            self._entries += came.entries
 
     def take(self, running: Rollout | None) -> list[LogEntry]:
         """What came, once. Without an A/B under way nothing is kept any more."""

@@ -174,7 +174,7 @@ class Early:
 
         fold = Fold(MODEL, horizon_s=0.0)
         fold.feed(e for e in self.ws.wiring.log.read()[0] if isinstance(e, Prediction | Outcome))
-        return sum(1 for _ in fold.open_calls())
+        return len(fold.open_calls())
 
     @staticmethod
     def _day(seconds: float) -> str:
