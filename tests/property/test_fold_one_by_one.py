@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lockgate.monitor import open_calls, part, serials
-from lockgate.monitor.call import Call
 from lockgate.monitor.fold import DAY_S, LATE_S, PATIENCE_S, SLACK_S, Fold
+from lockgate.monitor.joined import Joined
+from lockgate.monitor.ways import ROUTED, Said
 from lockgate.records import Cell, Outcome, Prediction, Shadow
-from lockgate.records.prediction import LogEntry, entry_encoder
+from lockgate.records.prediction import LogEntry
 
 HORIZON_S = DAY_S
 FLAGS = ((), (), ("x: above range",), ("input x: missing",), ("input x: above range", "y: below range"))
@@ -169,10 +171,25 @@ def outcome(draw: st.DrawFn, name: str, asked_s: float) -> Outcome:
     return Outcome(id=name, model="m", value=draw(st.floats()), at_s=at_s, received_s=draw(st.integers(0, 2)) + 0.5)
 
 
-def told(held: Held | Call) -> bytes:
+def told(held: Held) -> bytes:
     """As bytes, where NaN is NaN and -0.0 is not 0.0."""
-    said = [(s.version, s.rollout, s.value, s.failure, s.flags) for s in held.shadows.values()]
-    return entry_encoder.encode((held.prediction, said, held.outcome))
+    call = held.prediction
+    own = (call.id, call.unit, call.asked_s, call.value, call.latency_ms, call.inputs)
+    return encoded(own, call, held.shadows, held.outcome)
+
+
+def all_told(calls: Joined) -> list[bytes]:
+    return [
+        encoded((c.id, c.unit, c.asked_s, c.value, c.latency_ms, inputs), c.routed, c.shadows, c.outcome)
+        for c, inputs in zip(calls, calls.inputs(), strict=True)
+    ]
+
+
+def encoded(
+    own: tuple[object, ...], routed: Prediction, shadows: Mapping[str, Shadow | Said], outcome: Outcome | None
+) -> bytes:
+    said = [(s.version, s.rollout, s.value, s.failure, s.flags) for s in shadows.values()]
+    return msgspec.msgpack.encode((own, [getattr(routed, field) for field in ROUTED], said, outcome))
 
 
 @pytest.mark.parametrize("most", [3, 8_192])
@@ -187,15 +204,15 @@ def test_batches_give_what_entries_one_by_one_give(most: int, came: list[tuple[l
             fold.feed(entries)
             plain.feed(entries)
             if is_judged:
-                assert [told(one) for one in fold.ripe("r1")] == [told(one) for one in plain.ripe("r1")]
+                assert all_told(fold.ripe("r1")) == [told(one) for one in plain.ripe("r1")]
                 assert sorted(fold.late_shadows) == sorted(plain.late_shadows)
                 for day, calls in fold.closable():
                     own = [held for held in plain.open.values() if day <= held.prediction.asked_s < day + DAY_S]
-                    assert [told(one) for one in calls] == [told(one) for one in sorted(own, key=lambda one: one.key)]
+                    assert all_told(calls) == [told(one) for one in sorted(own, key=lambda one: one.key)]
                     assert calls.cells() == counted(own)
                     fold.close(day)
                     plain.close(day)
-            assert sorted(map(told, fold.open_calls())) == sorted(map(told, plain.open.values()))
+            assert sorted(all_told(fold.open_calls())) == sorted(map(told, plain.open.values()))
             seen = (fold.watermark_s, fold.late_outcomes, fold.unknown_outcomes)
             assert seen == (plain.watermark_s, plain.late_outcomes, plain.unknown_outcomes)
             assert fold.has_calls("r2") == any(held.prediction.rollout == "r2" for held in plain.open.values())

@@ -12,24 +12,21 @@ from lockgate.records import Outcome, Prediction
 Key = tuple[float, str]
 
 
-class Call(msgspec.Struct, frozen=True, gc=False, eq=False):
-    """A row of `Joined`, to be looked at by itself. shadows: by version, the first that came of each."""
+class Call(msgspec.Struct, frozen=True, gc=False, eq=False, kw_only=True):
+    """A row of `Joined`, to be looked at by itself.
 
-    prediction: Prediction
+    routed: another call that was routed and answered the same way, for what both share. shadows: by version, the first that
+    came of each.
+    """
+
+    id: str
+    unit: str
+    asked_s: float
+    value: float
+    latency_ms: float
+    routed: Prediction
     shadows: Mapping[str, Said]
     outcome: Outcome | None
-
-    @property
-    def id(self) -> str:
-        return self.prediction.id
-
-    @property
-    def asked_s(self) -> float:
-        return self.prediction.asked_s
-
-    @property
-    def routed(self) -> Prediction:
-        return self.prediction
 
     @property
     def key(self) -> Key:
@@ -38,7 +35,7 @@ class Call(msgspec.Struct, frozen=True, gc=False, eq=False):
 
     def value_of(self, version: str) -> float | None:
         """What `version` said of this call, whoever served it; None where it did not say or failed."""
-        if self.prediction.version == version:
-            return None if self.prediction.failure else self.prediction.value
+        if self.routed.version == version:
+            return None if self.routed.failure else self.value
         said = self.shadows.get(version)
         return said.value if said else None

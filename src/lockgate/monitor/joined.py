@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from lockgate.errors import InvariantBroken
 from lockgate.monitor.call import Call, Key
 from lockgate.monitor.packed import Inputs, Row, Rows
 from lockgate.monitor.ways import Numbers, Pair, Said, Ways, count, paired
@@ -28,7 +29,7 @@ class Joined(Sequence[Call]):
 
     way: how each was routed and answered, a place in `ways.routed`; word: what the first shadow said of it, a place in
     `ways.said`, -1 where there is none; said: its value; more: further shadows by row, as (word, value). outcome: shape
-    (n, 3): value, at_s and received_s where is_labelled.
+    (n, 3): value, at_s and received_s where is_labelled. packed: the inputs, None where nobody keeps them.
     """
 
     model: str
@@ -36,7 +37,6 @@ class Joined(Sequence[Call]):
     ids: list[str]
     units: list[str]
     asked_s: Floats
-    answered_s: Floats
     value: Floats
     latency_ms: Floats
     way: Numbers
@@ -45,13 +45,14 @@ class Joined(Sequence[Call]):
     more: More
     is_labelled: Bools
     outcome: Floats
-    packed: Inputs
+    packed: Inputs | None
 
     @classmethod
     def of(cls, parts: Sequence[Joined]) -> Joined:
         """One behind another. parts: at least one, all of one fold."""
         if len(parts) == 1:
             return parts[0]
+        packed = [part.packed for part in parts if part.packed is not None]
         more: More = {}
         at = 0
         for part in parts:
@@ -63,7 +64,6 @@ class Joined(Sequence[Call]):
             ids=[name for part in parts for name in part.ids],
             units=[unit for part in parts for unit in part.units],
             asked_s=np.concatenate([part.asked_s for part in parts]),
-            answered_s=np.concatenate([part.answered_s for part in parts]),
             value=np.concatenate([part.value for part in parts]),
             latency_ms=np.concatenate([part.latency_ms for part in parts]),
             way=np.concatenate([part.way for part in parts]),
@@ -72,7 +72,7 @@ class Joined(Sequence[Call]):
             more=more,
             is_labelled=np.concatenate([part.is_labelled for part in parts]),
             outcome=np.concatenate([part.outcome for part in parts]),
-            packed=Inputs.joined([part.packed for part in parts]),
+            packed=Inputs.joined(packed) if len(packed) == len(parts) else None,
         )
 
     @classmethod
@@ -84,7 +84,6 @@ class Joined(Sequence[Call]):
             ids=[],
             units=[],
             asked_s=floats,
-            answered_s=floats,
             value=floats,
             latency_ms=floats,
             way=numbers,
@@ -110,24 +109,26 @@ class Joined(Sequence[Call]):
         return next(iter(self.take(np.array([rows]))))
 
     def __iter__(self) -> Iterator[Call]:
-        asked_s, answered_s, value = self.asked_s.tolist(), self.answered_s.tolist(), self.value.tolist()
-        latency_ms, outcome = self.latency_ms.tolist(), self.outcome.tolist()
-        for row, inputs in enumerate(self.inputs()):
-            prediction = msgspec.structs.replace(
-                self.routed(row),
-                id=self.ids[row],
+        asked_s, value, latency_ms = self.asked_s.tolist(), self.value.tolist(), self.latency_ms.tolist()
+        is_labelled, outcome = self.is_labelled.tolist(), self.outcome.tolist()
+        for row, name in enumerate(self.ids):
+            true, at_s, received_s = outcome[row]
+            told = Outcome(id=name, model=self.model, value=true, at_s=at_s, received_s=received_s)
+            yield Call(
+                id=name,
                 unit=self.units[row],
                 asked_s=asked_s[row],
-                answered_s=answered_s[row],
                 value=value[row],
                 latency_ms=latency_ms[row],
-                inputs=inputs,
+                routed=self.routed(row),
+                shadows=self.said_of(row),
+                outcome=told if is_labelled[row] else None,
             )
-            true, at_s, received_s = outcome[row]
-            told = Outcome(id=self.ids[row], model=self.model, value=true, at_s=at_s, received_s=received_s)
-            yield Call(prediction, self.said_of(row), told if self.is_labelled[row] else None)
 
     def inputs(self) -> list[Row]:
+        """Only of a fold that keeps them."""
+        if self.packed is None:
+            raise InvariantBroken(f"The inputs of the calls of {self.model} were asked for, and nobody kept them.")
         return self.packed.rows()
 
     def routed(self, row: int) -> Prediction:
@@ -148,7 +149,6 @@ class Joined(Sequence[Call]):
             ids=[ids[row] for row in places],
             units=[units[row] for row in places],
             asked_s=self.asked_s[rows],
-            answered_s=self.answered_s[rows],
             value=self.value[rows],
             latency_ms=self.latency_ms[rows],
             way=self.way[rows],
@@ -157,7 +157,7 @@ class Joined(Sequence[Call]):
             more={at: more[row] for at, row in enumerate(places) if row in more} if more else {},
             is_labelled=self.is_labelled[rows],
             outcome=self.outcome[rows],
-            packed=self.packed.take(rows),
+            packed=None if self.packed is None else self.packed.take(rows),
         )
 
     def sorted(self) -> Joined:

@@ -289,7 +289,7 @@ class Loop:
             for day in days:
                 if day.day in written:
                     continue
-                fold = Fold(rollout.model, horizon_s=0.0)
+                fold = Fold(rollout.model, horizon_s=0.0, keeps_inputs=False)
                 fold.feed(day.entries)
                 wiring.records.write(
                     pair_block(

@@ -6,8 +6,11 @@ import random
 
 import pytest
 
+from lockgate.errors import InvariantBroken
+from lockgate.monitor.call import Call
 from lockgate.monitor.closed import ClosedCalls
 from lockgate.monitor.fold import DAY_S, PATIENCE_S, Fold
+from lockgate.monitor.ways import ROUTED
 from lockgate.records import Cell, Outcome, Prediction, Shadow
 from lockgate.records.prediction import LogEntry
 
@@ -78,9 +81,14 @@ def cells(fold: Fold, rollout: str = "r1") -> dict[float, Cell]:
     return fold.open_calls().of_rollout(rollout).cells()
 
 
+def known(call: Call) -> tuple[object, ...]:
+    routed = tuple(getattr(call.routed, field) for field in ROUTED)
+    return call.key, call.unit, call.value, call.latency_ms, routed, call.shadows, call.outcome
+
+
 def state(fold: Fold) -> tuple[object, ...]:
-    calls = {c.prediction.id: (c.prediction, c.shadows, c.outcome) for c in fold.open_calls()}
-    closable = {day: {c.prediction.id for c in found} for day, found in fold.closable()}
+    calls = {c.id: known(c) for c in fold.open_calls()}
+    closable = {day: {c.id for c in found} for day, found in fold.closable()}
     return calls, closable, cells(fold), fold.watermark_s
 
 
@@ -91,6 +99,15 @@ def test_any_order_any_pieces_and_any_repeats_give_the_same_calls_and_counts(see
     shuffled = entries + chance.sample(entries, 40)
     chance.shuffle(shuffled)
     assert state(folded(shuffled, pieces=1 + seed)) == state(folded(entries))
+
+
+def test_a_fold_that_keeps_no_inputs_knows_all_the_rest_and_says_so_when_it_is_asked_for_them() -> None:
+    light = Fold("m", horizon_s=HORIZON_S, keeps_inputs=False)
+    light.feed(day_of_calls())
+    assert state(light) == state(folded(day_of_calls()))
+    assert len(folded(day_of_calls()).open_calls().inputs()) == 60
+    with pytest.raises(InvariantBroken, match="inputs of the calls of m"):
+        light.open_calls().inputs()
 
 
 def test_the_counts_are_those_made_by_hand() -> None:
@@ -134,7 +151,7 @@ def test_a_day_closes_only_once_it_is_over_and_older_than_the_horizon() -> None:
     fold.feed([call("q", DAY_S + HORIZON_S - 1)])
     assert list(fold.closable()) == []
     fold.feed([call("r", DAY_S + HORIZON_S)])
-    assert [(day, [c.prediction.id for c in found]) for day, found in fold.closable()] == [(0, ["p"])]
+    assert [(day, [c.id for c in found]) for day, found in fold.closable()] == [(0, ["p"])]
 
 
 def test_a_closed_day_is_forgotten_and_nothing_of_it_comes_back() -> None:
@@ -142,7 +159,7 @@ def test_a_closed_day_is_forgotten_and_nothing_of_it_comes_back() -> None:
     fold = folded([asked, call("q", DAY_S + HOUR_S)])
     fold.close(0)
     fold.feed([asked, shadow(asked), outcome("p")])
-    assert [c.prediction.id for c in fold.open_calls()] == ["q"]
+    assert [c.id for c in fold.open_calls()] == ["q"]
     assert cells(fold) == {0.25: Cell(share=0.25, calls=(1, 0))}
 
 
@@ -209,9 +226,9 @@ def test_a_column_that_a_version_misses_is_its_failure_and_its_contract_break_on
 def test_calls_are_handed_out_once_in_canonical_order_behind_the_watermark() -> None:
     asked = [call("b", 10.0), call("a", 10.0), call("c", 5.0)]
     fold = folded([fact for one in asked for fact in (one, shadow(one))])
-    assert [c.prediction.id for c in fold.ripe("r1")] == ["c"]
+    assert [c.id for c in fold.ripe("r1")] == ["c"]
     fold.feed([call("later", 100.0)])
-    assert [c.prediction.id for c in fold.ripe("r1")] == ["a", "b"]
+    assert [c.id for c in fold.ripe("r1")] == ["a", "b"]
     assert len(fold.ripe("r1")) == 0
 
 
@@ -220,7 +237,7 @@ def test_a_call_waits_for_its_shadow_and_those_behind_it_wait_too_but_not_for_ev
     fold = folded([alone, complete, shadow(complete), call("later", 30.0)])
     assert len(fold.ripe("r1")) == 0
     fold.feed([call("much later", 10.0 + PATIENCE_S)])
-    assert [c.prediction.id for c in fold.ripe("r1")] == ["alone", "complete"]
+    assert [c.id for c in fold.ripe("r1")] == ["alone", "complete"]
     fold.feed([shadow(alone)])
     assert fold.late_shadows == ["alone"]
 
@@ -231,7 +248,7 @@ def test_a_call_is_judged_once_it_is_older_than_its_deadline_so_one_that_hung_is
     fold.feed([quick, shadow(quick), call("later", 39.0)])
     assert len(fold.ripe("r1")) == 0, "under its deadline and a second of slack"
     fold.feed([hung, shadow(hung), call("much later", 42.0)])
-    assert [c.prediction.id for c in fold.ripe("r1")] == ["hung", "quick"]
+    assert [c.id for c in fold.ripe("r1")] == ["hung", "quick"]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -239,7 +256,7 @@ def test_shards_in_any_order_are_handed_out_in_one_order(seed: int) -> None:
     entries = day_of_calls()
     shuffled = list(entries)
     random.Random(seed).shuffle(shuffled)
-    handed = [[(c.key, c.prediction) for c in folded(list(order)).ripe("r1")] for order in (entries, shuffled)]
+    handed = [[known(c) for c in folded(list(order)).ripe("r1")] for order in (entries, shuffled)]
     assert handed[0] == handed[1]
     assert len(handed[0]) > 50
 
