@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from itertools import compress, repeat
+from operator import is_
+from typing import Any, TypeVar
 
 import numpy as np
 from msgspec.structs import astuple
@@ -15,6 +17,7 @@ from lockgate.records.unit_outcome import is_of_unit
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
+T = TypeVar("T", Prediction, Shadow, Outcome)
 Entries = Sequence[Prediction] | Sequence[Shadow] | Sequence[Outcome]
 
 
@@ -56,18 +59,22 @@ class Batch:
 
     __slots__ = ("calls", "entries", "outcomes", "shadows")
 
-    def __init__(self, entries: Iterable[LogEntry], model: str) -> None:
-        self.entries = [entry for entry in entries if entry.model == model]
-        calls = [entry for entry in self.entries if isinstance(entry, Prediction)]
+    def __init__(self, entries: Sequence[LogEntry]) -> None:
+        self.entries = entries
+        kinds = list(map(type, entries))
+        calls = _of(Prediction, entries, kinds)
+        shadows = _of(Shadow, entries, kinds) if len(calls) < len(kinds) else []
+        told = _of(Outcome, entries, kinds) if len(calls) + len(shadows) < len(kinds) else []
+        told = [outcome for outcome in told if not is_of_unit(outcome.id)]
         self.calls = Came(calls) if calls else None
-        self.shadows: Came | None = None
-        self.outcomes: Came | None = None
-        if len(calls) < len(self.entries):
-            shadows = [entry for entry in self.entries if isinstance(entry, Shadow)]
-            self.shadows = Came(shadows) if shadows else None
-        if len(calls) + len(self.shadows or ()) < len(self.entries):
-            told = [entry for entry in self.entries if isinstance(entry, Outcome) and not is_of_unit(entry.id)]
-            self.outcomes = Came(told) if told else None
+        self.shadows = Came(shadows) if shadows else None
+        self.outcomes = Came(told) if told else None
+
+
+def _of(kind: type[T], entries: Sequence[LogEntry], kinds: Sequence[type]) -> list[T]:
+    """Those of one kind. kinds: each entry's."""
+    found: Iterable[LogEntry] = compress(entries, map(is_, kinds, repeat(kind)))
+    return list(found)  # type: ignore[arg-type] # each was looked at
 
 
 def is_each_once(rows: NDArray[np.intp], size: int) -> bool:

@@ -83,7 +83,7 @@ class Fold:
 
     def feed(self, entries: Iterable[LogEntry], *, now_s: float = math.inf) -> None:
         """Take in more of the log; entries of other models are passed over. now_s: by wall time, for what is dated ahead."""
-        self.take(Batch(entries, self.model), now_s=now_s)
+        self.take(Batch([entry for entry in entries if entry.model == self.model]), now_s=now_s)
 
     def take(self, came: Batch, *, now_s: float = math.inf) -> None:
         """The same of entries that are this model's."""
@@ -93,7 +93,7 @@ class Fold:
         over = {} if came.calls is None else self._take_calls(came.calls, came.entries, until_s)
         if over:
             kept = [entry for place, entry in enumerate(came.entries) if place > over.get(entry.id, -1)]
-            came = Batch(kept, self.model)
+            came = Batch(kept)
         self._take_facts(came.shadows)
         self._take_facts(came.outcomes)
 
@@ -183,7 +183,7 @@ class Fold:
     def _take_early(self, names: Sequence[str]) -> None:
         """Facts that came before these calls."""
         early = [fact for name in self._early.keys() & set(names) for fact in self._early.pop(name)]
-        came = Batch(early, self.model)
+        came = Batch(early)
         self._take_facts(came.shadows)
         self._take_facts(came.outcomes)
 

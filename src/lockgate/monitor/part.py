@@ -75,12 +75,14 @@ class Part:
         self.size += later.size
 
     def take(self, rows: Rows) -> Joined:
-        ids = self._ids.take(rows)
+        ids, units = self._ids.take(rows), self._units.take(rows)
+        if _OWN.encode() in self._units.blob:
+            units = [_long(unit, name) for unit, name in zip(units, ids, strict=True)]
         return Joined(
             model=self._model,
             ways=self._ways,
             ids=ids,
-            units=[_long(unit, name) for unit, name in zip(self._units.take(rows), ids, strict=True)],
+            units=units,
             asked_s=self.asked_s[rows],
             value=self._value[rows],
             latency_ms=self.latency_ms[rows],

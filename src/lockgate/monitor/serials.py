@@ -5,6 +5,7 @@ latest beside them, for most facts come soon.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import repeat
 from typing import NamedTuple
 
 import numpy as np
@@ -50,9 +51,7 @@ class Serials:
 
     def find(self, numbers: Ints) -> Ints:
         """Serials, -1 where an id is not known."""
-        each: list[int] = numbers.tolist()
-        latest = self._latest
-        found = np.array([latest.get(number, -1) for number in each], dtype=np.int64)
+        found = np.fromiter(map(self._latest.get, numbers.tolist(), repeat(-1)), dtype=np.int64, count=numbers.size)
         if self._levels and (rows := np.flatnonzero(found < 0)).size:
             found[rows] = self._find(numbers[rows])
         return found

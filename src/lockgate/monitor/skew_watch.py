@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
+from typing import TypeGuard
 
 from lockgate.decide.judgement import Judgement
 from lockgate.monitor.came import Batch
@@ -11,6 +12,7 @@ from lockgate.monitor.fallback_watch import LatestIds
 from lockgate.monitor.verdicts import verdict
 from lockgate.records import Alarm, Evidence, Gate, Prediction, Ruling, Verdict
 from lockgate.records.duration import UNITS_S
+from lockgate.records.prediction import LogEntry
 from lockgate.records.skew import Skewed, SkewReport
 
 SAMPLE = 200
@@ -31,11 +33,10 @@ class SkewWatch:
 
     def feed(self, came: Batch) -> None:
         """Those that can be replayed: with their inputs, answered by the version that was chosen."""
-        last = [entry for entry in came.entries[-4 * SAMPLE :] if isinstance(entry, Prediction)]
-        if came.calls is None or not last:
+        if came.calls is None:
             return
-        both = zip(last, came.calls.numbers()[-len(last) :].tolist(), strict=True)
-        fit = [(call, number) for call, number in both if call.inputs and call.served_by == call.version]
+        last = zip(came.calls.entries[-SAMPLE:], came.calls.numbers()[-SAMPLE:].tolist(), strict=True)
+        fit = [(call, number) for call, number in last if _can_be_replayed(call)]
         self._calls += [fit[place][0] for place in self._known.new([number for _, number in fit])]
 
     def due(self, *, event_s: float, wall_s: float) -> list[Prediction]:
@@ -45,6 +46,10 @@ class SkewWatch:
             return []
         self._looked_at_s, self._looked_wall_s = event_s, wall_s
         return sorted(self._calls, key=lambda call: (call.asked_s, call.id))
+
+
+def _can_be_replayed(call: LogEntry) -> TypeGuard[Prediction]:
+    return isinstance(call, Prediction) and bool(call.inputs) and call.served_by == call.version
 
 
 def verdicts(report: SkewReport, *, now_s: float) -> list[Verdict]:

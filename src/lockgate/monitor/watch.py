@@ -113,7 +113,7 @@ class Watch:
 
     def feed(self, entries: Sequence[LogEntry], *, now_s: float) -> None:
         """entries: this model's."""
-        came = Batch(entries, self._model)
+        came = Batch(entries)
         self._fold.take(came, now_s=now_s)
         self._fallbacks.run_length = self._calls_to_a_false_storm()
         if came.calls is not None:

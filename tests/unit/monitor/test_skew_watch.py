@@ -31,7 +31,7 @@ def call(number: int, **more: Any) -> Prediction:
 def test_the_newest_calls_are_looked_at_once_an_hour_of_event_time() -> None:
     watch = SkewWatch()
     assert watch.due(event_s=0.0, wall_s=0.0) == []
-    watch.feed(Batch([call(n) for n in range(SAMPLE + 50)], "late"))
+    watch.feed(Batch([call(n) for n in range(SAMPLE + 50)]))
     found = watch.due(event_s=1000.0, wall_s=0.0)
     assert [one.id for one in found] == [f"c{n}" for n in range(50, SAMPLE + 50)]
     assert watch.due(event_s=4000.0, wall_s=100.0) == []
@@ -41,8 +41,8 @@ def test_the_newest_calls_are_looked_at_once_an_hour_of_event_time() -> None:
 
 def test_a_call_that_comes_twice_or_cannot_be_replayed_is_passed_over() -> None:
     watch = SkewWatch()
-    watch.feed(Batch([call(1), call(2, inputs=()), call(3, served_by="w", failure="late"), call(4)], "late"))
-    watch.feed(Batch([call(1), call(4)], "late"))
+    watch.feed(Batch([call(1), call(2, inputs=()), call(3, served_by="w", failure="late"), call(4)]))
+    watch.feed(Batch([call(1), call(4)]))
     assert [one.id for one in watch.due(event_s=0.0, wall_s=0.0)] == ["c1", "c4"]
 
 
