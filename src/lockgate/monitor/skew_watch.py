@@ -12,7 +12,7 @@ from lockgate.monitor.fallback_watch import LatestIds
 from lockgate.monitor.verdicts import verdict
 from lockgate.records import Alarm, Evidence, Gate, Prediction, Ruling, Verdict
 from lockgate.records.duration import UNITS_S
-from lockgate.records.prediction import LogEntry
+from lockgate.records.record import Record
 from lockgate.records.skew import Skewed, SkewReport
 
 SAMPLE = 200
@@ -48,7 +48,7 @@ class SkewWatch:
         return sorted(self._calls, key=lambda call: (call.asked_s, call.id))
 
 
-def _can_be_replayed(call: LogEntry) -> TypeGuard[Prediction]:
+def _can_be_replayed(call: Record) -> TypeGuard[Prediction]:
     return isinstance(call, Prediction) and bool(call.inputs) and call.served_by == call.version
 
 
