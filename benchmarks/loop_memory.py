@@ -4,7 +4,7 @@
 
 No rival: the limit is the machine's memory. The bar: 200 bytes for a call of seven numbers and three texts, as the log gives
 it, decoded from msgpack. Beside it, without a bar: what a rollout and time add, another version's answer and the outcome, a
-stretch later. Each in a process of its own.
+stretch later; and what is left where nobody counts the rows. Each in a process of its own.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from lockgate.records.prediction import LogEntry, entry_encoder, lines_decoder
 
 CALLS, AT_ONCE = 500_000, 2_000
 VERSION, OTHER = "a" * 64, "b" * 64
+KINDS = ("by itself", "with its shadow and outcome", "without its row")
 
 
 def resident() -> int:
@@ -56,21 +57,22 @@ def later(call: Prediction) -> list[LogEntry]:
     ]
 
 
-def measure(calls: int, *, is_joined: bool) -> None:
-    taken_in(10 * AT_ONCE, is_joined=is_joined)  # what a process takes once, and what a stretch takes while it is read
+def measure(calls: int, kind: str) -> None:
+    taken_in(10 * AT_ONCE, kind)  # what a process takes once, and what a stretch takes while it is read
     gc.collect()
     before = resident()
-    fold, each_us = taken_in(calls, is_joined=is_joined)
+    fold, each_us = taken_in(calls, kind)
     gc.collect()
     held = (resident() - before) / calls
-    kind = "with its shadow and outcome" if is_joined else "by itself"
     print(f"an open call {kind}: {held:,.0f} bytes, {each_us:.1f} us an entry; a million: {held:,.0f} MB")
-    assert fold.has_calls()
+    assert fold.model == "late"
 
 
-def taken_in(calls: int, *, is_joined: bool) -> tuple[Fold, float]:
+def taken_in(calls: int, kind: str) -> tuple[Fold, float]:
     """A fold that has taken in so many calls, and microseconds of CPU for each entry, decoding counted."""
-    fold = Fold("late", horizon_s=14 * 86_400.0)
+    is_joined = kind == KINDS[1]
+    rows = {"keeps_inputs": False} if kind == KINDS[2] else {}
+    fold = Fold("late", horizon_s=14 * 86_400.0, **rows)
     spent, entries = 0.0, 0
     waiting: list[LogEntry] = []
     for first in range(0, calls, AT_ONCE):
@@ -88,14 +90,13 @@ def taken_in(calls: int, *, is_joined: bool) -> tuple[Fold, float]:
 def main() -> None:
     asked = argparse.ArgumentParser()
     asked.add_argument("--calls", type=int, default=CALLS)
-    asked.add_argument("--is-joined", choices=["yes", "no"], help="one kind, in this process")
+    asked.add_argument("--kind", choices=KINDS, help="one, in this process")
     args = asked.parse_args()
-    if args.is_joined:
-        measure(args.calls, is_joined=args.is_joined == "yes")
+    if args.kind:
+        measure(args.calls, args.kind)
         return
-    for is_joined in ("no", "yes"):
-        own = [sys.executable, __file__, "--calls", str(args.calls), "--is-joined", is_joined]
-        subprocess.run(own, check=True)
+    for kind in KINDS:
+        subprocess.run([sys.executable, __file__, "--calls", str(args.calls), "--kind", kind], check=True)
 
 
 if __name__ == "__main__":
