@@ -19,10 +19,11 @@ from lockgate.decide.assign import among
 from lockgate.decide.judge.judge import Judge
 from lockgate.decide.judgement import Judgement
 from lockgate.monitor.ab_units import Units
-from lockgate.monitor.call import Call
+from lockgate.monitor.came import Batch
 from lockgate.monitor.fold import DAY_S, Fold
+from lockgate.monitor.joined import Joined
 from lockgate.monitor.verdicts import verdict
-from lockgate.records import AbState, Contract, Prediction, Rollout, Ruling, Verdict
+from lockgate.records import AbState, Contract, Rollout, Ruling, Verdict
 from lockgate.records.ab import OF_CALLS, AbLook
 from lockgate.records.policy import Policy, PolicyKind
 from lockgate.records.prediction import LogEntry
@@ -43,15 +44,16 @@ class Pending:
         self._entries: list[LogEntry] = []
         self._is_wanted = running is not None and running.kind == "ab"
 
-    def feed(self, own: Sequence[LogEntry]) -> None:
-        """own: the model's. A rollout that is met first here is looked up once."""
-        for entry in own:
-            if isinstance(entry, Prediction) and entry.rollout is not None and entry.rollout not in self._known:
-                found = self._find(entry.rollout)
-                self._known[entry.rollout] = found is not None and found.kind == "ab" and found.is_running
-                self._is_wanted |= self._known[entry.rollout]
+    def feed(self, came: Batch) -> None:
+        """A rollout that is met first here is looked up once."""
+        names = () if came.calls is None else dict.fromkeys(came.calls.of("rollout"))
+        for name in names:
+            if name is not None and name not in self._known:
+                found = self._find(name)
+                self._known[name] = found is not None and found.kind == "ab" and found.is_running
+                self._is_wanted |= self._known[name]
         if self._is_wanted:
-            self._entries += own
+            self._entries += came.entries
 
     def take(self, running: Rollout | None) -> list[LogEntry]:
         """What came, once. Without an A/B under way nothing is kept any more."""
@@ -197,9 +199,9 @@ class AbWatch:
         subjects = [rollout.challenger, *(arm.version for arm in rollout.live)]
         return list(zip(subjects, judgements, strict=True))
 
-    def _of_calls(self, rollout: Rollout, ripe: Sequence[Call]) -> list[tuple[str, Judgement]]:
+    def _of_calls(self, rollout: Rollout, ripe: Joined) -> list[tuple[str, Judgement]]:
         """Failures and latencies, each challenger's calls beside the champion's, as soon as they are answered."""
-        calls = [call for call in ripe if self._call_after is None or call.key > self._call_after]
+        calls = ripe if self._call_after is None else ripe[ripe.until(self._call_after) :]
         if not calls:
             return []
         self._call_after = calls[-1].key
@@ -228,27 +230,30 @@ def _judge(rollout: Rollout, key: tuple[str, str], state: AbState) -> Judge:
     return judge
 
 
-def _observe(judge: Judge, rollout: Rollout, calls: Sequence[Call], name: str, version: str) -> Verdict | None:
+def _observe(judge: Judge, rollout: Rollout, calls: Joined, name: str, version: str) -> Verdict | None:
     """The calls of the champion and one challenger, drawn by lot between the two. What went astray bets on nothing."""
     by_share, shares = stretches(rollout), dict[float, float]()
     for total, live in by_share.items():
         own = next((arm.share for arm in live if arm.version == version), None)
         if own is not None:
             shares[total] = own / (own + 1.0 - total)
-    rows: list[tuple[int, float, float, str, float]] = []
-    for call in calls:
-        served = call.routed
-        if served.share not in shares or served.version not in (version, rollout.champion):
-            continue
-        told = call.prediction
-        if (among(rollout.id, told.unit, by_share[served.share]) or rollout.champion) != served.version:
-            continue
-        value = told.latency_ms if name == "latency_ms" else float(told.failure is not None)
-        rows.append((int(served.version == version), value, shares[served.share], told.unit, call.asked_s))
+    is_of_two = calls.by_way(lambda routed: routed.share in shares and routed.version in (version, rollout.champion))
+    rows = list[int]()
+    for row in np.flatnonzero(is_of_two).tolist():
+        routed = calls.routed(row)
+        if (among(rollout.id, calls.units[row], by_share[routed.share]) or rollout.champion) == routed.version:
+            rows.append(row)
     if not rows:
         return None
-    arms, values, drawn, units, times = (list(column) for column in zip(*rows, strict=True))
-    return judge.observe_batch(np.array(arms), np.array(values), np.array(drawn), unit=units, at_s=np.array(times))
+    drawn = calls.take(np.array(rows))
+    failed = drawn.by_way(lambda routed: routed.failure is not None).astype(np.float64)
+    return judge.observe_batch(
+        drawn.by_way(lambda routed: routed.version == version).astype(np.int64),
+        drawn.latency_ms if name == "latency_ms" else failed,
+        np.array([shares[drawn.routed(row).share] for row in range(len(drawn))]),
+        unit=drawn.units,
+        at_s=drawn.asked_s,
+    )
 
 
 def _renamed(ruled: Verdict, gate: str) -> Judgement:

@@ -18,10 +18,14 @@ class ClosedCalls:
         self._ids: dict[float, _Numbers] = {}
 
     def add(self, day: float, name: str) -> None:
+        self.add_numbers(day, np.array([hash(name)], dtype=np.int64))
+
+    def add_numbers(self, day: float, numbers: NDArray[np.int64]) -> None:
+        """numbers: the ids' hashes."""
         if day not in self._ids:
             self._ids[day] = _Numbers()
             insort(self._days, day)
-        self._ids[day].add(hash(name))
+        self._ids[day].add(numbers)
 
     def day_of(self, name: str, *, known_s: float) -> float | None:
         """The day on which the call was asked; None where no day has it. known_s: when its outcome came true, which was on
@@ -45,8 +49,11 @@ class _Numbers:
         self._sorted: NDArray[np.int64] = np.empty(0, dtype=np.int64)
         self._latest: set[int] = set()
 
-    def add(self, number: int) -> None:
-        self._latest.add(number)
+    def add(self, numbers: NDArray[np.int64]) -> None:
+        if numbers.size > FEW:
+            self._sorted = np.union1d(self._sorted, numbers)
+            return
+        self._latest.update(numbers.tolist())
         if len(self._latest) > max(FEW, self._sorted.size // 4):
             latest = np.fromiter(self._latest, dtype=np.int64, count=len(self._latest))
             self._sorted, self._latest = np.union1d(self._sorted, latest), set()

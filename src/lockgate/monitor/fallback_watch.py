@@ -11,8 +11,7 @@ import numpy as np
 
 from lockgate.decide import storm
 from lockgate.decide.judgement import Judgement
-from lockgate.records import Prediction
-from lockgate.records.prediction import LogEntry
+from lockgate.monitor.came import Came
 
 SHOWN = 100  # calls that a sentence counts, at most
 STRETCH = 1_000  # calls that are folded together
@@ -31,16 +30,19 @@ class FallbackWatch:
         self._versions: dict[str, _Version] = {}
         self._known = LatestIds(KNOWN)
 
-    def feed(self, entries: Sequence[LogEntry]) -> None:
-        fresh: dict[str, list[Prediction]] = {}
-        for entry in entries:
-            if isinstance(entry, Prediction) and entry.arm == "champion" and self._known.is_new(entry.id):
-                fresh.setdefault(entry.version, []).append(entry)
-        for version, calls in fresh.items():
+    def feed(self, calls: Came) -> None:
+        arms, versions, numbers = calls.of("arm"), calls.of("version"), calls.numbers().tolist()
+        rows: Sequence[int] = range(len(calls))
+        if arms.count("champion") < len(calls):
+            rows = [row for row, arm in enumerate(arms) if arm == "champion"]
+            numbers = [numbers[row] for row in rows]
+        new = [rows[place] for place in self._known.new(numbers)]
+        for version in dict.fromkeys([versions[row] for row in new]):
             if version not in self._versions:
                 self._versions[version] = _Version(self._worst)
-            for start in range(0, len(calls), STRETCH):
-                self._versions[version].fold(calls[start : start + STRETCH], self.run_length)
+            own = [row for row in new if versions[row] == version]
+            for start in range(0, len(own), STRETCH):
+                self._versions[version].fold(calls, own[start : start + STRETCH], self.run_length)
 
     def look(self, champion: str) -> list[Judgement]:
         """What is new since the last look: a beginning, an end. Another champion begins with a clean slate."""
@@ -57,9 +59,16 @@ class LatestIds:
         self._young: set[int] = set()
         self._old: set[int] = set()
 
-    def is_new(self, name: str) -> bool:
-        """False where it was asked about of late."""
-        number = hash(name)
+    def new(self, numbers: Sequence[int]) -> Sequence[int]:
+        """Places of those that were not asked about of late, one after another. numbers: that stand for ids."""
+        asked = set(numbers)
+        is_plain = len(asked) == len(numbers) and self._young.isdisjoint(asked) and self._old.isdisjoint(asked)
+        if not is_plain or len(self._young) + len(asked) >= self._many:
+            return [place for place, number in enumerate(numbers) if self._is_new(number)]
+        self._young |= asked
+        return range(len(numbers))
+
+    def _is_new(self, number: int) -> bool:
         if number in self._young or number in self._old:
             return False
         self._young.add(number)
@@ -77,15 +86,16 @@ class _Version:
         self._last: deque[str | None] = deque(maxlen=SHOWN)  # failures of the last calls, None for those answered
         self._found: list[Judgement] = []
 
-    def fold(self, calls: Sequence[Prediction], run_length: float) -> None:
-        failures = np.array([call.failure is not None for call in calls], dtype=bool)
+    def fold(self, calls: Came, rows: Sequence[int], run_length: float) -> None:
+        reasons: list[str | None] = [calls.of("failure")[row] for row in rows]
+        failures = np.array([reason is not None for reason in reasons], dtype=bool)
         at = 0
-        while at < len(calls):
+        while at < len(rows):
             self._storm, turn, taken = storm.after(self._storm, failures[at:], worst=self._worst, run_length=run_length)
-            self._last += (call.failure for call in calls[at : at + taken])
+            self._last += reasons[max(at, at + taken - SHOWN) : at + taken]
             at += taken
             if turn is not None:
-                self._found.append(self._judged(turn, calls[at - 1].answered_s, run_length))
+                self._found.append(self._judged(turn, calls.of("answered_s")[rows[at - 1]], run_length))
 
     def told(self) -> list[Judgement]:
         found, self._found = self._found, []

@@ -8,22 +8,21 @@ from __future__ import annotations
 
 import heapq
 import math
-import sys
-from collections import defaultdict
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 
-from msgspec import structs
+import numpy as np
+from numpy.typing import NDArray
 
-from lockgate.monitor.call import Call, Examples
+from lockgate.monitor.came import Batch, Came, Ints
 from lockgate.monitor.closed import ClosedCalls
-from lockgate.records import Cell, Outcome, Prediction, Shadow
+from lockgate.monitor.joined import NONE, Bools, Floats, Joined
+from lockgate.monitor.open_calls import Answered, OpenCalls
+from lockgate.records import Outcome, Prediction, Shadow
 from lockgate.records.duration import UNITS_S
 from lockgate.records.prediction import LogEntry
-from lockgate.records.unit_outcome import is_of_unit
 
 DAY_S = UNITS_S["d"]
-INPUT = "input "
 # Event time by which all workers' calls of an instant are in the log once answered, and how long a call waits for its
 # shadow.
 SLACK_S = 1.0
@@ -32,6 +31,9 @@ PATIENCE_S = 60.0
 AHEAD_S = 60.0
 # Outcomes that came true so long before the last closed day are passed over: they were counted in their time.
 LATE_S = 14 * DAY_S
+# Calls that are handed out at once: after a restart a million may be ready.
+AT_ONCE = 50_000
+Fact = Shadow | Outcome
 
 
 class Fold:
@@ -39,11 +41,18 @@ class Fold:
 
     watermark_s: the latest question, but for those dated in the future, which close no day and let nothing be forgotten
     until their time has come. unknown_outcomes: of no call, until the last closed day; late_outcomes: those that came for a
-    call after its day had been closed here.
+    call after its day had been closed here. keeps_inputs: whether the rows are wanted when a day closes, which take as many
+    bytes as all the rest.
     """
 
     def __init__(
-        self, model: str, *, horizon_s: float, deadline_s: float = 0.0, closed_until_s: float = -math.inf
+        self,
+        model: str,
+        *,
+        horizon_s: float,
+        deadline_s: float = 0.0,
+        closed_until_s: float = -math.inf,
+        keeps_inputs: bool = True,
     ) -> None:
         self.model = model
         self.watermark_s = -math.inf
@@ -56,12 +65,9 @@ class Fold:
         self._closed_until_s = closed_until_s
         self._closed_before_s = closed_until_s
         self._closed = ClosedCalls()
-        self._days: dict[float, list[Call]] = defaultdict(list)
-        self._examples = Examples()
-        self._by_id: dict[str, Call] = {}
-        self._early: dict[str, list[Shadow | Outcome]] = defaultdict(list)
-        self._unripe: list[Call] = []
-        self._judged: list[Call] = []
+        self._days: dict[float, int] = defaultdict(int)  # how many calls are open
+        self._open = OpenCalls(model, keeps_inputs=keeps_inputs)
+        self._early: dict[str, list[Fact]] = defaultdict(list)
         self._ahead: list[float] = []  # a heap: when calls dated in the future say they were asked
         self.late_shadows: list[str] = []
 
@@ -77,71 +83,70 @@ class Fold:
 
     def feed(self, entries: Iterable[LogEntry], *, now_s: float = math.inf) -> None:
         """Take in more of the log; entries of other models are passed over. now_s: by wall time, for what is dated ahead."""
+        self.take(Batch([entry for entry in entries if entry.model == self.model]), now_s=now_s)
+
+    def take(self, came: Batch, *, now_s: float = math.inf) -> None:
+        """The same of entries that are this model's."""
         until_s = now_s + AHEAD_S
         while self._ahead and self._ahead[0] <= until_s:
             self.watermark_s = max(self.watermark_s, heapq.heappop(self._ahead))
-        for entry in entries:
-            if entry.model != self.model:
-                continue
-            if isinstance(entry, Prediction):
-                self._take_call(entry, until_s)
-            elif not is_of_unit(entry.id):  # what came of a unit is of no call
-                self._take_fact(entry)
+        over = {} if came.calls is None else self._take_calls(came.calls, came.entries, until_s)
+        if over:
+            kept = [entry for place, entry in enumerate(came.entries) if place > over.get(entry.id, -1)]
+            came = Batch(kept)
+        self._take_facts(came.shadows)
+        self._take_facts(came.outcomes)
 
-    def closable(self) -> Iterator[tuple[float, list[Call]]]:
+    def closable(self) -> Iterator[tuple[float, Joined]]:
         """Days that have matured, oldest first: over, and older than the horizon by event time."""
         for day in sorted(self._days):
             # Nothing closes before the guardrails, which wait for shadows, have passed it.
             if day + DAY_S + max(self._horizon_s, self._patience_s) <= self.watermark_s:
-                yield day, sorted(self._days[day], key=lambda call: call.key)
+                yield day, self._open.between(day, day + DAY_S).sorted()
 
-    def ripe(self, rollout: str, *, waits: bool = True) -> list[Call]:
-        """Calls of a rollout that are ready to be judged and have not been handed out before, in canonical order.
+    def ripe(self, rollout: str, *, waits: bool = True) -> Joined:
+        """Calls of a rollout that are ready to be judged and have not been handed out before, in canonical order; where there
+        are very many the first of them, and the next at the next asking.
 
         A call is ready behind the watermark, and once its shadow is there too or is not waited for any longer; those
         behind one that waits wait with it. Calls of other rollouts are passed over for good. waits: for shadows.
         """
-        own: list[Call] = []
-        for call in self._unripe:
-            if call.routed.rollout == rollout:
-                own.append(call)
-            else:
-                call.pack(self._examples)
-        for call in self._judged:
-            call.pack(self._examples)
-        self._unripe = sorted(own, key=lambda call: call.key)
-        ready = 0
-        for call in self._unripe:
-            age_s = self.watermark_s - call.asked_s
-            if age_s < self._slack_s or (waits and age_s < self._patience_s and not call.shadows):
-                break
-            ready += 1
-        found, self._unripe = self._unripe[:ready], self._unripe[ready:]
-        for call in found:
-            call.is_judged = True
-        self._judged = found  # to be packed once whoever asks has seen them
-        return found
+
+        def is_held(asked_s: Floats, word: NDArray[np.int32]) -> Bools:
+            age_s = self.watermark_s - asked_s
+            is_alone: Bools = (age_s < self._patience_s) & (word == NONE) & waits
+            return (age_s < self._slack_s) | is_alone
+
+        return self._open.hand_out(rollout, is_held, AT_ONCE)
+
+    def pass_over(self) -> None:
+        """Nobody judges: the calls of rollouts that have ended wait for their days alone."""
+        self._open.pass_over()
 
     def hand_out_again(self) -> None:
         """As after a restart: whoever judged the open days' calls goes on from what was written, and asks for them anew."""
-        self._unripe = [call for call in self.open_calls() if call.routed.rollout is not None]
-        for call in self._unripe:
-            call.is_judged = False
-        self._judged = []
+        self._open.take_back()
         self.late_shadows.clear()
 
     def close(self, day: float) -> None:
         """Forget a day whose blocks are written."""
-        for call in self._days.pop(day, ()):
-            del self._by_id[call.id]
-            self._closed.add(day, call.id)
+        if self._days.pop(day, 0):
+            self._closed.add_numbers(day, self._open.close(day, day + DAY_S))
         self._closed_until_s = max(self._closed_until_s, day + DAY_S)
         self._closed.forget(self._remembered_s)
         self._drop_early()
 
-    def open_calls(self) -> Iterator[Call]:
-        for day in sorted(self._days):
-            yield from self._days[day]
+    def open_calls(self) -> Joined:
+        """All of them."""
+        return self._open.between(-math.inf, math.inf)
+
+    def answered(self) -> Answered:
+        """All open calls, as far as their health is asked for."""
+        return self._open.answered()
+
+    def has_calls(self, rollout: str | None = None) -> bool:
+        """Whether any is open, of that rollout where one is named."""
+        return bool(self._days) and (rollout is None or self._open.has_any(rollout))
 
     def _drop_early(self) -> None:
         """Facts of closed days whose call never came: counted, and kept in the log alone."""
@@ -151,34 +156,96 @@ class Fold:
                 self.unknown_outcomes += sum(isinstance(fact, Outcome) for fact in facts)
                 del self._early[name]
 
-    def _take_call(self, prediction: Prediction, until_s: float) -> None:
-        day = math.floor(prediction.asked_s / DAY_S) * DAY_S
-        if prediction.asked_s <= until_s:
-            self.watermark_s = max(self.watermark_s, prediction.asked_s)
-        elif prediction.id not in self._by_id:
-            heapq.heappush(self._ahead, prediction.asked_s)
-        if prediction.id in self._by_id:
-            return
-        if day < self._closed_until_s:
-            if day >= self._remembered_s:
-                self._closed.add(day, prediction.id)
-            self._early.pop(prediction.id, None)
-            return
-        call = Call.of(prediction)
-        self._days[day].append(call)
-        self._by_id[prediction.id] = call
-        if prediction.rollout is None:
-            call.pack(self._examples)
-        else:
-            self._unripe.append(call)
-        for fact in self._early.pop(prediction.id, ()):
-            self._attach(call, fact)
+    def _take_calls(self, came: Came, own: Sequence[LogEntry], until_s: float) -> dict[str, int]:
+        """Of calls whose day is over, where in `own` they came: what had come for them before has no place any longer."""
+        numbers, asked_s = came.numbers(), came.floats("asked_s")
+        past = asked_s[asked_s <= until_s]
+        if past.size:
+            self.watermark_s = max(self.watermark_s, float(past.max()))
+        is_known = self._open.has(numbers)
+        days = np.floor(asked_s / DAY_S) * DAY_S
+        is_odd = past.size < asked_s.size or is_known.any() or float(days.min()) < self._closed_until_s
+        over: dict[str, int] = {}
+        if is_odd or len(set(numbers.tolist())) < numbers.size:
+            calls = [call for call in came.entries if isinstance(call, Prediction)]
+            rows, gone = self._sorted_out(calls, is_known.tolist(), days.tolist(), until_s)
+            over = self._pass_over([(calls[row], float(days[row])) for row in gone], own)
+            if not rows:
+                return over
+            came, numbers, days = Came([calls[row] for row in rows]), numbers[rows], days[rows]
+        self._open.add(came, numbers)
+        for day, many in Counter[float](days.tolist()).items():
+            self._days[day] += many
+        if self._early:
+            self._take_early(came.of("id"))
+        return over
 
-    def _take_fact(self, fact: Shadow | Outcome) -> None:
-        call = self._by_id.get(fact.id)
-        if call is not None:
-            self._attach(call, fact)
-        elif isinstance(fact, Shadow):
+    def _take_early(self, names: Sequence[str]) -> None:
+        """Facts that came before these calls."""
+        early = [fact for name in self._early.keys() & set(names) for fact in self._early.pop(name)]
+        came = Batch(early)
+        self._take_facts(came.shadows)
+        self._take_facts(came.outcomes)
+
+    def _sorted_out(
+        self, calls: Sequence[Prediction], is_known: Sequence[bool], days: Sequence[float], until_s: float
+    ) -> tuple[list[int], list[int]]:
+        """The rows of calls to be taken, and of those whose day is closed; what is known already is neither."""
+        taken: list[int] = []
+        gone: list[int] = []
+        names: set[str] = set()
+        for row, call in enumerate(calls):
+            if is_known[row] or call.id in names:
+                continue
+            if call.asked_s > until_s:
+                heapq.heappush(self._ahead, call.asked_s)
+            if days[row] < self._closed_until_s:
+                gone.append(row)
+            else:
+                names.add(call.id)
+                taken.append(row)
+        return taken, gone
+
+    def _pass_over(self, gone: Sequence[tuple[Prediction, float]], own: Sequence[LogEntry]) -> dict[str, int]:
+        """Note calls whose day is closed; where they came, but for those that were noted before."""
+        if not gone:
+            return {}
+        by_day: dict[float, list[int]] = defaultdict(list)
+        new: set[str] = set()
+        for call, day in gone:
+            is_own = day >= self._closed_before_s  # closed here, not by an earlier process
+            if not is_own or self._closed.day_of(call.id, known_s=call.asked_s) is None:
+                new.add(call.id)
+            if day >= self._remembered_s:
+                by_day[day].append(hash(call.id))
+            self._early.pop(call.id, None)
+        for day, numbers in by_day.items():
+            self._closed.add_numbers(day, np.array(numbers, dtype=np.int64))
+        over: dict[str, int] = {}
+        for place, entry in enumerate(own):
+            if isinstance(entry, Prediction) and entry.id in new:
+                over.setdefault(entry.id, place)
+        return over
+
+    def _take_facts(self, came: Came | None) -> None:
+        if came is None:
+            return
+        serials = self._open.find(came.numbers())
+        is_here = serials >= 0
+        if is_here.all():
+            self._attach(came, serials)
+            return
+        if is_here.any():
+            here: list[int] = np.flatnonzero(is_here).tolist()
+            self._attach(came.take(here), serials[is_here])
+        elsewhere: list[int] = np.flatnonzero(~is_here).tolist()
+        for row in elsewhere:
+            self._keep(came.entries[row])
+
+    def _keep(self, fact: LogEntry) -> None:
+        """A fact of no open call."""
+        assert not isinstance(fact, Prediction)
+        if isinstance(fact, Shadow):
             if fact.asked_s >= self._closed_until_s:
                 self._early[fact.id].append(fact)
         elif (day := self._closed.day_of(fact.id, known_s=fact.at_s)) is not None:
@@ -186,78 +253,9 @@ class Fold:
         elif fact.at_s >= self._closed_until_s - LATE_S:
             self._early[fact.id].append(fact)
 
-    def _attach(self, call: Call, fact: Shadow | Outcome) -> None:
-        # One text for each id and version, not one for each fact: millions may wait for their day to close.
-        if isinstance(fact, Shadow):
-            if call.is_judged and not call.shadows:
-                self.late_shadows.append(fact.id)
-            call.add_shadow(structs.replace(fact, id=call.id, model=self.model, version=sys.intern(fact.version)))
-        elif call.outcome is None or fact.received_s >= call.outcome.received_s:
-            call.outcome = structs.replace(fact, id=call.id, model=self.model)
-
-
-def cells(calls: Iterable[Call], rollout: str) -> dict[float, Cell]:
-    """Exact counts of one rollout's calls by the share in force when each was routed."""
-    found: dict[float, Cell] = {}
-    for call in calls:
-        if call.routed.rollout == rollout:
-            share = call.routed.share
-            found[share] = found.get(share, Cell(share=share)) + count(call)
-    return found
-
-
-def count(call: Call) -> Cell:
-    """One call's counts."""
-    routed = call.routed
-    one = (0, 1) if routed.arm == "challenger" else (1, 0)
-    failures = one if call.without_inputs.failure is not None else (0, 0)
-    pair = paired(call)
-    if pair is None:
-        return Cell(share=routed.share, calls=one, failures=failures)
-    return Cell(
-        share=routed.share,
-        calls=one,
-        failures=failures,
-        pairs=1,
-        failed_only=_only(pair.failed),
-        broke_only=_only(pair.broke),
-        bad=int(pair.failed[1] or pair.broke[1]),
-    )
-
-
-class Pair(NamedTuple):
-    """What both versions did on one call, champion first."""
-
-    failed: tuple[bool, bool]
-    broke: tuple[bool, bool]
-
-
-_SOUND = (False, False)
-
-
-def paired(call: Call) -> Pair | None:
-    """The pair of a call that both versions scored, None where one is missing."""
-    shadow = next((s for s in call.shadows.values() if s.rollout == call.routed.rollout), None)
-    if shadow is None:
-        return None
-    found = call.without_inputs
-    if not found.flags and not shadow.flags:
-        own, theirs = found.failure is not None, shadow.failure is not None
-        return Pair((theirs, own) if call.routed.arm == "challenger" else (own, theirs), _SOUND)
-    of_row = frozenset(flag for flag in found.flags if not flag.startswith(INPUT))
-    served = (found.failure is not None, breaks(found.flags, of_row))
-    other = (shadow.failure is not None, breaks(shadow.flags, of_row))
-    champion, challenger = (other, served) if call.routed.arm == "challenger" else (served, other)
-    return Pair(failed=(champion[0], challenger[0]), broke=(champion[1], challenger[1]))
-
-
-def breaks(flags: tuple[str, ...], of_row: frozenset[str]) -> bool:
-    """Whether the version's own inputs broke its contract where the row itself did not: a summer warmer than the training
-    winter concerns both arms alike, a feature step that sends zeros concerns its version.
-    """
-    return any(flag.startswith(INPUT) and flag.removeprefix(INPUT) not in of_row for flag in flags)
-
-
-def _only(which: tuple[bool, bool]) -> tuple[int, int]:
-    champion, challenger = which
-    return int(champion and not challenger), int(challenger and not champion)
+    def _attach(self, facts: Came, serials: Ints) -> None:
+        """To open calls, in the order given."""
+        if isinstance(facts.entries[0], Shadow):
+            self.late_shadows += self._open.add_shadows(facts, serials)
+        else:
+            self._open.add_outcomes(facts, serials)

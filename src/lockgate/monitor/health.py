@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 import time
 from collections import Counter
-from collections.abc import Sequence
 
 import msgspec
 import numpy as np
 
-from lockgate.monitor.call import Call
 from lockgate.monitor.fold import DAY_S, Fold
+from lockgate.monitor.open_calls import Answered
 from lockgate.records import Health
 
 COMMONEST = 10
@@ -49,7 +48,7 @@ class HealthMaker:
         if self._last is None or is_new:
             self._last = health(
                 fold.model,
-                list(fold.open_calls()),
+                fold.answered(),
                 until_s=fold.watermark_s,
                 horizon_s=horizon_s,
                 unknown_outcomes=fold.unknown_outcomes,
@@ -68,7 +67,7 @@ class HealthMaker:
 
 def health(
     model: str,
-    calls: Sequence[Call],
+    calls: Answered,
     *,
     until_s: float,
     horizon_s: float,
@@ -77,27 +76,28 @@ def health(
     now_s: float,
 ) -> Health:
     """calls: at least those of the last day before `until_s`, event time."""
-    recent = [call for call in calls if call.asked_s > until_s - DAY_S]
-    lags = [call.outcome.at_s - call.asked_s for call in recent if call.outcome is not None]
-    versions = Counter(call.routed.version for call in recent)
-    latencies: list[float] = []
-    flags = Counter[str]()
+    is_recent = calls.asked_s > until_s - DAY_S
+    is_labelled = is_recent & calls.is_labelled
+    lags = calls.told_s[is_labelled] - calls.asked_s[is_labelled]
+    latencies = calls.latency_ms[is_recent]
+    versions, flags = Counter[str](), Counter[str]()
     failures = not_taken = 0
-    for answer in (call.without_inputs for call in recent):
-        latencies.append(answer.latency_ms)
-        failures += answer.failure is not None
-        not_taken += answer.failure == "contract"
-        if answer.flags:
-            flags.update(answer.flags)
+    for way, count in Counter[int](calls.way[is_recent].tolist()).items():
+        routed = calls.routed[way]
+        versions[routed.version] += count
+        failures += count * (routed.failure is not None)
+        not_taken += count * (routed.failure == "contract")
+        for flag in routed.flags:
+            flags[flag] += count
     return Health(
         model=model,
         until_s=until_s,
         seen_s=now_s,
         calls=dict(versions),
-        fallback_rate=failures / len(recent) if recent else 0.0,
-        p99_ms=float(np.quantile(latencies, 0.99)) if latencies else 0.0,
-        outcome_lag_s=float(np.median(lags)) if lags else None,
-        waiting=sum(call.outcome is None and call.asked_s < until_s - horizon_s for call in calls),
+        fallback_rate=failures / latencies.size if latencies.size else 0.0,
+        p99_ms=float(np.quantile(latencies, 0.99)) if latencies.size else 0.0,
+        outcome_lag_s=float(np.median(lags)) if lags.size else None,
+        waiting=int((~calls.is_labelled & (calls.asked_s < until_s - horizon_s)).sum()),
         unknown_outcomes=unknown_outcomes,
         late_outcomes=late_outcomes,
         flags=dict(flags.most_common(COMMONEST)),

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from typing import TypeGuard
 
 from lockgate.decide.judgement import Judgement
+from lockgate.monitor.came import Batch
 from lockgate.monitor.fallback_watch import LatestIds
 from lockgate.monitor.verdicts import verdict
 from lockgate.records import Alarm, Evidence, Gate, Prediction, Ruling, Verdict
 from lockgate.records.duration import UNITS_S
-from lockgate.records.prediction import LogEntry
+from lockgate.records.record import Record
 from lockgate.records.skew import Skewed, SkewReport
 
 SAMPLE = 200
@@ -30,16 +31,13 @@ class SkewWatch:
         self._known = LatestIds(KNOWN)
         self._looked_at_s = self._looked_wall_s = -math.inf
 
-    def feed(self, entries: Sequence[LogEntry]) -> None:
+    def feed(self, came: Batch) -> None:
         """Those that can be replayed: with their inputs, answered by the version that was chosen."""
-        self._calls += (
-            entry
-            for entry in entries[-4 * SAMPLE :]
-            if isinstance(entry, Prediction)
-            and entry.inputs
-            and entry.served_by == entry.version
-            and self._known.is_new(entry.id)
-        )
+        if came.calls is None:
+            return
+        last = zip(came.calls.entries[-SAMPLE:], came.calls.numbers()[-SAMPLE:].tolist(), strict=True)
+        fit = [(call, number) for call, number in last if _can_be_replayed(call)]
+        self._calls += [fit[place][0] for place in self._known.new([number for _, number in fit])]
 
     def due(self, *, event_s: float, wall_s: float) -> list[Prediction]:
         """The calls to be looked at now, oldest first; none where it is not time. wall_s: of a clock that never goes back."""
@@ -48,6 +46,10 @@ class SkewWatch:
             return []
         self._looked_at_s, self._looked_wall_s = event_s, wall_s
         return sorted(self._calls, key=lambda call: (call.asked_s, call.id))
+
+
+def _can_be_replayed(call: Record) -> TypeGuard[Prediction]:
+    return isinstance(call, Prediction) and bool(call.inputs) and call.served_by == call.version
 
 
 def verdicts(report: SkewReport, *, now_s: float) -> list[Verdict]:

@@ -13,12 +13,13 @@ from lockgate.metrics import loss
 from lockgate.monitor import ab_watch, alarms, approval_watch, champion, guard, skew_watch
 from lockgate.monitor.ab_watch import AbWatch
 from lockgate.monitor.blocks import champion_block, pair_block
-from lockgate.monitor.call import Call
+from lockgate.monitor.came import Batch
 from lockgate.monitor.evidence import RolloutEvidence
 from lockgate.monitor.fallback_watch import FallbackWatch
 from lockgate.monitor.fold import DAY_S, Fold
 from lockgate.monitor.harm import HarmWatch
 from lockgate.monitor.health import HealthMaker
+from lockgate.monitor.joined import Joined
 from lockgate.monitor.verdicts import verdict
 from lockgate.records import (
     AbState,
@@ -112,11 +113,13 @@ class Watch:
 
     def feed(self, entries: Sequence[LogEntry], *, now_s: float) -> None:
         """entries: this model's."""
-        self._fold.feed(entries, now_s=now_s)
+        came = Batch(entries)
+        self._fold.take(came, now_s=now_s)
         self._fallbacks.run_length = self._calls_to_a_false_storm()
-        self._fallbacks.feed(entries)
-        self._pending.feed(entries)
-        self.skew.feed(entries)
+        if came.calls is not None:
+            self._fallbacks.feed(came.calls)
+        self._pending.feed(came)
+        self.skew.feed(came)
         self._health.note()
 
     def look(self, routing: Routing, rollout: Rollout | None, facts: ChampionFacts, *, now_s: float) -> list[Verdict]:
@@ -144,6 +147,8 @@ class Watch:
             self._judge_anew()
             raise
         self._closed(closed)
+        if closed and running is None:
+            self._fold.pass_over()
         # Last: a write that failed is tried again at the next tick.
         self._judged = None if running is None else (running, len(self._blocks))
         return found
@@ -174,9 +179,7 @@ class Watch:
     def has_evidence(self, rollout: Rollout) -> bool:
         """Whether a look would see anything of it: a call, or days that were replayed."""
         pairs = self._records.all(PairBlock, self._model)
-        return any(pair.rollout == rollout.id for pair in pairs) or any(
-            call.routed.rollout == rollout.id for call in self._fold.open_calls()
-        )
+        return any(pair.rollout == rollout.id for pair in pairs) or self._fold.has_calls(rollout.id)
 
     def settle(self, routing: Routing, *, now_s: float) -> list[Alarm]:
         """After a move, or at the first turn: alarms about a version that gets no calls any more are over."""
@@ -283,8 +286,8 @@ class Watch:
             found.append((block, self._pair_block(day, calls, rollout, now_s)))
         return found
 
-    def _pair_block(self, day: float, calls: Sequence[Call], rollout: Rollout | None, now_s: float) -> PairBlock | None:
-        if rollout is None or not any(call.routed.rollout == rollout.id for call in calls):
+    def _pair_block(self, day: float, calls: Joined, rollout: Rollout | None, now_s: float) -> PairBlock | None:
+        if rollout is None or not len(calls.of_rollout(rollout.id)):
             return None
         return pair_block(day, calls, rollout=rollout, loss=self._loss, closed_s=now_s)
 

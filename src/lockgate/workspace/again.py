@@ -17,11 +17,11 @@ from lockgate.decide.judgement import Judgement
 from lockgate.errors import NotFound, SpecError
 from lockgate.metrics import loss
 from lockgate.monitor.blocks import pair_block
-from lockgate.monitor.call import Call
 from lockgate.monitor.evidence import RolloutEvidence
 from lockgate.monitor.fold import DAY_S, Fold
 from lockgate.monitor.guard import judged_quality, judged_worth
 from lockgate.monitor.harm import seen
+from lockgate.monitor.joined import Joined
 from lockgate.records import (
     Evidence,
     Health,
@@ -136,8 +136,7 @@ def _by_call(wiring: Wiring, rollout: Rollout, entries: Sequence[LogEntry], verd
     kept = [e for e in entries if e.id not in late and not (isinstance(e, Shadow) and f"{e.id}:shadow" in late)]
     at = next((n for n, step in enumerate(rollout.steps) if verdict.gate.name == f"safe at {step.name}"), rollout.at)
     then = msgspec.structs.replace(rollout, at=at)
-    calls = sorted((c for c in _calls(kept) if c.routed.rollout == rollout.id), key=lambda call: call.key)
-    found = Guardrails(then).take(then, seen(calls))
+    found = Guardrails(then).take(then, seen(_calls(kept).of_rollout(rollout.id).sorted()))
     return next((item for item in found if item.gate.name == verdict.gate.name), None)
 
 
@@ -159,10 +158,9 @@ def _blocks(
         source = scored.get(block.start_s, entries) if block.is_replayed else entries
         for until_s in _cuts(source, block):
             known = [e for e in source if not isinstance(e, Outcome) or e.received_s <= until_s]
-            calls = [c for c in _calls(known) if block.start_s <= c.prediction.asked_s < block.end_s]
             made = pair_block(
                 block.start_s,
-                calls,
+                _calls(known).between(block.start_s, block.end_s),
                 rollout=rollout,
                 loss=measure,
                 is_replayed=block.is_replayed,
@@ -204,9 +202,9 @@ def _replayed(
     return {day.day: [*(e for e in day.entries if not isinstance(e, Outcome)), *outcomes] for day in days}
 
 
-def _calls(entries: Sequence[LogEntry]) -> list[Call]:
+def _calls(entries: Sequence[LogEntry]) -> Joined:
     """Every call with what is known of it."""
     model = next((entry.model for entry in entries), "")
-    fold = Fold(model, horizon_s=math.inf)
+    fold = Fold(model, horizon_s=math.inf, keeps_inputs=False)
     fold.feed(entries)
-    return list(fold.open_calls())
+    return fold.open_calls()

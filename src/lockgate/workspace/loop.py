@@ -10,6 +10,7 @@ import math
 import os
 import secrets
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -27,6 +28,7 @@ from lockgate.release.replay import replay
 from lockgate.store.frames import began_at_s
 from lockgate.store.ports import Cursor
 from lockgate.workspace import silences
+from lockgate.workspace.collecting import seldom_collected
 from lockgate.workspace.skewing import skew
 from lockgate.workspace.unrouted import Unrouted
 from lockgate.workspace.wire import Wiring
@@ -88,14 +90,10 @@ class Loop:
         # A short stretch is the end: workers write on, and who waits for an empty one judges nothing under load.
         is_behind = True
         while is_behind:
-            entries = self._read()
-            is_behind = len(entries) >= READ_AT_ONCE
-            done.read += len(entries)
-            for model, own in _by_model(entries).items():
-                if model in watches:
-                    watches[model].feed(own, now_s=now_s)
-                else:
-                    self._unrouted.feed(own, watches, now_s=now_s)
+            with seldom_collected():
+                read = self._take_in(watches, now_s)
+            is_behind = read >= READ_AT_ONCE
+            done.read += read
         for model in watches:
             try:
                 self._turn(model, done, now_s)
@@ -113,6 +111,16 @@ class Loop:
         done.alarms += self._watch_log(now_s)
         done.alarms += self._wake(now_s)
         return done
+
+    def _take_in(self, watches: Mapping[str, Watch], now_s: float) -> int:
+        """One stretch of the log; how many entries it had."""
+        entries = self._read()
+        for model, own in _by_model(entries).items():
+            if model in watches:
+                watches[model].feed(own, now_s=now_s)
+            else:
+                self._unrouted.feed(own, watches, now_s=now_s)
+        return len(entries)
 
     def _keep_log(self, watches: Mapping[str, Watch]) -> list[str]:
         """Compact what is sealed and forget what is too old. A disk that refuses holds up no judgement."""
@@ -281,20 +289,26 @@ class Loop:
             for day in days:
                 if day.day in written:
                     continue
-                fold = Fold(rollout.model, horizon_s=0.0)
+                fold = Fold(rollout.model, horizon_s=0.0, keeps_inputs=False)
                 fold.feed(day.entries)
-                calls = list(fold.open_calls())
                 wiring.records.write(
-                    pair_block(day.day, calls, rollout=rollout, loss=measure, is_replayed=True, closed_s=wiring.clock())
+                    pair_block(
+                        day.day,
+                        fold.open_calls(),
+                        rollout=rollout,
+                        loss=measure,
+                        is_replayed=True,
+                        closed_s=wiring.clock(),
+                    )
                 )
         controller.mark_replayed(rollout)
 
 
 def _by_model(entries: Sequence[LogEntry]) -> dict[str, list[LogEntry]]:
     """Each model's own, in their order: a watch need not look at everybody's."""
-    found: dict[str, list[LogEntry]] = {}
+    found: dict[str, list[LogEntry]] = defaultdict(list)
     for entry in entries:
-        found.setdefault(entry.model, []).append(entry)
+        found[entry.model].append(entry)
     return found
 
 

@@ -7,10 +7,8 @@ answered of the shard that has no part yet, so that no call is logged twice and 
 
 from __future__ import annotations
 
-import gc
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -31,6 +29,7 @@ from lockgate.store.ports import PredictionLog
 from lockgate.store.stretches import Stretch, Wanted, identity, source
 from lockgate.workspace import answers
 from lockgate.workspace.ahead import ahead
+from lockgate.workspace.collecting import seldom_collected
 from lockgate.workspace.dataplane import DataPlane, Served
 from lockgate.workspace.wire import Wiring
 
@@ -40,7 +39,6 @@ if TYPE_CHECKING:
 ROWS_AT_ONCE = 50_000
 ASKED_AT_ONCE = 25_000  # rows with the models at once: as many as one that crashes can take down with it
 HANGS_S = 300.0
-MANY_OBJECTS = 500_000
 
 
 class Options(Record, frozen=True, kw_only=True):
@@ -158,7 +156,7 @@ def _scored(wiring: Wiring, path: Path, made: Parts, options: Options, tell: Tel
     plane = BatchPlane(wiring.home, hangs_s=HANGS_S, rows_at_once=ASKED_AT_ONCE, forgets=False)
     scoring = _Scoring(plane, wiring.log, path, made, options, tell)
     try:
-        with _seldom_collected():
+        with seldom_collected():
             return scoring.run()
     except LockgateError:
         if not scoring.has_asked:
@@ -166,19 +164,6 @@ def _scored(wiring: Wiring, path: Path, made: Parts, options: Options, tell: Tel
         raise
     finally:
         plane.close()
-
-
-@contextmanager
-def _seldom_collected() -> Generator[None]:
-    """A shard is some hundred thousand objects that refer to nothing. Looked through at every thousand of them, as usual,
-    they cost a tenth of the time.
-    """
-    before = gc.get_threshold()
-    gc.set_threshold(MANY_OBJECTS, *before[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 def _job(model: str, path: Path, options: Options, begun: Job | None, wiring: Wiring) -> Job:

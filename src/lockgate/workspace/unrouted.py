@@ -14,8 +14,6 @@ from lockgate.records.duration import seconds
 from lockgate.records.prediction import LogEntry
 from lockgate.store.ports import Records
 
-NO_ROLLOUT = ""
-
 
 class Unrouted:
     """A cache of the log, as a watch's is; one loop's."""
@@ -57,17 +55,17 @@ class Unrouted:
     def _fold(self, model: str) -> Fold:
         if model not in self._folds:
             horizon_s = seconds(self._spec.model[model].outcomes.horizon)
-            self._folds[model] = Fold(model, horizon_s=horizon_s)
+            self._folds[model] = Fold(model, horizon_s=horizon_s, keeps_inputs=False)
         return self._folds[model]
 
     def _write(self, model: str, fold: Fold, now_s: float) -> None:
-        if not any(fold.open_calls()):
+        if not fold.has_calls():
             return
         horizon_s = seconds(self._spec.model[model].outcomes.horizon)
         found = self._health.setdefault(model, HealthMaker()).due(fold, horizon_s=horizon_s, now_s=now_s)
         if found is not None:
             self._records.write(found)
         # Nothing is judged here yet: what has matured is let go, and calls wait for no judge.
-        fold.ripe(NO_ROLLOUT)
+        fold.pass_over()
         for day, _ in list(fold.closable()):
             fold.close(day)

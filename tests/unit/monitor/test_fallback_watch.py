@@ -9,6 +9,7 @@ import pytest
 
 from lockgate.decide.judgement import Judgement
 from lockgate.errors import SpecError
+from lockgate.monitor.came import Came
 from lockgate.monitor.fallback_watch import FallbackWatch, LatestIds
 from lockgate.records import ModelSpec, MonitorSpec, Prediction
 
@@ -36,13 +37,13 @@ def calls(
 
 def test_who_is_on_call_reads_how_many_failed_and_why() -> None:
     watch = FallbackWatch(0.05)
-    watch.feed(calls([None] * 500 + ["late", "late", "gone"] * 20))
+    watch.feed(Came(calls([None] * 500 + ["late", "late", "gone"] * 20)))
     (begun,) = watch.look("champ")
     assert (begun.ruling, begun.gate.name, begun.gate.claim) == ("fail", "fallbacks", "harmful")
     assert "late" in begun.sentence
     assert "gone" in begun.sentence
     assert watch.look("champ") == [], "told once"
-    watch.feed(calls([None] * 400, first=560))
+    watch.feed(Came(calls([None] * 400, first=560)))
     (over,) = watch.look("champ")
     assert over.ruling == "pass"
     assert over.sentence.startswith("The fallbacks are over")
@@ -50,15 +51,15 @@ def test_who_is_on_call_reads_how_many_failed_and_why() -> None:
 
 def test_a_challenger_that_fails_is_the_rollouts_affair() -> None:
     watch = FallbackWatch(0.05)
-    watch.feed(calls(["raised"] * 200, version="chal", arm="challenger"))
+    watch.feed(Came(calls(["raised"] * 200, version="chal", arm="challenger")))
     assert watch.look("champ") == []
 
 
 def test_another_champion_begins_with_a_clean_slate() -> None:
     watch = FallbackWatch(0.05)
-    watch.feed(calls(["raised"] * 8))
+    watch.feed(Came(calls(["raised"] * 8)))
     watch.look("champ")
-    watch.feed(calls([None] * 50, version="next"))
+    watch.feed(Came(calls([None] * 50, version="next")))
     assert watch.look("next") == []
 
 
@@ -77,9 +78,9 @@ def test_what_is_told_follows_from_the_calls_and_not_from_the_looks(look: int) -
     live, again = FallbackWatch(0.05), FallbackWatch(0.05)
     told: list[Judgement] = []
     for start in range(0, len(storms()), look):
-        live.feed(storms()[start : start + look])
+        live.feed(Came(storms()[start : start + look]))
         told += live.look("champ")
-    again.feed(storms())
+    again.feed(Came(storms()))
     assert told == again.look("champ")
     assert [judgement.ruling for judgement in told] == ["fail", "pass"] * 3
 
@@ -87,19 +88,19 @@ def test_what_is_told_follows_from_the_calls_and_not_from_the_looks(look: int) -
 def test_an_id_counts_once_however_often_the_log_holds_it() -> None:
     watch = FallbackWatch(0.05)
     few = calls([None] * 300 + ["late"] * 2)
-    watch.feed(few)
+    watch.feed(Came(few))
     for _ in range(20):
-        watch.feed(few[-2:])
+        watch.feed(Came(few[-2:]))
     assert watch.look("champ") == []
 
 
 def test_a_long_log_is_folded_as_it_is_read_and_not_held() -> None:
     watch = FallbackWatch(0.05)
-    watch.feed(calls([None] * 10, version="first"))
+    watch.feed(Came(calls([None] * 10, version="first")))
     tracemalloc.start()
     before = tracemalloc.get_traced_memory()[0]
     for turn in range(20):
-        watch.feed(calls([None] * 2_000, version=f"turn {turn}"))
+        watch.feed(Came(calls([None] * 2_000, version=f"turn {turn}")))
     held = tracemalloc.get_traced_memory()[0] - before
     tracemalloc.stop()
     assert held / 40_000 < 150, "bytes a call: the ids that are known, and no more"
@@ -107,6 +108,6 @@ def test_a_long_log_is_folded_as_it_is_read_and_not_held() -> None:
 
 def test_of_ids_the_latest_are_known() -> None:
     recent = LatestIds(100)
-    assert all(recent.is_new(str(n)) for n in range(1_000))
-    assert not any(recent.is_new(str(n)) for n in range(901, 1_000))
-    assert recent.is_new("0")
+    assert all(list(recent.new([n])) == [0] for n in range(1_000))
+    assert list(recent.new(range(901, 1_000))) == []
+    assert list(recent.new([999, 0, 0])) == [1]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 
-import msgspec
 import pytest
 
-from lockgate.monitor.call import Call, Examples
+from lockgate.errors import InvariantBroken
+from lockgate.monitor.call import Call
 from lockgate.monitor.closed import ClosedCalls
-from lockgate.monitor.fold import DAY_S, PATIENCE_S, Fold, cells
+from lockgate.monitor.fold import DAY_S, PATIENCE_S, Fold
+from lockgate.monitor.ways import ROUTED
 from lockgate.records import Cell, Outcome, Prediction, Shadow
 from lockgate.records.prediction import LogEntry
 
@@ -76,10 +77,19 @@ def folded(entries: list[LogEntry], pieces: int = 1) -> Fold:
     return fold
 
 
+def cells(fold: Fold, rollout: str = "r1") -> dict[float, Cell]:
+    return fold.open_calls().of_rollout(rollout).cells()
+
+
+def known(call: Call) -> tuple[object, ...]:
+    routed = tuple(getattr(call.routed, field) for field in ROUTED)
+    return call.key, call.unit, call.value, call.latency_ms, routed, call.shadows, call.outcome
+
+
 def state(fold: Fold) -> tuple[object, ...]:
-    calls = {c.prediction.id: (c.prediction, c.shadows, c.outcome) for c in fold.open_calls()}
-    closable = {day: {c.prediction.id for c in found} for day, found in fold.closable()}
-    return calls, closable, cells(fold.open_calls(), "r1"), fold.watermark_s
+    calls = {c.id: known(c) for c in fold.open_calls()}
+    closable = {day: {c.id for c in found} for day, found in fold.closable()}
+    return calls, closable, cells(fold), fold.watermark_s
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -91,8 +101,17 @@ def test_any_order_any_pieces_and_any_repeats_give_the_same_calls_and_counts(see
     assert state(folded(shuffled, pieces=1 + seed)) == state(folded(entries))
 
 
+def test_a_fold_that_keeps_no_inputs_knows_all_the_rest_and_says_so_when_it_is_asked_for_them() -> None:
+    light = Fold("m", horizon_s=HORIZON_S, keeps_inputs=False)
+    light.feed(day_of_calls())
+    assert state(light) == state(folded(day_of_calls()))
+    assert len(folded(day_of_calls()).open_calls().inputs()) == 60
+    with pytest.raises(InvariantBroken, match="inputs of the calls of m"):
+        light.open_calls().inputs()
+
+
 def test_the_counts_are_those_made_by_hand() -> None:
-    found = cells(folded(day_of_calls()).open_calls(), "r1")
+    found = cells(folded(day_of_calls()))
     assert sorted(found) == [0.05, 0.25]
     assert sum((cell.calls[0] for cell in found.values()), 0) == 40
     assert sum((cell.calls[1] for cell in found.values()), 0) == 20
@@ -123,7 +142,7 @@ def test_entries_of_another_model_or_rollout_are_passed_over() -> None:
     )
     fold = folded([other, call("p", 0)])
     assert fold.watermark_s == 0
-    assert cells(fold.open_calls(), "r2") == {}
+    assert cells(fold, "r2") == {}
     assert len(list(fold.open_calls())) == 1
 
 
@@ -132,7 +151,7 @@ def test_a_day_closes_only_once_it_is_over_and_older_than_the_horizon() -> None:
     fold.feed([call("q", DAY_S + HORIZON_S - 1)])
     assert list(fold.closable()) == []
     fold.feed([call("r", DAY_S + HORIZON_S)])
-    assert [(day, [c.prediction.id for c in found]) for day, found in fold.closable()] == [(0, ["p"])]
+    assert [(day, [c.id for c in found]) for day, found in fold.closable()] == [(0, ["p"])]
 
 
 def test_a_closed_day_is_forgotten_and_nothing_of_it_comes_back() -> None:
@@ -140,8 +159,8 @@ def test_a_closed_day_is_forgotten_and_nothing_of_it_comes_back() -> None:
     fold = folded([asked, call("q", DAY_S + HOUR_S)])
     fold.close(0)
     fold.feed([asked, shadow(asked), outcome("p")])
-    assert [c.prediction.id for c in fold.open_calls()] == ["q"]
-    assert cells(fold.open_calls(), "r1") == {0.25: Cell(share=0.25, calls=(1, 0))}
+    assert [c.id for c in fold.open_calls()] == ["q"]
+    assert cells(fold) == {0.25: Cell(share=0.25, calls=(1, 0))}
 
 
 def test_a_fold_made_again_from_the_log_after_a_restart_is_the_one_that_was() -> None:
@@ -178,13 +197,13 @@ def test_a_pair_counts_where_one_version_alone_failed(
     served: str | None, other: str | None, failed_only: tuple[int, int], bad: int
 ) -> None:
     asked = call("p", 0, failure=served)
-    cell = cells(folded([asked, shadow(asked, failure=other)]).open_calls(), "r1")[0.25]
+    cell = cells(folded([asked, shadow(asked, failure=other)]))[0.25]
     assert (cell.pairs, cell.failed_only, cell.bad) == (1, failed_only, bad)
 
 
 def test_a_pair_is_told_by_version_also_where_the_challenger_served() -> None:
     asked = call("p", 0, arm="challenger", failure="late")
-    cell = cells(folded([asked, shadow(asked)]).open_calls(), "r1")[0.25]
+    cell = cells(folded([asked, shadow(asked)]))[0.25]
     assert (cell.calls, cell.failures, cell.failed_only, cell.bad) == ((0, 1), (0, 1), (0, 1), 1)
 
 
@@ -192,33 +211,33 @@ def test_what_the_row_itself_broke_is_no_versions_break() -> None:
     asked = call("p", 0, flags=("temp: above range",))
     both = shadow(asked, flags=("input temp: above range",))
     own = shadow(asked, flags=("input speed: below range",))
-    assert cells(folded([asked, both]).open_calls(), "r1")[0.25].broke_only == (0, 0)
-    assert cells(folded([asked, own]).open_calls(), "r1")[0.25].broke_only == (0, 1)
+    assert cells(folded([asked, both]))[0.25].broke_only == (0, 0)
+    assert cells(folded([asked, own]))[0.25].broke_only == (0, 1)
 
 
 def test_a_column_that_a_version_misses_is_its_failure_and_its_contract_break_on_either_arm() -> None:
     missing = ("input humidity: missing",)
     on_champion, on_challenger = call("p", 0), call("q", 1, arm="challenger", failure="contract", flags=missing)
     facts = [on_champion, shadow(on_champion, failure="contract", flags=missing), on_challenger, shadow(on_challenger)]
-    cell = cells(folded(facts).open_calls(), "r1")[0.25]
+    cell = cells(folded(facts))[0.25]
     assert (cell.pairs, cell.failed_only, cell.broke_only, cell.bad) == (2, (0, 2), (0, 2), 2)
 
 
 def test_calls_are_handed_out_once_in_canonical_order_behind_the_watermark() -> None:
     asked = [call("b", 10.0), call("a", 10.0), call("c", 5.0)]
     fold = folded([fact for one in asked for fact in (one, shadow(one))])
-    assert [c.prediction.id for c in fold.ripe("r1")] == ["c"]
+    assert [c.id for c in fold.ripe("r1")] == ["c"]
     fold.feed([call("later", 100.0)])
-    assert [c.prediction.id for c in fold.ripe("r1")] == ["a", "b"]
-    assert fold.ripe("r1") == []
+    assert [c.id for c in fold.ripe("r1")] == ["a", "b"]
+    assert len(fold.ripe("r1")) == 0
 
 
 def test_a_call_waits_for_its_shadow_and_those_behind_it_wait_too_but_not_for_ever() -> None:
     alone, complete = call("alone", 10.0), call("complete", 11.0)
     fold = folded([alone, complete, shadow(complete), call("later", 30.0)])
-    assert fold.ripe("r1") == []
+    assert len(fold.ripe("r1")) == 0
     fold.feed([call("much later", 10.0 + PATIENCE_S)])
-    assert [c.prediction.id for c in fold.ripe("r1")] == ["alone", "complete"]
+    assert [c.id for c in fold.ripe("r1")] == ["alone", "complete"]
     fold.feed([shadow(alone)])
     assert fold.late_shadows == ["alone"]
 
@@ -227,9 +246,9 @@ def test_a_call_is_judged_once_it_is_older_than_its_deadline_so_one_that_hung_is
     fold = Fold("m", horizon_s=HORIZON_S, deadline_s=30.0)
     quick, hung = call("quick", 11.0), call("hung", 10.0, failure="late")
     fold.feed([quick, shadow(quick), call("later", 39.0)])
-    assert fold.ripe("r1") == [], "under its deadline and a second of slack"
+    assert len(fold.ripe("r1")) == 0, "under its deadline and a second of slack"
     fold.feed([hung, shadow(hung), call("much later", 42.0)])
-    assert [c.prediction.id for c in fold.ripe("r1")] == ["hung", "quick"]
+    assert [c.id for c in fold.ripe("r1")] == ["hung", "quick"]
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -237,7 +256,7 @@ def test_shards_in_any_order_are_handed_out_in_one_order(seed: int) -> None:
     entries = day_of_calls()
     shuffled = list(entries)
     random.Random(seed).shuffle(shuffled)
-    handed = [[(c.key, c.prediction) for c in folded(list(order)).ripe("r1")] for order in (entries, shuffled)]
+    handed = [[known(c) for c in folded(list(order)).ripe("r1")] for order in (entries, shuffled)]
     assert handed[0] == handed[1]
     assert len(handed[0]) > 50
 
@@ -318,24 +337,3 @@ def test_thousands_of_ids_of_a_day_are_told_from_others() -> None:
     closed.forget(DAY_S)
     assert closed.day_of("p2", known_s=0.0) is None
     assert closed.day_of("p3", known_s=0.0) == DAY_S
-
-
-@pytest.mark.parametrize("is_packed", [False, True])
-def test_the_first_shadow_of_a_version_counts(is_packed: bool) -> None:
-    asked = call("p", 0)
-    held = Call.of(asked)
-    if is_packed:
-        held.pack(Examples())
-    said = msgspec.structs.replace(shadow(asked), version="other")
-    held.add_shadow(msgspec.structs.replace(said, value=0.25))
-    held.add_shadow(msgspec.structs.replace(said, value=0.75))
-    assert (held.value_of(asked.version), held.value_of("other"), held.value_of("third")) == (asked.value, 0.25, None)
-
-
-def test_calls_wait_packed_once_nobody_judges_them_any_longer() -> None:
-    in_none = msgspec.structs.replace(call("q", 0), rollout=None)
-    fold = folded([in_none, call("p", 0), call("z", PATIENCE_S)])
-    assert [c.id for c in fold.open_calls() if c.own is not None] == ["q"]
-    assert [c.id for c in fold.ripe("r1")] == ["p"]
-    fold.ripe("r1")
-    assert [c.id for c in fold.open_calls() if c.own is not None] == ["q", "p"]

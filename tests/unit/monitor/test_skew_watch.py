@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lockgate.monitor import skew_watch
+from lockgate.monitor.came import Batch
 from lockgate.monitor.skew_watch import SAMPLE, SkewWatch
 from lockgate.records import Prediction, Ruling, Skewed, SkewReport
 from lockgate.report.words import text
@@ -30,7 +31,7 @@ def call(number: int, **more: Any) -> Prediction:
 def test_the_newest_calls_are_looked_at_once_an_hour_of_event_time() -> None:
     watch = SkewWatch()
     assert watch.due(event_s=0.0, wall_s=0.0) == []
-    watch.feed([call(n) for n in range(SAMPLE + 50)])
+    watch.feed(Batch([call(n) for n in range(SAMPLE + 50)]))
     found = watch.due(event_s=1000.0, wall_s=0.0)
     assert [one.id for one in found] == [f"c{n}" for n in range(50, SAMPLE + 50)]
     assert watch.due(event_s=4000.0, wall_s=100.0) == []
@@ -40,8 +41,8 @@ def test_the_newest_calls_are_looked_at_once_an_hour_of_event_time() -> None:
 
 def test_a_call_that_comes_twice_or_cannot_be_replayed_is_passed_over() -> None:
     watch = SkewWatch()
-    watch.feed([call(1), call(2, inputs=()), call(3, served_by="w", failure="late"), call(4)])
-    watch.feed([call(1), call(4)])
+    watch.feed(Batch([call(1), call(2, inputs=()), call(3, served_by="w", failure="late"), call(4)]))
+    watch.feed(Batch([call(1), call(4)]))
     assert [one.id for one in watch.due(event_s=0.0, wall_s=0.0)] == ["c1", "c4"]
 
 

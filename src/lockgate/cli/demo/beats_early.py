@@ -172,9 +172,9 @@ class Early:
         """Calls as the watch counts them: by id, once."""
         from lockgate.monitor.fold import Fold
 
-        fold = Fold(MODEL, horizon_s=0.0)
+        fold = Fold(MODEL, horizon_s=0.0, keeps_inputs=False)
         fold.feed(e for e in self.ws.wiring.log.read()[0] if isinstance(e, Prediction | Outcome))
-        return sum(1 for _ in fold.open_calls())
+        return len(fold.open_calls())
 
     @staticmethod
     def _day(seconds: float) -> str:
