@@ -1,0 +1,163 @@
+"""A number in another unit: the whole column is an affine map of what it was, and the map is one that people know.
+
+Two ways to see it. By the reference, for columns whose rows differ within an hour: bets on the reference's cells as each known
+conversion would fill them, and mean and spread where it puts them. By the hours before, for columns whose rows of an hour are
+alike (weather, rates): a jump twice as far as any was, that lands where a conversion puts it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from lockgate.decide.faults import bets
+from lockgate.decide.faults.conversions import Conversion, conversions
+from lockgate.decide.faults.counted import sure_mean
+from lockgate.decide.faults.fault import Fault, Found, fault
+from lockgate.decide.faults.hour import Hour
+from lockgate.decide.faults.usual import name_of, recent_means
+from lockgate.records.profile import ColumnProfile, Profile
+from lockgate.records.usual import ColumnUsual, Usual
+
+FEWEST = 30
+FEWEST_STEPS = 48
+NEAR = 0.5  # standard deviations of the reference, as converted
+SPREADS = (0.6, 1.6)
+FARTHER = 2.0
+CLOSER = 0.25  # of the jump
+SLOWLY = 0.5  # of the farthest jump that an hour or three made
+_KNOWN = {one.name: one for one in conversions()}
+
+
+class _Bets(NamedTuple):
+    """The bets of one column, one a conversion. log_scores: shape (conversions, cells)."""
+
+    conversions: tuple[Conversion, ...]
+    log_scores: bets.Floats
+
+
+def scores(reference: ColumnProfile, now: ColumnProfile) -> dict[str, float]:
+    """By conversion the log e that its bet reached in this hour, where that is above 0."""
+    own = _bets(reference)
+    if own is None or not now.there:
+        return {}
+    paid = own.log_scores @ np.array(now.facets[0].counts, dtype=np.float64) - math.log(len(own.conversions))
+    return {one.name: float(log_e) for one, log_e in zip(own.conversions, paid.tolist(), strict=True) if log_e > 0}
+
+
+def judged(
+    reference: Profile, hour: Hour, usual: Usual, paid: Mapping[str, Mapping[str, float]], *, alpha: float
+) -> Iterator[Fault]:
+    """paid: by column what `scores` gave. alpha: of one test."""
+    for held in reference.columns:
+        now = hour.window.column(held.name, held.role)
+        if now is None or held.kind != "number" or held.role != "input":
+            continue
+        own = usual.column(name_of(held))
+        found = _by_reference(held, now, hour, own, paid.get(held.name, {}), alpha) or _by_jump(held, now, hour, own)
+        if found is not None:
+            yield found
+
+
+def _by_reference(
+    held: ColumnProfile,
+    now: ColumnProfile,
+    hour: Hour,
+    usual: ColumnUsual,
+    paid: Mapping[str, float],
+    alpha: float,
+) -> Fault | None:
+    if now.there < FEWEST or not held.sd or held.mean is None or now.mean is None:
+        return None
+    sure = [
+        (log_e, _KNOWN[name])
+        for name, log_e in paid.items()
+        if name in _KNOWN and log_e >= bets.line(alpha, usual.scores.get(name, 0.0)) and _fits(_KNOWN[name], held, now)
+    ]
+    if any(abs(now.mean - before) <= SLOWLY * usual.step for _, before in recent_means(usual, hour)):
+        return None  # it came here by steps as it is used to make, and did not jump
+    if not sure:
+        return None
+    log_e, best = max(sure, key=lambda one: one[0])
+    found = Found(
+        rows=now.there,
+        bad=now.there,
+        bar=bets.EPS,
+        log_p=-log_e,
+        alpha=alpha,
+        method="bet on the reference converted",
+        detail={"factor": best.factor, "offset": best.offset},
+    )
+    return _told(held, now, hour, best, found, f"{held.mean:.4g} in the reference")
+
+
+def _fits(one: Conversion, held: ColumnProfile, now: ColumnProfile) -> bool:
+    assert held.mean is not None and held.sd and now.mean is not None and now.sd is not None
+    spread = abs(one.factor) * held.sd
+    return abs(now.mean - one.of(held.mean)) <= NEAR * spread and SPREADS[0] <= now.sd / spread <= SPREADS[1]
+
+
+def _by_jump(held: ColumnProfile, now: ColumnProfile, hour: Hour, usual: ColumnUsual) -> Fault | None:
+    mean = sure_mean(now)
+    if mean is None or now.there < FEWEST or usual.steps < FEWEST_STEPS:
+        return None
+    landed: list[tuple[float, Conversion, float]] = []
+    for _, before in recent_means(usual, hour):
+        jump = abs(mean - before)
+        if jump <= FARTHER * usual.step or jump <= NEAR * (held.sd or 0.0):
+            continue
+        for one in conversions():
+            off = abs(mean - one.of(before))
+            if off <= CLOSER * jump and off <= abs(one.factor) * max(usual.step, 1e-6 * abs(before)):
+                landed.append((off / jump, one, before))
+    if not landed:
+        return None
+    _, best, before = min(landed, key=lambda one: one[0])
+    found = Found(
+        rows=now.there,
+        bad=now.there,
+        bar=FARTHER * usual.step,
+        log_p=-math.log(usual.steps + 1),
+        alpha=1 / (usual.steps + 1),
+        method=f"a jump over twice the farthest of {usual.steps:,}, to where a conversion puts it",
+        guarantee="calibrated",
+        detail={"factor": best.factor, "offset": best.offset, "jump": abs(mean - before), "farthest": usual.step},
+    )
+    return _told(held, now, hour, best, found, f"{before:.4g} in an hour just before")
+
+
+def _told(
+    held: ColumnProfile, now: ColumnProfile, hour: Hour, one: Conversion, found: Found, before: str
+) -> Fault:
+    said = (
+        f"{held.name} looks converted from {one.before} to {one.after} ({one.formula}): its mean is {now.mean:.4g} over "
+        f"{found.rows:,} of {now.rows:,} rows, and was {before}"
+    )
+    return fault("unit", held.name, hour, found, said, fewest=FEWEST)
+
+
+@lru_cache(maxsize=1024)
+def _bets(reference: ColumnProfile) -> _Bets | None:
+    own = reference.moments
+    if reference.kind != "number" or own is None or own.low is None or own.high is None or own.low == own.high:
+        return None
+    edges = np.array(reference.facets[0].edges)
+    below = np.cumsum(reference.facets[0].counts)[:-1] / max(1, reference.there)
+    at = np.concatenate([[own.low], edges, [own.high]])
+    order = np.argsort(at, kind="stable")
+    share = np.maximum.accumulate(np.concatenate([[0.0], below, [1.0]])[order])
+    known = tuple(conversions())
+    changed = np.array([_shares(one, edges, at[order], share) for one in known])
+    return _Bets(known, bets.log_scores(reference.facets[0].counts, changed))
+
+
+def _shares(one: Conversion, edges: bets.Floats, at: bets.Floats, share: bets.Floats) -> bets.Floats:
+    """The reference's cells after the conversion, taken as even between its marks. Returns shape (cells,)."""
+    back = np.interp((edges - one.offset) / one.factor, at, share)
+    upto = back if one.factor > 0 else 1 - back
+    found: bets.Floats = np.maximum(0.0, np.diff(np.concatenate([[0.0], upto, [1.0]])))
+    return found
