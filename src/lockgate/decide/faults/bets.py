@@ -33,5 +33,5 @@ def log_scores(counts: ArrayLike, changed: Floats) -> Floats:
 
 
 def line(alpha: float, before: float) -> float:
-    """What log e must reach. before: the most that an hour without a fault has shown."""
-    return float(-np.log(alpha)) + 2 * max(0.0, before)
+    """What log e must reach: the test's own line, and twice the most that hours without a fault have shown."""
+    return max(float(-np.log(alpha)), 2 * before)

@@ -11,6 +11,7 @@ from scipy.special import gammaln
 from lockgate.decide.faults import bets
 from lockgate.decide.faults.fault import Fault, Found, fault, part
 from lockgate.decide.faults.hour import Hour
+from lockgate.decide.faults.usual import carried
 from lockgate.records.profile import ColumnProfile, Profile
 from lockgate.records.usual import Usual
 from lockgate.stats import tails
@@ -24,13 +25,13 @@ ZEROS, SHUFFLED = "zeros", "shuffled"
 
 
 def scores(reference: ColumnProfile, now: ColumnProfile) -> dict[str, float]:
-    """What the bets on either reached in this hour, as log e, where that is above 0."""
+    """What the bets on either reached in this hour, as log e, or minus it."""
     found: dict[str, float] = {}
     if _can_be_zeros(reference):
         found[ZEROS] = float(_zero_scores(reference) @ _with_missing(now))
     if reference.kind == "category" and reference.there and now.there:
         found[SHUFFLED] = _shuffled(reference, np.array(now.facets[0].counts, dtype=np.float64))
-    return {name: log_e for name, log_e in found.items() if log_e > 0}
+    return found
 
 
 def judged(
@@ -41,11 +42,10 @@ def judged(
         now = hour.window.column(held.name, held.role)
         if now is None or held.role != "input" or now.rows < FEWEST:
             continue
-        before = usual.column(held.name).scores
-        own = paid.get(held.name, {})
+        before, own = usual.column(held.name), paid.get(held.name, {})
         for name, told in ((ZEROS, _zeros), (SHUFFLED, _codes)):
-            log_e = own.get(name, 0.0)
-            if log_e >= bets.line(alpha, before.get(name, 0.0)):
+            log_e = carried(before, name, own.get(name, 0.0))
+            if log_e >= bets.line(alpha, before.scores.get(name, 0.0)):
                 found = told(held, now, hour, log_e, alpha)
                 if found is not None:
                     yield found
@@ -58,7 +58,12 @@ def _zeros(held: ColumnProfile, now: ColumnProfile, hour: Hour, log_e: float, al
         return None
     usual = held.facets[0].counts[cell] / held.rows
     found = Found(
-        rows=now.rows, bad=spike, bar=usual + bets.EPS, log_p=-log_e, alpha=alpha, method="bet on zeros for missing values"
+        rows=now.rows,
+        bad=spike,
+        bar=usual + bets.EPS,
+        log_p=-log_e,
+        alpha=alpha,
+        method="bet on zeros for missing values",
     )
     said = (
         f"{held.name} has zeros where values were missing: {now.missing:,} of {now.rows:,} rows are missing, "
@@ -74,7 +79,8 @@ def _codes(held: ColumnProfile, now: ColumnProfile, hour: Hour, log_e: float, al
     levels = (*held.facets[0].levels, "the rare ones")
     farthest = [cell for cell in np.argsort(-np.abs(moved), kind="stable").tolist() if counts[cell] or before[cell]]
     shown = ", ".join(
-        f"{levels[cell]} {before[cell] / before.sum():.0%} to {counts[cell] / counts.sum():.0%}" for cell in farthest[:SHOWN]
+        f"{levels[cell]} {before[cell] / before.sum():.0%} to {counts[cell] / counts.sum():.0%}"
+        for cell in farthest[:SHOWN]
     )
     found = Found(
         rows=now.rows,
@@ -84,9 +90,7 @@ def _codes(held: ColumnProfile, now: ColumnProfile, hour: Hour, log_e: float, al
         alpha=alpha,
         method="bet on the reference's shares in another order",
     )
-    said = (
-        f"The levels of {held.name} look shuffled: the same shares stand at other levels ({shown}) over {now.rows:,} rows"
-    )
+    said = f"The levels of {held.name} look shuffled: the same shares stand at other levels ({shown}) over {now.rows:,} rows"
     return fault("shuffled", held.name, hour, found, said, fewest=FEWEST)
 
 

@@ -31,15 +31,16 @@ class Conversion(NamedTuple):
         return Conversion(self.after, self.before, 1 / self.factor, -self.offset / self.factor)
 
 
+# What people mistake most often comes first: it is named where several would do.
 _ONE_WAY = (
+    Conversion("kilometres", "miles", 0.621371),
+    Conversion("kilograms", "pounds", 2.20462),
     Conversion("Fahrenheit", "Celsius", 5 / 9, -160 / 9),
     Conversion("Celsius", "Kelvin", 1.0, 273.15),
     Conversion("Fahrenheit", "Kelvin", 5 / 9, 273.15 - 160 / 9),
-    Conversion("kilometres", "miles", 0.621371),
     Conversion("metres", "feet", 3.28084),
     Conversion("centimetres", "inches", 1 / 2.54),
     Conversion("millimetres", "inches", 1 / 25.4),
-    Conversion("kilograms", "pounds", 2.20462),
     Conversion("litres", "gallons", 0.264172),
     Conversion("metres a second", "kilometres an hour", 3.6),
     Conversion("metres a second", "miles an hour", 2.23694),

@@ -105,7 +105,9 @@ def fault(
     judgement = Judgement(
         ruling=Ruling.FAIL, gate=gate, evidence=evidence, sentence=f"{sentence}; since {clock(hour.since_s)}."
     )
-    return Fault(kind=kind, column=column, severity=severity, judgement=judgement, next=following, fewest=max(1, fewest))
+    return Fault(
+        kind=kind, column=column, severity=severity, judgement=judgement, next=following, fewest=max(1, fewest)
+    )
 
 
 def urgency(reference: Profile, column: str, *, breaks: bool) -> Severity:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import NamedTuple
@@ -40,6 +41,13 @@ class Hour(NamedTuple):
     def of_day(self) -> int:
         """0 to 23, UTC."""
         return int(self.start_s // HOUR_S) % 24
+
+    @property
+    def of_days(self) -> tuple[int, ...]:
+        """The hours of the day that its rows lie in: one, or those of a longer stretch."""
+        first = int(self.start_s // HOUR_S)
+        last = max(first, math.ceil(self.until_s / HOUR_S) - 1)
+        return tuple(sorted({place % 24 for place in range(first, min(last, first + 23) + 1)}))
 
     @property
     def of_week(self) -> int:

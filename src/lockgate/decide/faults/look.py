@@ -11,7 +11,7 @@ from lockgate.decide.faults.fault import Fault
 from lockgate.decide.faults.hour import Hour
 from lockgate.decide.faults.usual import name_of
 from lockgate.records import MonitorSpec
-from lockgate.records.profile import Profile
+from lockgate.records.profile import Profile, refuse_other_cells
 from lockgate.records.usual import Usual
 
 LOOKS_PER_YEAR = 365.0 * 24 * 60
@@ -32,7 +32,7 @@ def alpha_of(spec: MonitorSpec, reference: Profile, *, looks_per_year: float = L
 
 
 def scores(reference: Profile, hour: Hour) -> dict[str, dict[str, float]]:
-    """By column what the hour's bets reached, where that is above 0; what `usual.learnt` and `faults` take."""
+    """By column what the hour's bets paid, as log e; what `usual.learnt` and `faults` take."""
     found: dict[str, dict[str, float]] = {}
     for held in reference.columns:
         now = hour.window.column(held.name, held.role)
@@ -44,15 +44,20 @@ def scores(reference: Profile, hour: Hour) -> dict[str, dict[str, float]]:
     return found
 
 
-def faults(reference: Profile, hour: Hour, usual: Usual, *, alpha: float, paid: Paid | None = None) -> tuple[Fault, ...]:
+def faults(
+    reference: Profile, hour: Hour, usual: Usual, *, alpha: float, paid: Paid | None = None, stretch: Hour | None = None
+) -> tuple[Fault, ...]:
     """What is wrong with the rows of this hour, the gravest first; silence is judged by `stream.silent`.
 
-    alpha: of one test. paid: what `scores` gives. Raises SpecError where the hour was counted over other cells.
+    alpha: of one test. paid: what `scores` gives. stretch: the hour and some before it, where it has too few rows alone to
+    count shares. Raises SpecError where the hour was counted over other cells.
     """
+    refuse_other_cells(reference, hour.window)
     own = scores(reference, hour) if paid is None else paid
-    twice = stream.doubled(reference, hour, alpha=alpha)
+    longer = hour if stretch is None else stretch
+    twice = stream.doubled(reference, longer, alpha=alpha)
     found = [
-        *rates.judged(reference, hour, usual, alpha=alpha),
+        *rates.judged(reference, longer, usual, alpha=alpha),
         *units.judged(reference, hour, usual, own, alpha=alpha),
         *stuck.judged(reference, hour, usual, alpha=alpha),
         *cells.judged(reference, hour, usual, own, alpha=alpha),
@@ -62,9 +67,7 @@ def faults(reference: Profile, hour: Hour, usual: Usual, *, alpha: float, paid: 
 
 
 def _plain(found: Iterable[Fault]) -> list[Fault]:
-    """One word for one thing: zeros that are all a column says are a stuck column, a gone column is nothing else."""
+    """One word for one thing: of a column that is gone, or of another type, nothing else is said."""
     listed = list(found)
     gone = {one.column for one in listed if one.kind in ("missing", "type")}
-    moved = {one.column for one in listed if one.kind == "unit"}
-    kept = [one for one in listed if one.kind in ("missing", "type", "contract") or one.column not in gone]
-    return [one for one in kept if not (one.kind in ("zeros",) and one.column in moved)]
+    return [one for one in listed if one.kind in ("missing", "type", "contract") or one.column not in gone]

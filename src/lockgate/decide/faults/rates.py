@@ -1,8 +1,7 @@
 """Too many rows of a column are bad in a way that can be counted: missing, infinite, unseen, late, refused; or of another type.
 
 A share is a fault where an exact binomial tail says that no bar explains it. The bar is the highest of what the reference's
-rows allow, and of what an hour of that time of day has had without a fault, and room beside: half as much again, and five rows in a
-hundred. So a share may wander, swing with the hours and the seasons, and double where it is small, and is no fault.
+rows allow, and of what an hour of that time of day has had without a fault, and room beside: half as much again, and ROOM. So a share may wander, swing with the hours and the seasons, and double where it is small, and is no fault.
 """
 
 from __future__ import annotations
@@ -21,7 +20,8 @@ from lockgate.stats import tails
 
 DELTA = 0.01
 """The chance that a reference misleads one share; the room makes it smaller still."""
-ROOM, RATIO = 0.05, 1.5
+RATIO = 1.5
+ROOM: Mapping[Counted, float] = {"missing": 0.05, "infinite": 0.005, "unseen": 0.005, "late": 0.05, "contract": 0.05}
 NEARLY_ALL = 0.9
 A_FEW = 0.05
 SHOWN = 3
@@ -32,8 +32,8 @@ def bar(reference: ColumnProfile | None, usual: ColumnUsual, what: Counted, hour
     of_reference = 0.0
     if reference is not None and reference.rows:
         of_reference = tails.highest(reference.rows, bad_rows(reference).get(what, 0), delta=DELTA)
-    highest = max(of_reference, highest_share(usual, what, hour.of_day))
-    return min(1.0, max(highest + ROOM, RATIO * highest))
+    highest = max(of_reference, *(highest_share(usual, what, of_day) for of_day in hour.of_days))
+    return min(1.0, max(highest + ROOM[what], RATIO * highest))
 
 
 def judged(reference: Profile, hour: Hour, usual: Usual, *, alpha: float) -> Iterator[Fault]:

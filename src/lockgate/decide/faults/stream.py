@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from lockgate.decide.faults.fault import STATUS, Fault, Found, fault
-from lockgate.decide.faults.hour import HOUR_S, Hour, clock
+from lockgate.decide.faults.hour import HOUR_S, Hour
 from lockgate.decide.faults.usual import WEEKS
 from lockgate.records.duration import lasted
 from lockgate.records.profile import ColumnProfile, Facet, Profile
@@ -80,7 +80,13 @@ def silent(reference: Profile, usual: Usual, hours: Sequence[Hour], *, until_s: 
         f"{WEEKS} weeks at these hours, halved"
     )
     seen = Found(
-        rows=0, bad=0, bar=found.due, log_p=log_p, alpha=alpha, method="Poisson tail under half of the fewest", guarantee="calibrated"
+        rows=0,
+        bad=0,
+        bar=found.due,
+        log_p=log_p,
+        alpha=alpha,
+        method="Poisson tail under half of the fewest",
+        guarantee="calibrated",
     )
     return fault("silent", "", empty, seen, said, severity="page", following=STATUS)
 
@@ -112,16 +118,11 @@ def doubled(reference: Profile, hour: Hour, *, alpha: float) -> Fault | None:
 
 def _empty(reference: Profile, found: Silence) -> Profile:
     """An hour without rows, for its times alone."""
-    from lockgate.features.profiles.cut import emptied
-    import msgspec
-
-    return msgspec.structs.replace(emptied(reference), since_s=found.since_s, until_s=found.until_s)
+    return Profile(rows=0, columns=(), time=reference.time, since_s=found.since_s, until_s=found.until_s)
 
 
 def _is_even(window: Profile) -> bool:
-    columns = all(
-        not rows % 2 for column in window.columns for rows in (*column.absent, *_all_counts(column.facets))
-    )
+    columns = all(not rows % 2 for column in window.columns for rows in (*column.absent, *_all_counts(column.facets)))
     return columns and not any(rows % 2 for pair in window.pairs for rows in pair.counts)
 
 
@@ -132,7 +133,9 @@ def _all_counts(facets: Sequence[Facet]) -> Iterator[int]:
 
 def _log_even(held: ColumnProfile, now: ColumnProfile) -> float:
     """Natural log of the chance at most that all cells of the column's best facet are even, if their sum is."""
-    return min(_log_even_cells(mine.counts, theirs.counts) for mine, theirs in zip(held.facets, now.facets, strict=True))
+    return min(
+        _log_even_cells(mine.counts, theirs.counts) for mine, theirs in zip(held.facets, now.facets, strict=True)
+    )
 
 
 def _log_even_cells(before: Sequence[int], counts: Sequence[int]) -> float:

@@ -1,14 +1,14 @@
 """A number in another unit: the whole column is an affine map of what it was, and the map is one that people know.
 
-Two ways to see it. By the reference, for columns whose rows differ within an hour: bets on the reference's cells as each known
-conversion would fill them, and mean and spread where it puts them. By the hours before, for columns whose rows of an hour are
+Two ways to see it. By the reference, for columns whose rows differ within an hour: bets on the reference's cells as each
+known conversion would fill them, and mean and spread where it puts them. By the hours before, for columns whose rows of an hour are
 alike (weather, rates): a jump twice as far as any was, that lands where a conversion puts it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -29,8 +29,11 @@ NEAR = 0.5  # standard deviations of the reference, as converted
 SPREADS = (0.6, 1.6)
 FARTHER = 2.0
 CLOSER = 0.25  # of the jump
+SHOWN = 2
 SLOWLY = 0.5  # of the farthest jump that an hour or three made
+ALIKE = 5.0  # nats by which two conversions are not told apart
 _KNOWN = {one.name: one for one in conversions()}
+_PLACE = {name: place for place, name in enumerate(_KNOWN)}
 
 
 class _Bets(NamedTuple):
@@ -41,12 +44,12 @@ class _Bets(NamedTuple):
 
 
 def scores(reference: ColumnProfile, now: ColumnProfile) -> dict[str, float]:
-    """By conversion the log e that its bet reached in this hour, where that is above 0."""
+    """By conversion the log e that its bet paid in this hour, or minus it."""
     own = _bets(reference)
     if own is None or not now.there:
         return {}
     paid = own.log_scores @ np.array(now.facets[0].counts, dtype=np.float64) - math.log(len(own.conversions))
-    return {one.name: float(log_e) for one, log_e in zip(own.conversions, paid.tolist(), strict=True) if log_e > 0}
+    return {one.name: float(log_e) for one, log_e in zip(own.conversions, paid.tolist(), strict=True)}
 
 
 def judged(
@@ -71,18 +74,20 @@ def _by_reference(
     paid: Mapping[str, float],
     alpha: float,
 ) -> Fault | None:
-    if now.there < FEWEST or not held.sd or held.mean is None or now.mean is None:
+    if now.there < FEWEST or not held.sd or held.mean is None or now.mean is None or not now.sd:
         return None
     sure = [
         (log_e, _KNOWN[name])
         for name, log_e in paid.items()
         if name in _KNOWN and log_e >= bets.line(alpha, usual.scores.get(name, 0.0)) and _fits(_KNOWN[name], held, now)
     ]
-    if any(abs(now.mean - before) <= SLOWLY * usual.step for _, before in recent_means(usual, hour)):
+    if any(abs(now.mean - before) <= SLOWLY * usual.step[0] for _, before in usual.means):
         return None  # it came here by steps as it is used to make, and did not jump
     if not sure:
         return None
-    log_e, best = max(sure, key=lambda one: one[0])
+    highest = max(log_e for log_e, _ in sure)
+    like = sorted((one for one in sure if one[0] >= highest - ALIKE), key=lambda one: _PLACE[one[1].name])
+    log_e, best = like[0]
     found = Found(
         rows=now.there,
         bad=now.there,
@@ -92,47 +97,63 @@ def _by_reference(
         method="bet on the reference converted",
         detail={"factor": best.factor, "offset": best.offset},
     )
-    return _told(held, now, hour, best, found, f"{held.mean:.4g} in the reference")
+    return _told(
+        held, now, hour, best, found, f"{held.mean:.4g} in the reference{_others([one for _, one in like[1:]])}"
+    )
 
 
 def _fits(one: Conversion, held: ColumnProfile, now: ColumnProfile) -> bool:
-    assert held.mean is not None and held.sd and now.mean is not None and now.sd is not None
+    assert held.mean is not None
+    assert held.sd
+    assert now.mean is not None
+    assert now.sd is not None
     spread = abs(one.factor) * held.sd
     return abs(now.mean - one.of(held.mean)) <= NEAR * spread and SPREADS[0] <= now.sd / spread <= SPREADS[1]
 
 
 def _by_jump(held: ColumnProfile, now: ColumnProfile, hour: Hour, usual: ColumnUsual) -> Fault | None:
     mean = sure_mean(now)
-    if mean is None or now.there < FEWEST or usual.steps < FEWEST_STEPS:
+    if mean is None or not now.sd or now.there < FEWEST or usual.steps < FEWEST_STEPS:
         return None
-    landed: list[tuple[float, Conversion, float]] = []
-    for _, before in recent_means(usual, hour):
-        jump = abs(mean - before)
-        if jump <= FARTHER * usual.step or jump <= NEAR * (held.sd or 0.0):
-            continue
-        for one in conversions():
-            off = abs(mean - one.of(before))
-            if off <= CLOSER * jump and off <= abs(one.factor) * max(usual.step, 1e-6 * abs(before)):
-                landed.append((off / jump, one, before))
+    landed = [
+        (one, before, usual.step[lag - 1])
+        for one in conversions()
+        for lag, before in recent_means(usual, hour)
+        if _is_far(mean - before, held, usual.step[lag - 1]) and _lands(one, before, mean, usual.step[lag - 1])
+    ]
     if not landed:
         return None
-    _, best, before = min(landed, key=lambda one: one[0])
+    best, before, step = landed[0]
     found = Found(
         rows=now.there,
         bad=now.there,
-        bar=FARTHER * usual.step,
+        bar=FARTHER * step,
         log_p=-math.log(usual.steps + 1),
         alpha=1 / (usual.steps + 1),
         method=f"a jump over twice the farthest of {usual.steps:,}, to where a conversion puts it",
         guarantee="calibrated",
-        detail={"factor": best.factor, "offset": best.offset, "jump": abs(mean - before), "farthest": usual.step},
+        detail={"factor": best.factor, "offset": best.offset, "jump": abs(mean - before), "farthest": step},
     )
-    return _told(held, now, hour, best, found, f"{before:.4g} in an hour just before")
+    others = [one for one in dict.fromkeys(one for one, _, _ in landed) if one != best]
+    return _told(held, now, hour, best, found, f"{before:.4g} in an hour just before{_others(others)}")
 
 
-def _told(
-    held: ColumnProfile, now: ColumnProfile, hour: Hour, one: Conversion, found: Found, before: str
-) -> Fault:
+def _others(like: Sequence[Conversion]) -> str:
+    """Those that would explain it as well."""
+    return f" (it may be from {', or '.join(one.name for one in like[:SHOWN])})" if like else ""
+
+
+def _is_far(jump: float, held: ColumnProfile, step: float) -> bool:
+    return abs(jump) > max(FARTHER * step, NEAR * (held.sd or 0.0))
+
+
+def _lands(one: Conversion, before: float, mean: float, step: float) -> bool:
+    """Where several do, the one that people mistake most often stands first in the list, and is named."""
+    off = abs(mean - one.of(before))
+    return off <= CLOSER * abs(mean - before) and off <= abs(one.factor) * max(step, 1e-6 * abs(before))
+
+
+def _told(held: ColumnProfile, now: ColumnProfile, hour: Hour, one: Conversion, found: Found, before: str) -> Fault:
     said = (
         f"{held.name} looks converted from {one.before} to {one.after} ({one.formula}): its mean is {now.mean:.4g} over "
         f"{found.rows:,} of {now.rows:,} rows, and was {before}"

@@ -25,6 +25,11 @@ SURE = 0.05
 """An hour's share counts as the least it may have been, but for this chance: few rows raise no bar."""
 NEIGHBOURS = (-1, 0, 1)  # hours of the day that are like this one, as clocks change and schedules shift
 PREDICTION = "the prediction"
+CARRIED = frozenset({"zeros", "shuffled"})
+BETS = frozenset({"unit", "zeros", "shuffled"})
+"""Faults that are bet on. CARRIED go on from hour to hour (a Page sum in logs, whose run length to a false alarm is 1 / alpha
+hours or more); a unit shows in one.
+"""
 _NEVER = (0.0, 0.0)
 
 Broken = Mapping[str, frozenset[str]]
@@ -80,18 +85,15 @@ def _column(
         for what, rows in bad_rows(column).items():
             if what not in broken and not (what == "late" and "stale" in broken):
                 found = _raised(found, what, column.rows, rows, hour)
-        kept = {name: max(score, found.scores.get(name, score)) for name, score in scores.items()}
-        is_score_kept = not broken & {"unit", "zeros", "shuffled"}
-        found = msgspec.structs.replace(
-            found, hours=found.hours + (not broken), scores=found.scores | kept if is_score_kept else found.scores
-        )
+        found = msgspec.structs.replace(found, hours=found.hours + (not broken))
+        found = found if broken & BETS else _paid(found, scores)
     found = msgspec.structs.replace(found, **_run(found, column, hour, is_fault=bool(broken & {"stuck", "constant"})))
     newest = newest_s(column, hour)
     if newest is not None:
-        found = msgspec.structs.replace(found, newest_s=max(newest, found.newest_s or newest))
+        found = msgspec.structs.replace(found, newest_s=newest)
     if broken & {"unit", "type"}:
         # What it was before stands for as long as the fault lasts: every hour of it is held against that.
-        return msgspec.structs.replace(found, means=tuple((hour.start_s, mean) for _, mean in found.means))
+        return msgspec.structs.replace(found, means=_moved_on(found, hour))
     return _stepped(found, column, hour)
 
 
@@ -116,17 +118,36 @@ def _stepped(usual: ColumnUsual, column: ColumnProfile, hour: Hour) -> ColumnUsu
     mean = sure_mean(column)
     if mean is None:
         return usual
-    near = recent_means(usual, hour)
-    step = max([usual.step, *(abs(mean - before) for _, before in near)])
+    steps = list(usual.step)
+    for lag, before in recent_means(usual, hour):
+        steps[lag - 1] = max(steps[lag - 1], abs(mean - before))
+    last = tuple(one for one in usual.means if one[0] < hour.start_s)[1 - STEP_HOURS :]
     return msgspec.structs.replace(
-        usual, means=(*near[1 - STEP_HOURS :], (hour.start_s, mean)), step=step, steps=usual.steps + bool(near)
+        usual, means=(*last, (hour.start_s, mean)), step=tuple(steps), steps=usual.steps + bool(last)
     )
 
 
-def recent_means(usual: ColumnUsual, hour: Hour) -> tuple[tuple[float, float], ...]:
-    """(start, mean) of the hours just before."""
-    first_s = hour.start_s - STEP_HOURS * HOUR_S
-    return tuple(one for one in usual.means if first_s <= one[0] < hour.start_s)
+def _moved_on(usual: ColumnUsual, hour: Hour) -> tuple[tuple[float, float], ...]:
+    by_s = 0.0 if not usual.means else hour.start_s - usual.means[-1][0]
+    return tuple((start_s + by_s, mean) for start_s, mean in usual.means)
+
+
+def _paid(usual: ColumnUsual, scores: Mapping[str, float]) -> ColumnUsual:
+    totals = {name: carried(usual, name, log_e) for name, log_e in scores.items()}
+    highest = usual.scores | {name: max(one, usual.scores.get(name, one)) for name, one in totals.items() if one > 0}
+    on = {name: one for name, one in totals.items() if one > 0 and name in CARRIED}
+    return msgspec.structs.replace(usual, scores=highest, carried=on)
+
+
+def carried(usual: ColumnUsual, name: str, log_e: float) -> float:
+    """What a bet has paid since it last had nothing: over the hours together where hours are bet on one after the other."""
+    return log_e + usual.carried.get(name, 0.0)
+
+
+def recent_means(usual: ColumnUsual, hour: Hour) -> list[tuple[int, float]]:
+    """(hours ago, mean) of the hours just before, three at the most."""
+    lags = [(round((hour.start_s - start_s) / HOUR_S), mean) for start_s, mean in usual.means]
+    return [(lag, mean) for lag, mean in lags if 1 <= lag <= STEP_HOURS]
 
 
 def _rows(usual: Usual, hour: Hour) -> dict[int, tuple[int, ...]]:
