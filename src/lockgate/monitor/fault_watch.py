@@ -1,15 +1,15 @@
 """The watch over hard faults: hours of a model's calls are judged as they grow; each fault is one alarm, until it is over.
 
-A fault is over once later rows, as many as would have shown it, do not; one of another type after a day without. Silence is over
-with the next call. Event time goes on with the wall clock while nobody calls, from the newest row on: so silence is seen
-where time is told by calls alone.
+A fault is over once later rows, as many as would have shown it, do not; one of another type after a day without. Silence is
+over with the next call. Event time goes on with the wall clock while nobody calls, from the newest row on: so silence is
+seen where time is told by calls alone.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -31,7 +31,7 @@ GRACE_S = 600.0
 """So long after its end an hour is taken to be whole, and is learnt."""
 WARM_UP_S = 14 * 24 * HOUR_S
 DAY_S = 24 * HOUR_S
-CAUSE = "fault"
+CAUSE: Final = "fault"
 
 
 class _Seen(NamedTuple):
@@ -77,7 +77,7 @@ class FaultWatch:
             paid = look.scores(reference, hour)
             since_s = self._usual.since_s
             is_warm = since_s is not None and hour.start_s - since_s >= WARM_UP_S
-            found = look.faults(reference, hour, self._usual, alpha=alpha, paid=paid) if is_warm else ()
+            found = self._faults(reference, hour, alpha, paid, None) if is_warm else ()
             self._usual = learnt(self._usual, hour, paid, _broken(found))
 
     def look(self, version: str, reference: Profile, hours: Sequence[Hour], *, now_s: float) -> list[Alarm]:
@@ -97,12 +97,18 @@ class FaultWatch:
                 continue
             paid = look.scores(reference, hour)
             stretch = _stretch(own[: place + 1])
-            found = look.faults(reference, hour, self._usual, alpha=alpha, paid=paid, stretch=stretch)
+            found = self._faults(reference, hour, alpha, paid, stretch)
             told += self._tell(found, hour.start_s, now_s) + self._end(found, own[: place + 1], now_s)
             if until_s >= hour.end_s + GRACE_S:
                 self._usual = learnt(self._usual, hour, paid, _broken(found) | self._unheard(hour))
         silent = stream.silent(reference, self._usual, own, until_s=until_s, alpha=alpha)
         return told + self._tell([] if silent is None else [silent], until_s, now_s)
+
+    def _faults(
+        self, reference: Profile, hour: Hour, alpha: float, paid: look.Paid, stretch: Hour | None
+    ) -> tuple[Fault, ...]:
+        per_hour = max(1.0, self._looks / look.HOURS_PER_YEAR)
+        return look.faults(reference, hour, self._usual, alpha=alpha, per_hour=per_hour, paid=paid, stretch=stretch)
 
     def _until(self, hours: Sequence[Hour], now_s: float) -> float:
         """The moment up to which traffic is known."""
@@ -111,7 +117,7 @@ class FaultWatch:
             self._newest_s, self._newest_wall_s = newest_s, now_s
         return self._newest_s + max(0.0, now_s - self._newest_wall_s)
 
-    def _unheard(self, hour: Hour) -> Mapping[str, frozenset[str]]:
+    def _unheard(self, hour: Hour) -> dict[str, frozenset[str]]:
         """The hours before this one are no example of how few rows may come, where their silence was a fault."""
         silent, learnt_s = self._seen.get("silent"), self._usual.until_s
         was_silent = silent is not None and learnt_s is not None and learnt_s <= silent.at_s <= hour.end_s

@@ -1,9 +1,10 @@
 """Bets on one named change: that an hour's rows lie as the change would have them, and not as the reference does.
 
 A bet is a score h on cells, the changed share over the reference's with a floor under both. It pays `prod h_j^N_j / C^n` on
-counts N, where C is at least the mean of h wherever the hour's shares lie within EPS (total variation) of the true ones of the
-reference, which lie below U cell by cell, all at once, with chance 1 - DELTA. So its mean is at most 1 where nothing has changed, and
-the chance that it ever reaches 1 / alpha in one look is at most alpha (Markov). METHODS 5 has the same bets for drift.
+counts N, where C is at least the mean of h wherever the hour's shares lie within EPS (total variation) of the true ones of
+the reference, which lie below U cell by cell, all at once, with chance 1 - DELTA. So its mean is at most 1 where nothing
+has changed, and the chance that it ever reaches 1 / alpha in one look is at most alpha (Markov). METHODS 5 has the same
+bets for drift.
 """
 
 from __future__ import annotations

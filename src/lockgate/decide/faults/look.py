@@ -14,7 +14,8 @@ from lockgate.records import MonitorSpec
 from lockgate.records.profile import Profile, refuse_other_cells
 from lockgate.records.usual import Usual
 
-LOOKS_PER_YEAR = 365.0 * 24 * 60
+HOURS_PER_YEAR = 365.0 * 24
+LOOKS_PER_YEAR = 60 * HOURS_PER_YEAR
 """One a minute: windows are shipped by the minute."""
 WHOLE_STREAM = 2  # tests of no column: silence, doubled rows
 BESIDE = 3  # tests of a column that count nothing: unit, stuck, cells that changed places
@@ -45,11 +46,19 @@ def scores(reference: Profile, hour: Hour) -> dict[str, dict[str, float]]:
 
 
 def faults(
-    reference: Profile, hour: Hour, usual: Usual, *, alpha: float, paid: Paid | None = None, stretch: Hour | None = None
+    reference: Profile,
+    hour: Hour,
+    usual: Usual,
+    *,
+    alpha: float,
+    per_hour: float = 1.0,
+    paid: Paid | None = None,
+    stretch: Hour | None = None,
 ) -> tuple[Fault, ...]:
     """What is wrong with the rows of this hour, the gravest first; silence is judged by `stream.silent`.
 
-    alpha: of one test. paid: what `scores` gives. stretch: the hour and some before it, where it has too few rows alone to
+    alpha: of one test in one look. per_hour: looks at an hour while it grows; bets are worth their alpha over all of them
+    together (Ville). paid: what `scores` gives. stretch: the hour and some before it, where it has too few rows alone to
     count shares. Raises SpecError where the hour was counted over other cells.
     """
     refuse_other_cells(reference, hour.window)
@@ -58,9 +67,9 @@ def faults(
     twice = stream.doubled(reference, longer, alpha=alpha)
     found = [
         *rates.judged(reference, longer, usual, alpha=alpha),
-        *units.judged(reference, hour, usual, own, alpha=alpha),
+        *units.judged(reference, hour, usual, own, alpha=per_hour * alpha),
         *stuck.judged(reference, hour, usual, alpha=alpha),
-        *cells.judged(reference, hour, usual, own, alpha=alpha),
+        *cells.judged(reference, hour, usual, own, alpha=per_hour * alpha),
         *([] if twice is None else [twice]),
     ]
     return tuple(sorted(_plain(found), key=lambda one: (one.severity != "page", one.about)))

@@ -1,7 +1,9 @@
-"""Too many rows of a column are bad in a way that can be counted: missing, infinite, unseen, late, refused; or of another type.
+"""Too many rows of a column are bad in a way that can be counted: missing, infinite, unseen, late, refused; or of another
+type.
 
 A share is a fault where an exact binomial tail says that no bar explains it. The bar is the highest of what the reference's
-rows allow, and of what an hour of that time of day has had without a fault, and room beside: half as much again, and ROOM. So a share may wander, swing with the hours and the seasons, and double where it is small, and is no fault.
+rows allow, and of what an hour of that time of day has had without a fault, and room beside: half as much again, and ROOM.
+So a share may wander, swing with the hours and the seasons, and double where it is small, and is no fault.
 """
 
 from __future__ import annotations
@@ -128,7 +130,7 @@ def _late(held: ColumnProfile, now: ColumnProfile, hour: Hour, how: str, usual: 
     mean, before = now.mean or 0.0, held.mean or 0.0
     own = newest_s(now, hour)
     is_still = stands_still(now, hour) and own is not None and usual.newest_s is not None
-    if is_still and own is not None and usual.newest_s is not None and own <= usual.newest_s + 1.0:
+    if is_still and own is not None and usual.newest_s is not None and abs(own - usual.newest_s) <= 1.0:
         return "stale", (
             f"{held.name} has stood at {clock(own)} for {lasted(hour.until_s - own)}: {how} lie further than "
             f"{lasted(edge)} behind their own time, where the reference's lie {lasted(before)} behind on average"

@@ -1,12 +1,14 @@
 """Faults of the stream itself: nobody calls, or every row comes twice.
 
-Silence: as many weeks as there are say how many rows this hour of the week has had; half of the fewest are held to be due, minute by
-minute, since the last row, and silence is a fault once so many should have come that none or hardly any is no chance (Poisson).
+Silence: as many weeks as there are say how many rows this hour of the week has had; half of the fewest are held to be due,
+minute by minute, since the last row, and silence is a fault once so many should have come that none or hardly any is no
+chance (Poisson).
 
-Doubled: rows that all come twice make every count of every cell even. Given the cells behind it, a cell's count is even with
-chance (1 + |1 - 2 r|^T) / 2 at most, r its share of them and T their rows, so the product over the cells of a column bounds the
-chance that all are even. Every column and facet must be even; the rarest one is the evidence. Rows doubled under the same
-id are one call in the log; these have ids of their own. Half a stream doubled shows in nothing but its rows, and is no fault.
+Doubled: rows that all come twice make every count of every cell even. Given the cells behind it, a cell's count is even
+with chance (1 + |1 - 2 r|^T) / 2 at most, r its share of them and T their rows, so the product over the cells of a column
+bounds the chance that all are even. Every column and facet must be even; the rarest one is the evidence. Rows doubled under
+the same id are one call in the log; these have ids of their own. Half a stream doubled shows in nothing but its rows, and
+is no fault.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A column that always says the same though the reference varies: a feature, or the prediction itself.
 
-The chance that rows drawn one by one are all the same value is at most the sum over cells of the highest share to the power of
-the rows. Rows of an hour hang together, so that a run must also be twice as long as the longest so far; for an input
+The chance that rows drawn one by one are all the same value is at most the sum over cells of the highest share to the power
+of the rows. Rows of an hour hang together, so that a run must also be twice as long as the longest so far; for an input
 nothing is said before some days of hours have shown how long its runs are.
 """
 

@@ -1,8 +1,8 @@
 """A number in another unit: the whole column is an affine map of what it was, and the map is one that people know.
 
 Two ways to see it. By the reference, for columns whose rows differ within an hour: bets on the reference's cells as each
-known conversion would fill them, and mean and spread where it puts them. By the hours before, for columns whose rows of an hour are
-alike (weather, rates): a jump twice as far as any was, that lands where a conversion puts it.
+known conversion would fill them, and mean and spread where it puts them. By the hours before, for columns whose rows of an
+hour are alike (weather, rates): a jump twice as far as any was, that lands where a conversion puts it.
 """
 
 from __future__ import annotations

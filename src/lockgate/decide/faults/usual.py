@@ -1,9 +1,9 @@
 """(what the hours have been like, one more hour) -> what they have been like. Nothing is forgotten but a month of rows.
 
-Rows of one hour hang together: a station is silent for all of them, a morning has no delays yet. No reference of rows
-shows that, and every test that takes rows for independent is wrong about it. So what hours were without a fault raises the
-bar: a share is a fault only above the highest that hours of that time of day have had on two days (one day may be the
-beginning of a fault), a run of one value only when twice as long as the longest, a jump only when twice as far as any.
+Rows of one hour hang together: a station is silent for all of them, a morning has no delays yet. No reference of rows shows
+that, and every test that takes rows for independent is wrong about it. So what hours were without a fault raises the bar: a
+share is a fault only above the highest that hours of that time of day have had on two days (one day may be the beginning of
+a fault), a run of one value only when twice as long as the longest, a jump only when twice as far as any.
 """
 
 from __future__ import annotations
