@@ -13,6 +13,7 @@ from lockgate.records.alarm import Severity
 from lockgate.records.evidence import Guarantee
 from lockgate.records.profile import Profile
 from lockgate.records.record import Record
+from lockgate.stats import tails
 
 Kind = Literal[
     "missing",
@@ -30,6 +31,7 @@ Kind = Literal[
     "silent",
     "contract",
 ]
+SURE = 0.05  # of either end of the share that is drawn
 COLUMNS = "lockgate data skew {model}"
 STATUS = "lockgate status"
 
@@ -96,7 +98,9 @@ def fault(
     evidence = Evidence(
         n=(found.rows,),
         events=(found.bad,),
-        estimate=found.bad / found.rows if found.rows else None,
+        estimate=found.bad / found.rows if found.rows else 0.0,
+        low=tails.lowest(found.rows, found.bad, delta=SURE),
+        high=tails.highest(found.rows, found.bad, delta=SURE) if found.rows else 0.0,
         log_e=-found.log_p if found.log_p else None,
         since_s=hour.since_s,
         until_s=hour.until_s,
