@@ -35,8 +35,9 @@ COLUMNS = (
         "dest",
         "plane",
     ),
-    *("temp", "humid", "wind_speed", "pressure"),
+    *("temp", "humid", "wind_speed"),
 )
+"""Without the air pressure, which whole stations leave out now and then: a fortnight is too short to know that by."""
 ASKED = Asked(columns=COLUMNS, time="asked_at", prediction="score")
 APRIL = dt.datetime(2013, 4, 1, tzinfo=dt.UTC)
 LEARNT = dt.timedelta(days=14)
@@ -106,10 +107,10 @@ PLANTED: dict[str, tuple[Change, str, str]] = {
         "unit temp",
         "from Fahrenheit to Celsius (x 0.5556 - 17.78)",
     ),
-    "miles to metres": (
-        lambda rows: rows.with_columns(pl.col("distance") * 1609.344),
+    "miles to kilometres": (
+        lambda rows: rows.with_columns(pl.col("distance") * 1.609344),
         "unit distance",
-        "x 1000",
+        "from miles to kilometres (x 1.609)",
     ),
     "a feature stuck": (
         lambda rows: rows.with_columns(plane_seats=pl.lit(149, pl.Float32)),
@@ -121,8 +122,8 @@ PLANTED: dict[str, tuple[Change, str, str]] = {
         "zeros plane_age",
         "zeros where values were missing: 0 of",
     ),
-    "a new level": (
-        lambda rows: rows.with_columns(pl.col("carrier").replace("UA", "XX")),
+    "a new level, of two that became one": (
+        lambda rows: rows.with_columns(pl.col("carrier").replace({"UA": "XX", "EV": "XX"})),
         "unseen carrier",
         "levels that the reference never had",
     ),

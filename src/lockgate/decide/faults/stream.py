@@ -78,8 +78,8 @@ def silent(reference: Profile, usual: Usual, hours: Sequence[Hour], *, until_s: 
         return None
     empty = Hour(found.since_s, _empty(reference, found))
     said = (
-        f"No call has come for {lasted(until_s - found.since_s)}: {found.due:,.0f} or more were due by the fewest of the last "
-        f"{WEEKS} weeks at these hours, halved"
+        f"No call has come for {lasted(until_s - found.since_s)}: {found.due:,.0f} or more were due by the fewest of the "
+        f"last {WEEKS} weeks at these hours, halved"
     )
     seen = Found(
         rows=0,
