@@ -16,6 +16,7 @@ import msgspec
 from lockgate.decide.faults import look, stream
 from lockgate.decide.faults.fault import Fault
 from lockgate.decide.faults.hour import HOUR_S, Hour, joined
+from lockgate.decide.faults.look import Paid
 from lockgate.decide.faults.usual import PREDICTION, learnt
 from lockgate.monitor import alarms
 from lockgate.monitor.verdicts import verdict
@@ -105,7 +106,7 @@ class FaultWatch:
         return told + self._tell([] if silent is None else [silent], until_s, now_s)
 
     def _faults(
-        self, reference: Profile, hour: Hour, alpha: float, paid: look.Paid, stretch: Hour | None
+        self, reference: Profile, hour: Hour, alpha: float, paid: Paid, stretch: Hour | None
     ) -> tuple[Fault, ...]:
         per_hour = max(1.0, self._looks / look.HOURS_PER_YEAR)
         return look.faults(reference, hour, self._usual, alpha=alpha, per_hour=per_hour, paid=paid, stretch=stretch)
@@ -190,7 +191,8 @@ def _is_news(one: Fault, life: AlarmLife | None) -> bool:
 
 def _stretch(hours: Sequence[Hour]) -> Hour | None:
     """The last hour and so many before it as have enough rows together, of one day; None where it has enough alone."""
-    last, rows, taken = hours[-1], 0, []
+    last, rows = hours[-1], 0
+    taken: list[Hour] = []
     for one in reversed(hours):
         if rows >= ENOUGH or one.start_s <= last.start_s - DAY_S:
             break

@@ -53,8 +53,9 @@ def highest_each(counts: ArrayLike, *, delta: float) -> Floats:
     rows, each = cells.sum(), delta / max(1, cells.size)
     if not rows:
         return np.ones(cells.size)
-    found: Floats = np.where(cells == rows, 1.0, betaincinv(cells + 1, np.maximum(rows - cells, 1), 1 - each))
-    return found
+    upper: Floats = np.asarray(betaincinv(cells + 1, np.maximum(rows - cells, 1), 1 - each), dtype=np.float64)
+    upper[cells == rows] = 1.0
+    return upper
 
 
 def fewest_rows(bar: float, alpha: float) -> float:

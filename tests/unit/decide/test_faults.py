@@ -60,11 +60,11 @@ def _times(at_s: np.ndarray) -> pl.Series:
 
 
 class World:
-    """A reference of 28 days, what its hours were like, and the hour after them."""
+    """A reference of three weeks, what its hours were like, and the hour after them."""
 
     def __init__(self) -> None:
         rng = np.random.default_rng(7)
-        days = 28 * 24
+        days = 21 * 24
         hours = [hour_of(rng, place) for place in range(days)]
         self.reference = reference(in_memory(pl.concat(hours)), ASKED)
         self.usual = Usual()
@@ -79,9 +79,8 @@ class World:
         return Hour(START_S + place * HOUR_S, window(in_memory(rows), self.reference, ASKED), **more)
 
     def faults(self, change: Change = lambda rows: rows, **more: Any) -> tuple[Fault, ...]:
-        return look.faults(
-            self.reference, self.hour(change(self.rows), self.next, **more), self.usual, alpha=self.alpha
-        )
+        hour = self.hour(change(self.rows), self.next, **more)
+        return look.faults(self.reference, hour, self.usual, alpha=self.alpha, per_hour=60)
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +160,7 @@ def test_a_planted_fault_is_named_in_its_hour_and_is_the_only_one(world: World, 
     (found,) = world.faults(change, strange={"carrier": {"XX": 21}})
     assert (found.about, found.severity) == (about, severity)
     assert [part for part in says if part not in found.sentence] == []
-    assert "since 2013-05-29 00:0" in found.sentence
+    assert "since 2013-05-22 00:0" in found.sentence
     assert found.next.startswith("lockgate ")
     assert found.judgement.evidence.n[0] > 0
 
@@ -181,7 +180,7 @@ def test_a_stopped_feed_is_stale_and_says_since_when(world: World):
     hour = world.hour(put("fed_at", stood)(world.rows), world.next)
     (found,) = look.faults(world.reference, hour, usual, alpha=world.alpha)
     assert found.about == "stale fed_at"
-    assert "fed_at has stood at 2013-05-28 23:30 UTC for 1 h" in found.sentence
+    assert "fed_at has stood at 2013-05-21 23:30 UTC for 1 h" in found.sentence
 
 
 def test_one_value_of_another_type_is_a_fact_that_no_budget_is_drawn_for(world: World):

@@ -16,11 +16,11 @@ import numpy as np
 
 from lockgate.decide.faults import bets
 from lockgate.decide.faults.conversions import Conversion, conversions
-from lockgate.decide.faults.counted import sure_mean
+from lockgate.decide.faults.counted import only_value, sure_mean
 from lockgate.decide.faults.fault import Fault, Found, fault
 from lockgate.decide.faults.hour import Hour
 from lockgate.decide.faults.usual import name_of, recent_means
-from lockgate.records.profile import ColumnProfile, Profile
+from lockgate.records.profile import FINER, ColumnProfile, Profile
 from lockgate.records.usual import ColumnUsual, Usual
 
 FEWEST = 30
@@ -30,6 +30,7 @@ SPREADS = (0.6, 1.6)
 FARTHER = 2.0
 CLOSER = 0.25  # of the jump
 SHOWN = 2
+FINEST = 16.0
 SLOWLY = 0.5  # of the farthest jump that an hour or three made
 ALIKE = 5.0  # nats by which two conversions are not told apart
 _KNOWN = {one.name: one for one in conversions()}
@@ -74,7 +75,7 @@ def _by_reference(
     paid: Mapping[str, float],
     alpha: float,
 ) -> Fault | None:
-    if now.there < FEWEST or not held.sd or held.mean is None or now.mean is None or not now.sd:
+    if now.there < FEWEST or not held.sd or held.mean is None or now.mean is None or only_value(now):
         return None
     sure = [
         (log_e, _KNOWN[name])
@@ -103,17 +104,18 @@ def _by_reference(
 
 
 def _fits(one: Conversion, held: ColumnProfile, now: ColumnProfile) -> bool:
-    assert held.mean is not None
-    assert held.sd
-    assert now.mean is not None
-    assert now.sd is not None
-    spread = abs(one.factor) * held.sd
-    return abs(now.mean - one.of(held.mean)) <= NEAR * spread and SPREADS[0] <= now.sd / spread <= SPREADS[1]
+    """Spreads finer than squares are summed by say nothing; the mean does."""
+    assert held.moments is not None
+    mean, sd = held.mean or 0.0, held.sd or 0.0
+    spread = abs(one.factor) * sd
+    is_like = SPREADS[0] <= (now.sd or 0.0) / spread <= SPREADS[1]
+    is_fine = spread < FINEST * 2.0 ** (held.moments.unit + FINER)
+    return abs((now.mean or 0.0) - one.of(mean)) <= NEAR * spread and (is_like or is_fine)
 
 
 def _by_jump(held: ColumnProfile, now: ColumnProfile, hour: Hour, usual: ColumnUsual) -> Fault | None:
     mean = sure_mean(now)
-    if mean is None or not now.sd or now.there < FEWEST or usual.steps < FEWEST_STEPS:
+    if mean is None or only_value(now) or now.there < FEWEST or usual.steps < FEWEST_STEPS:
         return None
     landed = [
         (one, before, usual.step[lag - 1])
