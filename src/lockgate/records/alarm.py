@@ -7,7 +7,9 @@ from typing import Literal
 from lockgate.records.record import Record
 
 Severity = Literal["page", "ticket", "note"]
-Cause = Literal["drift", "degradation", "contract", "fallback", "log", "skew", "source", "retraining", "approval"]
+Cause = Literal[
+    "drift", "degradation", "contract", "fallback", "log", "skew", "source", "retraining", "approval", "fault"
+]
 SEVERITY: tuple[Severity, ...] = ("note", "ticket", "page")  # the gravest last
 
 

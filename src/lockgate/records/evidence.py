@@ -20,7 +20,7 @@ class Ruling(StrEnum):
     FAIL = "fail"
 
 
-Claim = Literal["better", "not worse", "safe", "harmful", "degraded", "drifted", "skewed"]
+Claim = Literal["better", "not worse", "safe", "harmful", "degraded", "drifted", "skewed", "broken"]
 Question = Literal["harm", "worth"]
 Guarantee = Literal["exact", "calibrated", "not measured"]
 

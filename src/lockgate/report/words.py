@@ -131,8 +131,11 @@ def claims(gate: Gate) -> tuple[str, str]:
         "degraded": (f"has lost over {margin:g} of skill", "is as skilful as it was"),
         "drifted": ("has drifted", "is as it was"),
         "skewed": ("is another in a table than in a call", "is the same in a table and in a call"),
+        "broken": ("is broken", "is as it was"),
     }
-    who = {"degraded": "champion", "drifted": "column", "skewed": "value"}.get(gate.claim, "challenger")
+    who = {"degraded": "champion", "drifted": "column", "skewed": "value", "broken": "column"}.get(
+        gate.claim, "challenger"
+    )
     found, other = words[gate.claim]
     return f"the {who} {found}", f"the {who} {other}"
 

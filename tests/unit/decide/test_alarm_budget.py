@@ -11,10 +11,12 @@ from lockgate.decide.decay import decay
 from lockgate.errors import SpecError
 from lockgate.records import MonitorSpec
 
-YEAR = {"drift": 52.0, "degradation": 6.0, "fallback": 1e8}
+YEAR = {"drift": 52.0, "degradation": 6.0, "fallback": 1e8, "fault": 1e8}
 
 
-@pytest.mark.parametrize("given", [{}, {"drift": 0.8}, {"fallback": 0.5, "drift": 0.2}, dict.fromkeys(SHARES, 1 / 3)])
+@pytest.mark.parametrize(
+    "given", [{}, {"drift": 0.8}, {"fallback": 0.5, "drift": 0.2}, dict.fromkeys(SHARES, 1 / len(SHARES))]
+)
 @pytest.mark.parametrize("budget", [0.1, 1.0, 4.0])
 def test_what_all_detectors_may_be_wrong_in_a_year_is_at_most_what_was_promised(given: dict[str, float], budget: float):
     spec = MonitorSpec(false_alarms_per_year=budget, shares=given)

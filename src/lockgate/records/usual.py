@@ -1,0 +1,48 @@
+"""What a model's hours have been like when nothing was wrong: the record against which the next hour is a fault or none."""
+
+from __future__ import annotations
+
+from lockgate.records.record import Record
+
+
+class ColumnUsual(Record, frozen=True, kw_only=True, omit_defaults=True):
+    """One column. hours: learnt, those at fault left out. shares: by what is counted (missing, unseen, ...) and hour of
+    the day (UTC), the two highest shares that an hour was sure to have, of two days. scores: by what is bet on, the highest
+    log e that was no fault; carried: what a bet that goes on over hours has paid so far.
+
+    value, run, run_since_s: what its last rows all were, how many of them in a row, since when; None where they differ.
+    longest: the longest run that ended by itself or went on for no fault. means: (start, mean) of the last hours; step: the
+    farthest that two of them, one, two, three hours apart, ever were; steps: how often that was looked at. newest_s: of a
+    time, the newest moment that its last hour is sure to have told.
+    """
+
+    hours: int = 0
+    shares: dict[str, dict[int, tuple[float, float]]] = {}
+    scores: dict[str, float] = {}
+    carried: dict[str, float] = {}
+    value: str | None = None
+    run: int = 0
+    run_since_s: float | None = None
+    longest: int = 0
+    means: tuple[tuple[float, float], ...] = ()
+    step: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    steps: int = 0
+    newest_s: float | None = None
+
+
+class Usual(Record, frozen=True, kw_only=True):
+    """columns: by name, of a prediction as `fault.PREDICTION` has it. rows: by hour of the week (UTC, from Thursday) the rows
+    of its last weeks, newest last. until_s: where the last hour learnt ends; since_s: where the first began.
+    """
+
+    columns: dict[str, ColumnUsual] = {}
+    rows: dict[int, tuple[int, ...]] = {}
+    since_s: float | None = None
+    until_s: float | None = None
+    schema: int = 1
+
+    def column(self, name: str) -> ColumnUsual:
+        return self.columns.get(name, _NOTHING)
+
+
+_NOTHING = ColumnUsual()

@@ -1,0 +1,146 @@
+"""Hard faults watched hour by hour: each is one alarm with its life, silence is heard, and nothing is told of usual hours."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lockgate.features.profiles.columns import reference, window
+from lockgate.monitor import alarms
+from lockgate.monitor.fault_watch import FaultWatch, Hour
+from lockgate.records import Alarm, Column, MonitorSpec, Profile, Verdict
+from lockgate.report import ledger
+from lockgate.report.why import why
+from lockgate.store.memory import MemoryRecords
+
+HOUR_S = 3600.0
+MONDAY_S = 1_367_193_600.0  # 2013-04-29 00:00 UTC
+CONTRACT = (Column(name="price", type="float"), Column(name="asked", type="time"))
+WEEKS = 4 * 168
+
+
+def rows_of(place: int, rows: int = 120, *, price: float | None = None) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(place)
+    prices = rng.lognormal(3, 0.5, rows) if price is None else np.full(rows, price)
+    return {"price": prices, "asked": np.sort(rng.uniform(0, HOUR_S, rows)) + MONDAY_S + place * HOUR_S}
+
+
+class Shop:
+    """A model's records, its watch that has learnt four weeks, and the wall clock beside its hours."""
+
+    def __init__(self) -> None:
+        self.records = MemoryRecords()
+        months = [rows_of(place) for place in range(WEEKS)]
+        joined = {name: np.concatenate([one[name] for one in months]) for name in months[0]}
+        self.reference: Profile = reference(joined, CONTRACT, time="asked")
+        self.watch = self.new_watch()
+        self.watch.learn(self.reference, (self.hour(place, one) for place, one in enumerate(months)))
+        self.hours: list[Hour] = []
+
+    def new_watch(self) -> FaultWatch:
+        known = getattr(self, "watch", None)
+        return FaultWatch("m", MonitorSpec(), self.records, usual=known.state if known else None)
+
+    def hour(self, place: int, rows: dict[str, np.ndarray]) -> Hour:
+        return Hour(MONDAY_S + place * HOUR_S, window(rows, self.reference))
+
+    def pass_hour(self, place: int, rows: dict[str, np.ndarray] | None = None) -> list[Alarm]:
+        """An hour after the month, whole, looked at a quarter of an hour after its end."""
+        own = self.hour(WEEKS + place, rows_of(WEEKS + place) if rows is None else rows)
+        self.hours = [*self.hours, own][-24:]
+        return self.look(own.end_s + 900)
+
+    def look(self, now_s: float, version: str = "v1") -> list[Alarm]:
+        return self.watch.look(version, self.reference, self.hours, now_s=now_s)
+
+    @property
+    def open(self) -> list[str]:
+        return [life.about for life in alarms.opened(self.records, "m")]
+
+
+@pytest.fixture
+def shop() -> Shop:
+    return Shop()
+
+
+def test_usual_hours_are_told_nobody(shop: Shop) -> None:
+    assert [shop.pass_hour(place) for place in range(48)] == [[]] * 48
+    assert shop.records.all(Verdict) == []
+
+
+def test_a_fault_is_told_once_with_its_verdict_and_is_over_by_itself(shop: Shop) -> None:
+    shop.pass_hour(0)
+    (begun,) = shop.pass_hour(1, rows_of(WEEKS + 1) | {"price": np.full(120, np.nan)})
+    assert (begun.cause, begun.about, begun.severity, begun.next) == (
+        "fault",
+        "missing price",
+        "page",
+        "lockgate data skew m",
+    )
+    assert begun.sentence.startswith("price is gone: missing in all 120 rows; it was in 0.00% of the reference's")
+    (item,) = shop.records.all(Verdict)
+    assert (item.id, item.ruling, item.gate.claim) == (begun.verdict, "fail", "broken")
+    assert begun.sentence in why(shop.records, item.id).lines[0]
+    assert shop.pass_hour(2, rows_of(WEEKS + 2) | {"price": np.full(120, np.nan)}) == [], "told once"
+    (over,) = shop.pass_hour(3)
+    assert over.is_over
+    assert over.sentence.startswith("120 rows since then do not show it. It was: price is gone")
+    assert shop.open == []
+    assert ledger.verify_records(shop.records).broken is None
+
+
+def test_an_hour_is_judged_while_it_grows_and_a_graver_fault_is_told_again(shop: Shop) -> None:
+    shop.pass_hour(0)
+    whole = rows_of(WEEKS + 1)
+    partly = whole | {"price": np.where(np.arange(120) % 3 == 0, np.nan, whole["price"])}
+    shop.hours.append(shop.hour(WEEKS + 1, {name: values[:60] for name, values in partly.items()}))
+    (ticket,) = shop.look(shop.hours[-1].start_s + 1800)
+    assert (ticket.severity, ticket.about) == ("ticket", "missing price")
+    assert shop.look(shop.hours[-1].start_s + 1860) == []
+    (page,) = shop.pass_hour(2, rows_of(WEEKS + 2) | {"price": np.full(120, np.nan)})
+    assert (page.severity, page.of) == ("page", ticket.id)
+    assert shop.open == ["missing price"]
+
+
+def test_what_is_at_fault_raises_no_bar(shop: Shop) -> None:
+    for place in range(72):
+        shop.pass_hour(place, rows_of(WEEKS + place) | {"price": np.full(120, np.nan)})
+    assert shop.open == ["missing price"]
+    assert shop.watch.state.column("price").shares == {}
+
+
+def test_silence_is_heard_by_the_wall_clock_and_is_over_with_the_next_call(shop: Shop) -> None:
+    shop.pass_hour(0)
+    wall_s = shop.hours[-1].end_s + 900
+    assert shop.look(wall_s + 300) == []
+    (silent,) = shop.look(wall_s + 3600)
+    assert (silent.about, silent.severity, silent.next) == ("silent", "page", "lockgate status")
+    assert silent.sentence.startswith("No call has come for 1 h: 60 or more were due")
+    assert shop.look(wall_s + 7200) == []
+    (over,) = shop.pass_hour(5)
+    assert over.sentence.startswith("Calls come again: 120 in the last hour.")
+    held = shop.watch.state.rows[int((MONDAY_S + (WEEKS + 3) * HOUR_S) // HOUR_S) % 168]
+    assert 0 not in held, "hours that were silent by a fault are no example"
+
+
+def test_a_restart_tells_nothing_twice_and_ends_what_is_over(shop: Shop) -> None:
+    shop.pass_hour(0)
+    gone = rows_of(WEEKS + 1) | {"price": np.full(120, np.nan)}
+    assert len(shop.pass_hour(1, gone)) == 1
+    shop.watch = shop.new_watch()
+    assert shop.pass_hour(2, gone | {"asked": gone["asked"] + HOUR_S}) == []
+    shop.watch = shop.new_watch()
+    (over,) = shop.pass_hour(3)
+    assert over.is_over
+
+
+def test_another_champion_begins_with_its_own_answers_and_the_same_inputs(shop: Shop) -> None:
+    shop.pass_hour(0)
+    known = shop.watch.state.column("price").hours
+    shop.look(shop.hours[-1].end_s + 900, version="v2")
+    assert shop.watch.state.column("price").hours == known
+    assert shop.watch.state.column("price").scores == {}
+
+
+def test_nothing_is_told_before_there_is_a_call(shop: Shop) -> None:
+    assert FaultWatch("m", MonitorSpec(), shop.records).look("v1", shop.reference, [], now_s=0.0) == []
