@@ -131,7 +131,7 @@ def _told(method: Method, measures: Sequence[EstimatedMeasure], rows: int) -> st
         else "no past error is known"
     )
     return (
-        f"{named(first.metric)} is estimated at {number(first.value, places)} ({ends}) over {rows:,} rows, {ASSUMPTION}; "
+        f"{named(first.metric)} is estimated at {number(first.value, places)} ({ends}) over {rows:,} {'row' if rows == 1 else 'rows'}, {ASSUMPTION}; "
         f"{past}."
     )
 

@@ -27,7 +27,7 @@ DIRECTIONS: Mapping[str, Literal["up", "down"]] = {
     "f1": "up",
 }
 WHY = {
-    "roc_auc": "one class only",
+    "roc_auc": "one class only, or one row",
     "precision": "no row is predicted 1",
     "recall": "no row is 1",
     "specificity": "no row is 0",
@@ -75,10 +75,10 @@ def measures(value: Floats, chance: Floats, *, threshold: float = 0.5) -> dict[s
 
 
 def roc_auc(value: Floats, chance: Floats) -> float:
-    """Chance that a 1 is ranked above a 0, each row being a 1 with its chance; ties half; nan where one class is absent."""
+    """Chance that a 1 is ranked above a 0, each row being a 1 with its chance; ties half; nan of one row, and where one class is absent."""
     ones = float(chance.sum())
     noughts = chance.size - ones
-    if ones < _NOUGHT or noughts < _NOUGHT:
+    if value.size < 2 or ones < _NOUGHT or noughts < _NOUGHT:
         return math.nan
     _, place = np.unique(value, return_inverse=True)
     up = np.bincount(place, weights=chance)
