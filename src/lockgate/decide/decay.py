@@ -87,7 +87,8 @@ def decay(
         since_s=None if starts_s is None or not excess.size else float(starts_s[test.since]),
         path=tuple(float(v) for v in test.path),
         values=tuple(float(v) for v in excess),
-        detail={"skill": now, "reference_skill": reference_skill, "line": test.line} | _raw(loss, base_loss, test.since),
+        detail={"skill": now, "reference_skill": reference_skill, "line": test.line}
+        | _raw(loss, base_loss, test.since),
     )
     word = "has fallen" if test.has_crossed else "is not shown to have fallen"
     margin = f" by more than {tolerance:.3f}" if tolerance else ""

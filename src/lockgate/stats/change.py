@@ -72,9 +72,7 @@ def start_losses(worst: float, *, streams: tuple[int, ...] = ()) -> Watch:
     return _start(risen * np.log(odds_bet) + (1 - risen) * np.log(clean_bet), streams)
 
 
-def after_losses(
-    watch: Watch, losses: ArrayLike, *, worst: float, deff: ArrayLike = 1.0
-) -> tuple[Watch, Floats]:
+def after_losses(watch: Watch, losses: ArrayLike, *, worst: float, deff: ArrayLike = 1.0) -> tuple[Watch, Floats]:
     """The watch after a batch of losses, and log evidence after each: alarm at `log(A)` for a run length of A.
 
     losses: shape (..., n), in [0, 1], in canonical order; the path has that shape too, -inf while M is under its
