@@ -53,7 +53,9 @@ def rise(values: Floats) -> Rise:
     watch = change.start_losses(_WORST)
     _, path = change.after_losses(watch, loss[FIRST:], worst=_WORST, deff=deff[FIRST:])
     log_m = np.concatenate([np.zeros(FIRST), np.maximum(path, 0.0)])
-    return Rise(log_m, int(np.flatnonzero(log_m == 0)[-1]) + 1 if log_m[-1] > 0 else None)
+    if log_m[-1] <= 0:
+        return Rise(log_m, None)
+    return Rise(log_m, FIRST + change.losses_since(loss[FIRST:], worst=_WORST, deff=deff[FIRST:]))
 
 
 def _usual(values: Floats) -> tuple[Floats, Floats]:

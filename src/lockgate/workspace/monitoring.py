@@ -71,10 +71,11 @@ def monitored(
     predictions: one row a prediction, tables as in `lockgate.profile` (a Delta folder, Parquet, a frame); reference: rows
     with outcomes, that the model was not trained on and that "normal" means. prediction, outcome, time: their columns.
     outcomes: a table of their own, joined by `prediction_id`; known: when each outcome was known. columns: the inputs
-    that are profiled, all others of the reference if left out; slices: columns whose levels are judged one by one. metric: a loss
-    that is judged by, log loss of two classes and the absolute error of numbers if left out. window: how long one is;
-    horizon: how old a prediction is before its outcome is taken to be in: no younger window is judged. tolerance: the loss
-    of skill that does not matter; false_alarms_per_year: one budget for drift and degradation. name: what it is called.
+    that are profiled, all others of the reference if left out; slices: columns whose levels are judged one by one.
+    metric: a loss that is judged by, log loss of two classes and the absolute error of numbers if left out. window: how
+    long one is; horizon: how old a prediction is before its outcome is taken to be in: no younger window is judged.
+    tolerance: the loss of skill that does not matter; false_alarms_per_year: one budget for drift and degradation. name:
+    what it is called.
 
     Raises SpecError for unknown names and settings, tables without rows, predictions that are none; ContractError for a
     column that is missing or changed its type. What else is odd is done one way and said in the notes.
@@ -106,12 +107,13 @@ def monitored(
             method=told_rows.method_of(method, normal.task), alpha=1 - coverage, threshold=threshold, seed=seed
         ),
         coverage=coverage,
+        window=window,
         width_s=seconds(window),
         horizon_s=0.0 if horizon in ("0", "0s") else seconds(horizon),
         spec=spec,
         now_s=clock.time(),
     )
-    return _Run(setting, normal, made).found(window, _called(reference))
+    return _Run(setting, normal, made).found(_called(reference))
 
 
 class _Setting(NamedTuple):
@@ -122,6 +124,7 @@ class _Setting(NamedTuple):
     loss: Loss
     asked: Asked
     coverage: float
+    window: str
     width_s: float
     horizon_s: float
     spec: MonitorSpec
@@ -159,7 +162,7 @@ class _Run:
         self._verdicts: list[Verdict] = []
         self._standing: set[str] = set()
 
-    def found(self, window: str, reference_name: str) -> Monitored:
+    def found(self, reference_name: str) -> Monitored:
         set_, made = self._of, self._made
         windows = tuple(self._each())
         verdicts = tuple(sorted(self._verdicts, key=lambda one: one.at_s))
@@ -171,7 +174,7 @@ class _Run:
             classes=("0", "1") if self._normal.task == "binary" else (),
             metric=set_.loss.name,
             columns={key: value for key, value in set_.named._asdict().items() if value is not None},
-            window=window,
+            window=set_.window,
             horizon_s=set_.horizon_s,
             since_s=float(made.at_s[0]),
             until_s=float(made.at_s[-1]),
@@ -360,6 +363,7 @@ class _Run:
             days=2 * run_length(spec, "degradation", per_year),
             starts_s=days.starts_s,
             metric=self._of.loss.name,
+            block="1d" if self._block_s == UNITS_S["d"] else self._of.window,
         )
         if item.ruling is Ruling.FAIL:
             self._verdicts.append(
