@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lockgate.workspace.estimating import estimate as estimate
     from lockgate.workspace.guarding import guard as guard
     from lockgate.workspace.judging import Judge as Judge
+    from lockgate.workspace.labelling import to_label as to_label
     from lockgate.workspace.monitoring import monitored as monitored
     from lockgate.workspace.planning import plan as plan
     from lockgate.workspace.profiling import profile as profile
@@ -49,6 +50,7 @@ _PUBLIC = {
     "monitored": "lockgate.workspace.monitoring",
     "plan": "lockgate.workspace.planning",
     "profile": "lockgate.workspace.profiling",
+    "to_label": "lockgate.workspace.labelling",
 }
 __all__ = [
     "AsyncClient",
@@ -71,6 +73,7 @@ __all__ = [
     "plan",
     "profile",
     "testing",
+    "to_label",
 ]
 
 
