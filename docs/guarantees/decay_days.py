@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import math
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,25 +50,37 @@ def _autoregressive(rng: np.random.Generator, shape: tuple[int, int], phi: float
     return found
 
 
-def first(days: Floats, test: str, half: float = 1.0) -> float:
-    """The day of the alarm, from 1; infinite without one. half: 2 where it has half of the promise."""
-    if test == "both":
-        return min(first(days, "block test", 2.0), first(days, "e-detector", 2.0))
-    path = glst.log_e(days, memory="new") if test == "block test" else risen.rise(days).log_m
-    line = math.log((CHAMPIONS if test == "block test" else RUN_LENGTH) * half)
-    crossed = np.flatnonzero(path >= line)
-    return float(crossed[0]) + 1 if crossed.size else math.inf
+class Paths(NamedTuple):
+    """Log evidence after each day, by either test."""
+
+    block: Floats
+    detector: Floats
+
+    def first(self, test: str, half: float = 1.0) -> float:
+        """The day of the alarm, from 1; infinite without one. half: 2 where it has half of the promise."""
+        if test == "both":
+            return min(self.first("block test", 2.0), self.first("e-detector", 2.0))
+        path, promise = (self.block, CHAMPIONS) if test == "block test" else (self.detector, RUN_LENGTH)
+        crossed = np.flatnonzero(path >= math.log(promise * half))
+        return float(crossed[0]) + 1 if crossed.size else math.inf
 
 
-def false_alarms(days: Floats, test: str) -> float:
-    return float(np.mean([math.isfinite(first(one, test)) for one in days]))
+def paths_of(days: Floats) -> list[Paths]:
+    """days: shape (paths, days)."""
+    return [Paths(glst.log_e(one, memory="new"), risen.rise(one).log_m) for one in days]
 
 
-def delay(days: Floats, size: float, test: str) -> float:
+def false_alarms(paths: list[Paths], test: str) -> float:
+    return float(np.mean([math.isfinite(one.first(test)) for one in paths]))
+
+
+def decayed(days: Floats, size: float) -> list[Paths]:
+    return paths_of(np.where(np.arange(days.shape[1]) >= DECAY, days + size, days))
+
+
+def delay(paths: list[Paths], test: str) -> float:
     """Median days from the decay to the alarm, of paths that had none before."""
-    decayed = days.copy()
-    decayed[:, DECAY:] += size
-    found = np.array([first(one, test) for one in decayed]) - DECAY
+    found = np.array([one.first(test) for one in paths]) - DECAY
     return float(np.median(found[found > 0]))
 
 
@@ -79,8 +92,10 @@ def main() -> None:
     print("| world | false alarms in 400 days | " + " | ".join(f"+{size:g} sd" for size in SIZES) + " |")
     print("| --- |" + " --: |" * (1 + len(SIZES)))
     for name, days in worlds(np.random.default_rng(2026), paths):
-        rates = " / ".join(f"{false_alarms(days, test):.0%}" for test in tests)
-        cells = [" / ".join(_shown(delay(days, size, test)) for test in tests) for size in SIZES]
+        quiet = paths_of(days)
+        rates = " / ".join(f"{false_alarms(quiet, test):.0%}" for test in tests)
+        found = [decayed(days, size) for size in SIZES]
+        cells = [" / ".join(_shown(delay(own, test)) for test in tests) for own in found]
         print(f"| {name} | {rates} | " + " | ".join(cells) + " |", flush=True)
 
 

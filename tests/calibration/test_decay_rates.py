@@ -32,7 +32,7 @@ def maker() -> Any:
 MAKER = maker()
 
 
-@pytest.mark.parametrize("paths", [40, pytest.param(400, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("paths", [20, pytest.param(400, marks=pytest.mark.slow)])
 def test_quiet_champions_are_called_decayed_no_more_often_than_promised(paths: int) -> None:
     promised = MAKER.DAYS / A
     for name, days in MAKER.worlds(np.random.default_rng(9), paths):
@@ -44,6 +44,7 @@ def test_a_decay_after_good_months_is_found_in_half_the_time_of_the_block_test_o
     name, days = next(MAKER.worlds(np.random.default_rng(10), 15))
     assert name == "Gaussian"
     for size in (1.0, 20.0):
-        alone, own, both = (MAKER.delay(days, size, test) for test in ("block test", "e-detector", "both"))
+        found = MAKER.decayed(days, size)
+        alone, own, both = (MAKER.delay(found, test) for test in ("block test", "e-detector", "both"))
         assert own < alone / 2
         assert both < 0.6 * alone

@@ -28,7 +28,8 @@ def drawn(excess: NDArray[np.float64], strata: NDArray[np.int64], *, rows: int, 
         for cell, count in enumerate(wanted.tolist())
         if count
     ]
-    return np.sort(np.concatenate(chosen)).astype(np.int64) if chosen else np.empty(0, dtype=np.int64)
+    found: NDArray[np.int64] = np.sort(np.concatenate(chosen)) if chosen else np.empty(0, dtype=np.int64)
+    return found
 
 
 def _quotas(sizes: NDArray[np.float64], excess: NDArray[np.float64], rows: int) -> NDArray[np.int64]:

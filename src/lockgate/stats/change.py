@@ -89,7 +89,10 @@ def after_losses(watch: Watch, losses: ArrayLike, *, worst: float, deff: ArrayLi
         raise SpecError(f"A loss of {bad[0]} is not in [0, 1].", cure="Cap the loss and divide by its cap.")
     # A loss of 1 pays odds_bet, one of 0 pays clean_bet, and those between lie on the line.
     paid = np.log(clean_bet[:, None] + (odds_bet - clean_bet)[:, None] * x[..., None, :])
-    return _after(watch, paid / np.asarray(deff, dtype=np.float64)[..., None, :] if np.ndim(deff) else paid / deff)
+    tempered: Floats = paid / (
+        np.asarray(deff, dtype=np.float64)[..., None, :] if np.ndim(deff) else float(np.asarray(deff))
+    )
+    return _after(watch, tempered)
 
 
 def start_mean(*, streams: tuple[int, ...] = ()) -> Watch:

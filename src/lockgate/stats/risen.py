@@ -91,6 +91,6 @@ def _of_pasts(past: Floats) -> tuple[Floats, Floats]:
     centred = held - held.mean(axis=1, keepdims=True)
     spread = np.square(centred).sum(axis=1)
     shared = (centred[:, 1:] * centred[:, :-1]).sum(axis=1)
-    lag1 = np.divide(shared, spread, out=np.zeros(spread.size), where=spread > 0)
+    lag1 = np.where(spread > 0, shared / np.where(spread > 0, spread, 1.0), 0.0)
     pulled = (PRIOR_DAYS * PRIOR_LAG1 + past.shape[1] * np.clip(lag1, 0.0, 0.9)) / (PRIOR_DAYS + past.shape[1])
     return scale, (1 + pulled) / (1 - pulled)
