@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from lockgate import testing as testing
     from lockgate.records.drift import Drift as Drift
     from lockgate.records.evidence import Verdict as Verdict
+    from lockgate.records.monitored import Estimated as Estimated
+    from lockgate.records.monitored import Monitored as Monitored
     from lockgate.records.policy import Policy as Policy
     from lockgate.records.record import Record
     from lockgate.records.report import Report as Report
@@ -19,8 +21,11 @@ if TYPE_CHECKING:
     from lockgate.workspace.comparing import compare as compare
     from lockgate.workspace.drifting import DriftJudge as DriftJudge
     from lockgate.workspace.drifting import drift as drift
+    from lockgate.workspace.estimating import estimate as estimate
     from lockgate.workspace.guarding import guard as guard
     from lockgate.workspace.judging import Judge as Judge
+    from lockgate.workspace.labelling import to_label as to_label
+    from lockgate.workspace.monitoring import monitored as monitored
     from lockgate.workspace.planning import plan as plan
     from lockgate.workspace.profiling import profile as profile
     from lockgate.workspace.workspace import Workspace as Workspace
@@ -30,7 +35,9 @@ _PUBLIC = {
     "Client": "lockgate.server.client",
     "Drift": "lockgate.records.drift",
     "DriftJudge": "lockgate.workspace.drifting",
+    "Estimated": "lockgate.records.monitored",
     "Judge": "lockgate.workspace.judging",
+    "Monitored": "lockgate.records.monitored",
     "Policy": "lockgate.records.policy",
     "Report": "lockgate.records.report",
     "Verdict": "lockgate.records.evidence",
@@ -38,16 +45,21 @@ _PUBLIC = {
     "check": "lockgate.workspace.checking",
     "compare": "lockgate.workspace.comparing",
     "drift": "lockgate.workspace.drifting",
+    "estimate": "lockgate.workspace.estimating",
     "guard": "lockgate.workspace.guarding",
+    "monitored": "lockgate.workspace.monitoring",
     "plan": "lockgate.workspace.planning",
     "profile": "lockgate.workspace.profiling",
+    "to_label": "lockgate.workspace.labelling",
 }
 __all__ = [
     "AsyncClient",
     "Client",
     "Drift",
     "DriftJudge",
+    "Estimated",
     "Judge",
+    "Monitored",
     "Policy",
     "Report",
     "Verdict",
@@ -55,10 +67,13 @@ __all__ = [
     "check",
     "compare",
     "drift",
+    "estimate",
     "guard",
+    "monitored",
     "plan",
     "profile",
     "testing",
+    "to_label",
 ]
 
 
