@@ -207,10 +207,8 @@ def _drift(spec: ModelSpec, days: Days) -> tuple[tuple[DriftRow, ...], str]:
         )
         for m in found.moved
     )
-    return (
-        rows,
-        f"The last {spec.monitor.window} of closed days, looked at once and as if rows were independent: {found.judgement.sentence}",
-    )
+    said = f"The last {spec.monitor.window} of closed days, looked at once and as if rows were independent."
+    return rows, f"{said} {found.judgement.sentence}"
 
 
 def _facts(spec: ModelSpec, days: Days, name: str) -> tuple[tuple[str, str], ...]:

@@ -58,10 +58,10 @@ def _courses(found: Monitored, windows: Sequence[MonitoredWindow]) -> tuple[Cour
 
 
 def _course(found: Monitored, windows: Sequence[MonitoredWindow], metric: str) -> Course:
-    realised = [(w, m) for w in windows if w.realised and (m := w.realised.measure(metric)) is not None]
-    estimated = [(w, m) for w in windows if w.estimated and (m := w.estimated.measure(metric)) is not None]
+    realised = [(w, told) for w in windows if w.realised and (told := w.realised.measure(metric)) is not None]
+    estimated = [(w, said) for w in windows if w.estimated and (said := w.estimated.measure(metric)) is not None]
     before = found.reference.measure(metric) if found.reference else None
-    directions = [m.direction for _, m in (*realised, *estimated)]
+    directions = [told.direction for _, told in realised] + [said.direction for _, said in estimated]
     return Course(
         name=named(metric),
         better=directions[0] if directions else "",

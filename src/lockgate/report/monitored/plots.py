@@ -16,6 +16,7 @@ from lockgate.report.words import when
 
 WIDTH, HEIGHT = 420, 190
 _LEFT, _RIGHT, _TOP, _BOTTOM = 54, 12, 16, 26
+_SPARK = '<svg class="spark" viewBox="0 0 100 22" preserveAspectRatio="none" aria-hidden="true">'
 _Place = Callable[[float], float]
 Span = tuple[float, float]
 
@@ -70,13 +71,13 @@ def spark(values: Sequence[float], top: float) -> str:
         return ""
     step = 96 / (len(values) - 1)
     spots = " ".join(f"{2 + n * step:.1f},{20 - 18 * min(1.0, v / top):.1f}" for n, v in enumerate(values))
-    return f'<svg class="spark" viewBox="0 0 100 22" preserveAspectRatio="none" aria-hidden="true"><polyline class="blue" points="{spots}"/></svg>'
+    return f'{_SPARK}<polyline class="blue" points="{spots}"/></svg>'
 
 
 def share(value: float, top: float, tone: str) -> str:
     """A bar of one share of `top`, for a table's cell."""
     wide = 100 * min(1.0, value / top) if top > 0 else 0.0
-    return f'<svg class="spark" viewBox="0 0 100 22" preserveAspectRatio="none" aria-hidden="true">{_bar(0, 6, max(1.0, wide), 10, tone)}</svg>'
+    return f"{_SPARK}{_bar(0, 6, max(1.0, wide), 10, tone)}</svg>"
 
 
 def _ends(found: Course) -> Span:
