@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as text
 
+from lockgate.records import Evidence, Gate, Ruling, Verdict
 from lockgate.telemetry.dashboard import dashboard
 from lockgate.telemetry.rules import RULES
 
@@ -39,8 +41,6 @@ def asked_for() -> set[str]:
 @pytest.fixture(scope="module")
 def lived(built, tmp_path_factory):
     """A workspace with closed days, a champion and a rollout that runs, behind `lockgate serve`; metrics to the console."""
-    import shutil
-
     root = tmp_path_factory.mktemp("lived") / "project"
     shutil.copytree(built.root, root)
     shop = type(built)(root, dict(built.versions))
@@ -54,6 +54,29 @@ def lived(built, tmp_path_factory):
     workspace.rollout(shop.versions["rival"], by="the tests", anyway=True)
     while workspace.tick().read:
         pass
+    # Worth takes weeks to tell: what the last look had is written here.
+    gate = Gate(
+        name="degradation",
+        question="harm",
+        claim="degraded",
+        measure="skill",
+        method="GLS-t",
+        margin=0.02,
+        alpha=0.05,
+        guarantee="calibrated",
+    )
+    looked = Verdict(
+        id="v0000001",
+        model=TIDE,
+        ruling=Ruling.UNDECIDED,
+        gate=gate,
+        evidence=Evidence(log_e=0.7),
+        subject=(shop.versions["trees"],),
+        sentence="Nothing is shown yet.",
+        at_s=known[-1],
+        written_s=known[-1],
+    )
+    workspace.wiring.records.write(looked)
     workspace.close()
     console = {"OTEL_METRICS_EXPORTER": "console", "OTEL_METRIC_EXPORT_INTERVAL": "1000"}
     with shop.serving(**console) as server:

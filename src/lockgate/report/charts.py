@@ -132,13 +132,14 @@ def _panel(column: ColumnProfile, told: Sequence[tuple[str, Profile]]) -> Spec:
         for who, profile in told
         for cell, share in _shares(next(c for c in profile.columns if (c.name, c.role) == (column.name, column.role)))
     ]
-    who: Spec = {"field": "who", "type": "nominal", "title": None}
+    names = [name for name, _ in told]
+    tones = [BLUE] if len(told) == 1 else [SOFT, BLUE]
+    marks: list[Spec] = [{"type": "bar", "opacity": 0.55 if len(told) > 1 else 1}, {"type": "tick", "thickness": 3}]
     return {
         "title": {"text": column.name, "fontSize": 12.5, "offset": 6},
         "data": {"values": rows},
         "width": 190,
         "height": 110,
-        "mark": {"type": "bar"},
         "encoding": {
             "x": {
                 "field": "cell",
@@ -147,16 +148,18 @@ def _panel(column: ColumnProfile, told: Sequence[tuple[str, Profile]]) -> Spec:
                 "title": None,
                 "axis": {"labelLimit": 60, "labelAngle": -40, "labelOverlap": "greedy"},
             },
-            "xOffset": {"field": "who", "type": "nominal", "scale": {"domain": [name for name, _ in told]}},
             "y": {"field": "share", "type": "quantitative", "title": None, "axis": {"format": "%", "tickCount": 3}},
-            "color": who
-            | {"scale": {"domain": [name for name, _ in told], "range": [SOFT, BLUE] if len(told) > 1 else [BLUE]}},
+            "color": {"field": "who", "type": "nominal", "title": None, "scale": {"domain": names, "range": tones}},
             "tooltip": [
-                {"field": "who"},
-                {"field": "cell"},
+                {"field": "who", "type": "nominal"},
+                {"field": "cell", "type": "nominal"},
                 {"field": "share", "type": "quantitative", "format": ".1%"},
             ],
         },
+        "layer": [
+            {"mark": mark, "transform": [{"filter": f"datum.who == '{name}'"}]}
+            for mark, name in zip(marks, names, strict=False)
+        ],
     }
 
 
