@@ -30,7 +30,8 @@ class Joined(MetricExporter):
 
     def __init__(self, inner: MetricExporter, scope: str, histograms: Callable[[], Sequence[Metric]]) -> None:
         super().__init__(preferred_temporality={ObservableCounter: AggregationTemporality.CUMULATIVE})
-        self._inner, self._scope, self._histograms = inner, scope, histograms
+        self._inner: Any = inner  # the SDK leaves the types of what it hands on open
+        self._scope, self._histograms = scope, histograms
 
     def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **more: Any) -> MetricExportResult:
         found = self._histograms()
@@ -44,10 +45,11 @@ class Joined(MetricExporter):
             )
             for told in metrics_data.resource_metrics
         ]
-        return self._inner.export(MetricsData(resource_metrics=resources), timeout_millis, **more)
+        told: MetricExportResult = self._inner.export(MetricsData(resource_metrics=resources), timeout_millis, **more)
+        return told
 
     def force_flush(self, timeout_millis: float = 10_000) -> bool:
-        return self._inner.force_flush(timeout_millis)
+        return bool(self._inner.force_flush(timeout_millis))
 
     def shutdown(self, timeout_millis: float = 30_000, **more: Any) -> None:
         self._inner.shutdown(timeout_millis, **more)

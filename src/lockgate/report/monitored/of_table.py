@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Literal
 
 from lockgate.metrics.figures import between, decimals, named, number
 from lockgate.records import Verdict
@@ -61,7 +62,9 @@ def _course(found: Monitored, windows: Sequence[MonitoredWindow], metric: str) -
     realised = [(w, told) for w in windows if w.realised and (told := w.realised.measure(metric)) is not None]
     estimated = [(w, said) for w in windows if w.estimated and (said := w.estimated.measure(metric)) is not None]
     before = found.reference.measure(metric) if found.reference else None
-    directions = [told.direction for _, told in realised] + [said.direction for _, said in estimated]
+    directions: list[Literal["up", "down"]] = [told.direction for _, told in realised] + [
+        said.direction for _, said in estimated
+    ]
     return Course(
         name=named(metric),
         better=directions[0] if directions else "",
