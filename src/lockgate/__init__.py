@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from lockgate import testing as testing
     from lockgate.records.drift import Drift as Drift
     from lockgate.records.evidence import Verdict as Verdict
+    from lockgate.records.monitored import Estimated as Estimated
     from lockgate.records.policy import Policy as Policy
     from lockgate.records.record import Record
     from lockgate.records.report import Report as Report
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from lockgate.workspace.comparing import compare as compare
     from lockgate.workspace.drifting import DriftJudge as DriftJudge
     from lockgate.workspace.drifting import drift as drift
+    from lockgate.workspace.estimating import estimate as estimate
     from lockgate.workspace.guarding import guard as guard
     from lockgate.workspace.judging import Judge as Judge
     from lockgate.workspace.planning import plan as plan
@@ -31,6 +33,7 @@ _PUBLIC = {
     "Client": "lockgate.server.client",
     "Drift": "lockgate.records.drift",
     "DriftJudge": "lockgate.workspace.drifting",
+    "Estimated": "lockgate.records.monitored",
     "Judge": "lockgate.workspace.judging",
     "Policy": "lockgate.records.policy",
     "Report": "lockgate.records.report",
@@ -40,6 +43,7 @@ _PUBLIC = {
     "check": "lockgate.workspace.checking",
     "compare": "lockgate.workspace.comparing",
     "drift": "lockgate.workspace.drifting",
+    "estimate": "lockgate.workspace.estimating",
     "guard": "lockgate.workspace.guarding",
     "plan": "lockgate.workspace.planning",
     "profile": "lockgate.workspace.profiling",
@@ -49,6 +53,7 @@ __all__ = [
     "Client",
     "Drift",
     "DriftJudge",
+    "Estimated",
     "Judge",
     "Policy",
     "Report",
@@ -58,6 +63,7 @@ __all__ = [
     "check",
     "compare",
     "drift",
+    "estimate",
     "guard",
     "plan",
     "profile",

@@ -43,7 +43,7 @@ def curve(question: CheckQuestion, tested: Judged) -> Calibration:
         if question.task == "regression"
         else top_chance(question.values, question.outcome)
     )
-    bins = _bins(said, came, tested, is_share=question.task != "regression")
+    bins = bins_of(said, came, tested, is_share=question.task != "regression")
     if np.ptp(said) == 0:
         return Calibration(bins, None)
     if question.task == "regression":
@@ -55,8 +55,8 @@ def curve(question: CheckQuestion, tested: Judged) -> Calibration:
     return Calibration(bins, _of_chances(question, said, came, found))
 
 
-def _bins(said: Floats, came: Floats, tested: Judged, *, is_share: bool) -> tuple[Bin, ...]:
-    """Bins of equal counts; equal predictions share one."""
+def bins_of(said: Floats, came: Floats, tested: Judged, *, is_share: bool) -> tuple[Bin, ...]:
+    """Bins of equal counts; equal predictions share one. said, came: shape (n,), a chance and whether it came true, or values."""
     count = max(1, min(BINS, said.size // FEWEST_IN_BIN))
     edges = np.unique(np.quantile(said, np.arange(1, count) / count)) if count > 1 else np.empty(0)
     place = np.searchsorted(edges, said, side="left")

@@ -28,7 +28,7 @@ def told_by(columns: Columns, names: tuple[str, ...], outcome: Floats, task: str
     inputs = np.column_stack([as_numbers(columns[name][rows]) for name in names])
     target = outcome[rows]
     fold = rng.permutation(rows.size) % FOLDS
-    said = _cross_fitted(inputs, target, fold, is_number=task == "regression")
+    said = cross_fitted(inputs, target, fold, is_number=task == "regression")
     if task == "binary":
         return roc_auc(said, target)
     if task == "regression":
@@ -37,8 +37,10 @@ def told_by(columns: Columns, names: tuple[str, ...], outcome: Floats, task: str
     return (float((said == target).mean()) - common) / (1 - common)
 
 
-def _cross_fitted(inputs: Floats, target: Floats, fold: Any, *, is_number: bool) -> Floats:
-    """Values, chances of 1, or of many classes the likeliest one."""
+def cross_fitted(inputs: Floats, target: Floats, fold: Any, *, is_number: bool) -> Floats:
+    """What a small boosted model says of rows it did not learn from: values, chances of 1, or of many classes the likeliest
+    one. fold: shape (n,), whole numbers under FOLDS.
+    """
     from sklearn import ensemble
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 

@@ -72,13 +72,15 @@ def start_losses(worst: float, *, streams: tuple[int, ...] = ()) -> Watch:
     return _start(risen * np.log(odds_bet) + (1 - risen) * np.log(clean_bet), streams)
 
 
-def after_losses(watch: Watch, losses: ArrayLike, *, worst: float) -> tuple[Watch, Floats]:
+def after_losses(watch: Watch, losses: ArrayLike, *, worst: float, deff: ArrayLike = 1.0) -> tuple[Watch, Floats]:
     """The watch after a batch of losses, and log evidence after each: alarm at `log(A)` for a run length of A.
 
     losses: shape (..., n), in [0, 1], in canonical order; the path has that shape too, -inf while M is under its
     headstart. Any split into batches gives the same bits. Bets are `1 + lambda (loss - worst)` (Podkopaev, Ramdas 2022).
     Assumes that the mean loss given the past is at most `worst` while nothing has changed; for delayed losses, that the
-    delay does not depend on the outcome. Raises SpecError for a loss that is NaN or outside [0, 1].
+    delay does not depend on the outcome. deff: 1 or more, one number or a loss's own, known before it: log bets are divided
+    by it where losses come in runs; a bet so tempered is fair still (Jensen). Raises SpecError for a loss that is NaN or
+    outside [0, 1].
     """
     odds_bet, clean_bet = _loss_bets(worst)
     x = np.asarray(losses, dtype=np.float64)
@@ -86,7 +88,8 @@ def after_losses(watch: Watch, losses: ArrayLike, *, worst: float) -> tuple[Watc
         bad = x[~((x >= 0) & (x <= 1))]
         raise SpecError(f"A loss of {bad[0]} is not in [0, 1].", cure="Cap the loss and divide by its cap.")
     # A loss of 1 pays odds_bet, one of 0 pays clean_bet, and those between lie on the line.
-    return _after(watch, np.log(clean_bet[:, None] + (odds_bet - clean_bet)[:, None] * x[..., None, :]))
+    paid = np.log(clean_bet[:, None] + (odds_bet - clean_bet)[:, None] * x[..., None, :])
+    return _after(watch, paid / np.asarray(deff, dtype=np.float64)[..., None, :] if np.ndim(deff) else paid / deff)
 
 
 def start_mean(*, streams: tuple[int, ...] = ()) -> Watch:

@@ -42,7 +42,7 @@ def drift(
     found = judged.once(reference, window, eps=eps, delta=delta, alpha=alpha, deff=deff, lines=lines)
     now_s = clock.time()
     at_s = now_s if window.until_s is None else window.until_s
-    return _drift(
+    return recorded(
         found,
         model=model,
         rows=window.rows,
@@ -93,7 +93,7 @@ class DriftJudge(DecideJudge):
 
     def _record(self, found: judged.Found, window: Profile) -> Drift:
         now_s = clock.time()
-        return _drift(
+        return recorded(
             found,
             model=self.model,
             rows=self._rows,
@@ -104,7 +104,7 @@ class DriftJudge(DecideJudge):
         )
 
 
-def _drift(
+def recorded(
     found: judged.Found, *, model: str, rows: int, before: Profile, notes: tuple[str, ...], at_s: float, now_s: float
 ) -> Drift:
     """The judgement as a record; its subject is what moved."""

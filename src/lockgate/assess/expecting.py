@@ -1,0 +1,177 @@
+"""How metrics are expected without outcomes: CBPE, CBPE under the weights of a classifier of domains, a model of the loss.
+
+Each is a method: fitted on a reference whose outcomes are known, it says of other rows what each metric will be there, if
+P(Y|X) is unchanged. METHODS 6.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lockgate.assess import cbpe
+from lockgate.assess.cbpe import Guess
+from lockgate.assess.encoded import as_numbers
+from lockgate.assess.others import FOLDS, cross_fitted
+from lockgate.features.columns import Columns
+from lockgate.metrics import expected
+
+Floats = NDArray[np.float64]
+Method = Literal["CBPE", "M-CBPE", "loss model"]
+LEAST_CHANCE = 0.05
+"""Of the classifier of domains: no reference row weighs more than 19 times, or less than a 19th, of an even one."""
+
+
+class Rows(NamedTuple):
+    """value: shape (n,), what was said; inputs: by name, shape (n,); outcome: shape (n,), or none at all."""
+
+    value: Floats
+    inputs: Columns
+    outcome: Floats | None = None
+
+    def take(self, rows: NDArray[Any]) -> Rows:
+        inputs = {name: values[rows] for name, values in self.inputs.items()}
+        return Rows(self.value[rows], inputs, None if self.outcome is None else self.outcome[rows])
+
+
+class Expected(NamedTuple):
+    """effective_rows: what the reference is worth under its weights."""
+
+    guesses: Mapping[str, Guess]
+    effective_rows: float
+
+
+Fitted = Callable[[Rows], Expected]
+
+
+class Asked(NamedTuple):
+    """alpha: of the luck's interval; threshold: from which chance on a row is predicted 1."""
+
+    method: Method
+    alpha: float = 0.05
+    threshold: float = 0.5
+    seed: int = 0
+
+
+def fitted(asked: Asked, reference: Rows) -> Fitted:
+    """The method, ready to be asked of other rows. reference: with outcomes, of one row at least."""
+    if asked.method == "CBPE":
+        return _calibrated_once(asked, reference)
+    return _reweighted(asked, reference) if asked.method == "M-CBPE" else _of_losses(asked, reference)
+
+
+def realised(method: Method, rows: Rows, *, threshold: float = 0.5) -> dict[str, float]:
+    """The same metrics from the outcomes; nan where there is none."""
+    outcome = _outcome(rows)
+    if method != "loss model":
+        return expected.measures(rows.value, outcome, threshold=threshold)
+    if not outcome.size:
+        return {"absolute_error": math.nan, "rmse": math.nan}
+    off = rows.value - outcome
+    return {"absolute_error": float(np.abs(off).mean()), "rmse": math.sqrt(float(np.square(off).mean()))}
+
+
+def _calibrated_once(asked: Asked, reference: Rows) -> Fitted:
+    calibrate = cbpe.calibrated(reference.value, _outcome(reference))
+
+    def guess(rows: Rows) -> Expected:
+        found = cbpe.guesses(
+            rows.value, calibrate(rows.value), alpha=asked.alpha, threshold=asked.threshold, seed=asked.seed
+        )
+        return Expected(found, float(reference.value.size))
+
+    return guess
+
+
+def _reweighted(asked: Asked, reference: Rows) -> Fitted:
+    def guess(rows: Rows) -> Expected:
+        if not rows.value.size:
+            return Expected(cbpe.guesses(rows.value, rows.value, alpha=asked.alpha), 0.0)
+        weight = domain_weights(reference, rows, seed=asked.seed)
+        calibrate = cbpe.calibrated(reference.value, _outcome(reference), weight)
+        found = cbpe.guesses(
+            rows.value, calibrate(rows.value), alpha=asked.alpha, threshold=asked.threshold, seed=asked.seed
+        )
+        return Expected(found, float(weight.sum()) ** 2 / float(np.square(weight).sum()))
+
+    return guess
+
+
+def domain_weights(reference: Rows, rows: Rows, *, seed: int) -> Floats:
+    """How much likelier each reference row is among `rows` than where it stands: shape (n_reference,), positive.
+
+    By a small boosted classifier that tells the two apart by inputs and prediction, asked of rows it did not learn from;
+    w = n_reference / n_rows x h / (1 - h), h clipped to [.05, .95]. Source: Bickel, Brueckner, Scheffer (2009).
+    """
+    both = _matrix(reference, rows)
+    first = reference.value.size
+    is_here = np.arange(both.shape[0]) >= first
+    fold = np.random.default_rng(seed).permutation(both.shape[0]) % FOLDS
+    chance = cross_fitted(both, is_here.astype(np.float64), fold, is_number=False)[:first]
+    clipped = np.clip(chance, LEAST_CHANCE, 1 - LEAST_CHANCE)
+    found: Floats = first / rows.value.size * clipped / (1 - clipped)
+    return found
+
+
+def _of_losses(asked: Asked, reference: Rows) -> Fitted:
+    """Two boosted models, of the absolute and of the squared error, from the inputs and the prediction."""
+    off = reference.value - _outcome(reference)
+
+    def guess(rows: Rows) -> Expected:
+        both = _matrix(reference, rows)
+        known, here = both[: off.size], both[off.size :]
+        found = {
+            "absolute_error": _mean_loss(known, np.abs(off), here, asked.alpha),
+            "rmse": _root(_mean_loss(known, np.square(off), here, asked.alpha)),
+        }
+        return Expected(found, float(off.size))
+
+    return guess
+
+
+def _mean_loss(known: Floats, loss: Floats, here: Floats, alpha: float) -> Guess:
+    from scipy.special import ndtri
+
+    if not here.shape[0]:
+        return Guess(math.nan, math.nan, math.nan)
+    said, left = _said_of(known, loss, here)
+    reach = float(ndtri(1 - alpha / 2)) * left / math.sqrt(here.shape[0])
+    mean = float(said.mean())
+    return Guess(mean, max(0.0, mean - reach), mean + reach)
+
+
+def _said_of(known: Floats, loss: Floats, here: Floats) -> tuple[Floats, float]:
+    """What a model of the loss says of the rows, and the standard deviation of what it leaves on those it learnt from."""
+    from sklearn.ensemble import HistGradientBoostingRegressor
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+    usable = ~np.isnan(known).all(axis=0)
+    if np.ptp(loss) == 0 or not usable.any() or known.shape[0] < FOLDS:
+        return np.full(here.shape[0], loss.mean()), float(loss.std())
+    least = max(2, min(20, known.shape[0] // 20))
+    make: Any = HistGradientBoostingRegressor  # its types refuse early_stopping=False
+    model = make(max_iter=50, max_leaf_nodes=8, min_samples_leaf=least, early_stopping=False)
+    with threadpool_limits(limits=1):
+        model.fit(known[:, usable], loss)
+        said = np.maximum(0.0, np.asarray(model.predict(here[:, usable]), dtype=np.float64))
+        left = loss - np.asarray(model.predict(known[:, usable]), dtype=np.float64)
+    return said, float(left.std())
+
+
+def _root(squared: Guess) -> Guess:
+    return Guess(*(math.sqrt(value) if value >= 0 else math.nan for value in squared))
+
+
+def _matrix(reference: Rows, rows: Rows) -> Floats:
+    """Both, one above the other, as numbers for trees: levels are coded over both together."""
+    named = [np.concatenate([reference.value, rows.value])]
+    named += [as_numbers(np.concatenate([own, rows.inputs[name]])) for name, own in reference.inputs.items()]
+    return np.column_stack(named)
+
+
+def _outcome(rows: Rows) -> Floats:
+    return np.empty(0) if rows.outcome is None else rows.outcome
