@@ -9,6 +9,7 @@ import typer
 
 from lockgate.cli import show
 from lockgate.cli.options import HERE, Directory, Json, opened
+from lockgate.errors import SpecError
 
 if TYPE_CHECKING:
     from lockgate.report.monitored import Told
@@ -18,24 +19,60 @@ group = typer.Typer(help="How predictions and outcomes go over time.", no_args_i
 
 @group.command()
 def report(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model of lockgate.toml.")],
+    what: Annotated[
+        str,
+        typer.Argument(metavar="MODEL|TABLE", help="A model of lockgate.toml, or a table of any server's predictions."),
+    ],
     out: Annotated[Path, typer.Option(help="The page to write.")] = Path("report.html"),
-    last: Annotated[str | None, typer.Option(help="So much event time, 90d say; else all there is.")] = None,
+    last: Annotated[
+        str | None, typer.Option(help="Of a model: so much event time, 90d say; else all there is.")
+    ] = None,
+    reference: Annotated[
+        Path | None, typer.Option(help="Of a table: rows with outcomes that are normal, and were not trained on.")
+    ] = None,
+    prediction: Annotated[
+        str, typer.Option(help="Of a table: the column that holds what was predicted.")
+    ] = "prediction",
+    outcome: Annotated[
+        str, typer.Option(help="Of a table: the column of what came true, empty while unknown.")
+    ] = "outcome",
+    time: Annotated[str, typer.Option(help="Of a table: the column that says when it was asked.")] = "time",
+    window: Annotated[str, typer.Option(help="Of a table: how long a stretch is looked at at a time.")] = "1w",
+    horizon: Annotated[str, typer.Option(help="Of a table: how old a prediction is before it is judged.")] = "0s",
+    slices: Annotated[list[str] | None, typer.Option("--slice", help="A column to cut by; may be given again.")] = None,
     directory: Directory = HERE,
     json: Json = False,
 ) -> None:
     """One HTML file with plots: traffic, predictions, drift, performance and skill, alarms against the budget."""
-    from lockgate.workspace.monitor_reports import told, write
+    from lockgate.workspace.monitor_reports import told, told_of_table, write
 
-    workspace = opened(directory)
-    workspace.model(model)
-    found = told(workspace.wiring, model, last=last)
+    if reference is not None or Path(what).exists():
+        found = told_of_table(
+            Path(what),
+            _named(reference),
+            prediction=prediction,
+            outcome=outcome,
+            time=time,
+            window=window,
+            horizon=horizon,
+            slices=tuple(slices or ()),
+        )
+    else:
+        workspace = opened(directory)
+        workspace.model(what)
+        found = told(workspace.wiring, what, last=last)
     file = write(found, out)
     if json:
         show.as_json(found)
-        return
-    show.say(*_lines(found), f"The page: {file}")
-    show.following(found.following)
+    else:
+        show.say(*_lines(found), f"The page: {file}")
+        show.following(found.following)
+
+
+def _named(reference: Path | None) -> Path:
+    if reference is None:
+        raise SpecError("A table is held against a reference.", cure="Name rows with outcomes: --reference TABLE.")
+    return reference
 
 
 def _lines(found: Told) -> list[str]:

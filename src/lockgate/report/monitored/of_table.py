@@ -22,6 +22,9 @@ from lockgate.report.monitored.histories import prediction_column, variations
 from lockgate.report.monitored.told import Age, Course, DriftRow, Point, Raised, Stretch, Told
 
 
+FOLLOWING = "lockgate check MODEL TABLE, on the newest rows with outcomes"
+
+
 def of_table(found: Monitored) -> Told:
     """The record as a report tells it; nothing is computed anew but the course of the distances."""
     windows = [window for window in found.windows if window.rows]
@@ -47,6 +50,7 @@ def of_table(found: Monitored) -> Told:
         raised=tuple(_raised(verdict) for verdict in found.verdicts),
         ages=tuple(map(_age, found.label_ages)),
         false_alarms_per_year=found.false_alarms_per_year,
+        following=FOLLOWING,
         notes=(*found.notes, *(f"{w.name}: {note}" for w in windows for note in w.notes)),
     )
 
