@@ -46,7 +46,8 @@ def chart(verdict: Verdict) -> alt.VConcatChart:
 
     Raises SpecError where Altair is not installed, or where the evidence holds nothing that could be drawn.
     """
-    return altair().VConcatChart.from_dict(spec(verdict))
+    found: alt.VConcatChart = altair().VConcatChart.from_dict(spec(verdict))
+    return found
 
 
 def altair() -> ModuleType:

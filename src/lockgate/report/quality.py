@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from lockgate.decide.drift import shifts
 from lockgate.errors import LockgateError
 from lockgate.records import Block, Profile, Routing, WorkspaceSpec
 from lockgate.records.duration import seconds
 from lockgate.records.profile import merged
+from lockgate.report.monitored.histories import variations
 from lockgate.report.series import Sample
 from lockgate.store.ports import Records
 
@@ -42,10 +42,12 @@ class Quality:
         window = merged([p for block in own if block.start_s >= since_s and isinstance(p := block.profile, Profile)])
         try:
             reference = self._reference(champion)
-            found = shifts(reference, window) if reference is not None and window is not None else ()
         except LockgateError:  # the loop says it in its log
             return []
-        return [("lockgate_drift_distance_ratio", (model, shift.column), shift.distance) for shift in found]
+        if reference is None or window is None:
+            return []
+        found = variations(reference, [window])
+        return [("lockgate_drift_distance_ratio", (model, name), value[0]) for name, value in found.items() if value]
 
 
 def performance(model: str, own: Sequence[Block]) -> list[Sample]:

@@ -173,7 +173,7 @@ sum by (model, column) (rate(lockgate_contract_violations_total[30m]))
         "LockgateWorkersBusy",
         'sum(rate(lockgate_process_cpu_seconds_total{process="worker"}[5m])) > 0.9 * lockgate_workers_up',
         "ticket",
-        'The workers compute for {{ printf "%.1f" $value }} of each second, all together: each has one core to give.',
+        'The workers compute for {{ printf "%.2f" $value }} of each second, all together: each has one core to give.',
         lasting="10m",
     ),
     Rule(

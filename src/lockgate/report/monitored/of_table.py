@@ -21,7 +21,6 @@ from lockgate.records.profile import Profile
 from lockgate.report.monitored.histories import prediction_column, variations
 from lockgate.report.monitored.told import Age, Course, DriftRow, Point, Raised, Stretch, Told
 
-
 FOLLOWING = "lockgate check MODEL TABLE, on the newest rows with outcomes"
 
 

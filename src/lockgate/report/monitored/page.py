@@ -85,7 +85,7 @@ def _of_raised(one: Raised) -> list[str]:
 def _performance(told: Told) -> str:
     """The metric judged by beside the skill, then the others."""
     first, *others = told.courses or (Course(told.metric, ""),)
-    span = told.since_s, told.until_s
+    span = told.span
     shown = [course for course in (first, told.skill, *others[:MOST_COURSES]) if course.is_any]
     if not shown:
         return "<h3>Performance</h3><p>No outcome has matured yet, and nothing is estimated.</p>"
@@ -137,34 +137,37 @@ def _drift(told: Told) -> str:
         return f"<h3>Drift</h3><p>{_safe(told.drift_says)}</p>"
     columns = [one for one in told.drift if not one.is_pair]
     pairs = [one for one in told.drift if one.is_pair and one.is_listed]
-    found = _ranked(columns, MOST_COLUMNS, "column")
-    found += _ranked(pairs, MOST_PAIRS, "two columns together") if pairs else ""
-    return f"<h3>Drift, ranked by what it may do to the model</h3><p>{_safe(told.drift_says)}</p>{found}"
+    is_weighed = any(one.importance for one in told.drift)  # a table says nothing of the model's use of its columns
+    title = "Drift, ranked by what it may do to the model" if is_weighed else "Drift"
+    found = _ranked(columns, MOST_COLUMNS, "column", is_weighed=is_weighed)
+    found += _ranked(pairs, MOST_PAIRS, "two columns together", is_weighed=is_weighed) if pairs else ""
+    return f"<h3>{title}</h3><p>{_safe(told.drift_says)}</p>{found}"
 
 
-def _ranked(found: Sequence[DriftRow], most: int, what: str) -> str:
+def _ranked(found: Sequence[DriftRow], most: int, what: str, *, is_weighed: bool) -> str:
     shown = found[:most]
     top = max((one.distance for one in shown), default=0.0)
     reach = max((value for one in shown for value in one.history), default=0.0)
-    rows = [_row(_of_drift(one, top, reach), "drifted" if one.is_listed else "") for one in shown]
+    rows = [_row(_of_drift(one, top, reach, is_weighed=is_weighed)) for one in shown]
     left = len(found) - len(shown)
     more = f'<p class="soft">And {left:,} more that matter less.</p>' if left else ""
-    return _grid((what, "distance", "", "by sd", "importance", "over time"), rows) + more
+    weighed = ("importance",) if is_weighed else ()
+    return _grid((what, "distance", "", "by sd", *weighed, "over time"), rows) + more
 
 
-def _of_drift(one: DriftRow, top: float, reach: float) -> list[str]:
+def _of_drift(one: DriftRow, top: float, reach: float, *, is_weighed: bool) -> list[str]:
     return [
         f"{_safe(one.name)}{' <b>moved</b>' if one.is_listed else ''}<small>{_safe(one.says)}</small>",
         plots.share(one.distance, top, "orange" if one.is_listed else "soft"),
         f"{one.distance:.1%}",
         "-" if one.shift is None else f"{one.shift:.2f}",
-        f"{one.importance:.1%}",
+        *([f"{one.importance:.1%}"] if is_weighed else []),
         plots.spark(one.history, reach),
     ]
 
 
 def _traffic(told: Told) -> str:
-    span = told.since_s, told.until_s
+    span = told.span
     left = plots.traffic(told.traffic, span)
     right = plots.course(told.predictions, span, told.takeovers)
     drawn = f"<div><h3>Calls, and those with an outcome</h3>{left}</div>" if left else ""
@@ -191,10 +194,10 @@ def _grid(heads: Sequence[str], rows: Iterable[str]) -> str:
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
 
 
-def _row(cells: Sequence[str], kind: str = "") -> str:
+def _row(cells: Sequence[str]) -> str:
     """Cells are HTML already; long sentences may wrap."""
     held = "".join(f"<td{_WIDE if len(cell) > WIDE and '<svg' not in cell else ''}>{cell}</td>" for cell in cells)
-    return f'<tr class="{kind}">{held}</tr>' if kind else f"<tr>{held}</tr>"
+    return f"<tr>{held}</tr>"
 
 
 def _safe(said: str) -> str:

@@ -113,6 +113,12 @@ class Told:
     notes: tuple[str, ...] = field(default=())
 
     @property
+    def span(self) -> tuple[float, float]:
+        """From the first stretch's beginning to the last one's end, which may lie around the calls."""
+        since_s = min((one.since_s for one in self.traffic), default=self.since_s)
+        return min(since_s, self.since_s), max((one.until_s for one in self.traffic), default=self.until_s)
+
+    @property
     def years(self) -> float:
         return max(0.0, self.until_s - self.since_s) / (365 * 86400)
 
