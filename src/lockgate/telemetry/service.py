@@ -60,7 +60,7 @@ def _service(
     errors = sum(float(cell[0]) for key, cell in http.items() if key[2].startswith("5") and key[2] != "503")
     refused = sum(float(cell[0]) for cell in grown["lockgate_refusals_total"].values())
     cpu = sum(float(n[0]) for (kind,), n in grown["lockgate_process_cpu_seconds_total"].items() if kind == "worker")
-    took = np.sum([np.zeros(WIDTH), *grown[_DURATION].values()], axis=0)
+    took: np.ndarray = np.stack([np.zeros(WIDTH), *grown[_DURATION].values()]).sum(axis=0)
     per_s = 1 / span_s if span_s > 0 else 0.0
     median, p95, p99 = (quantile_ms(took, q) for q in (0.5, 0.95, 0.99))
     return Service(

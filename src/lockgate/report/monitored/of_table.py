@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Literal
 
 from lockgate.metrics.figures import between, decimals, named, number
 from lockgate.records import Verdict
@@ -65,12 +64,10 @@ def _course(found: Monitored, windows: Sequence[MonitoredWindow], metric: str) -
     realised = [(w, told) for w in windows if w.realised and (told := w.realised.measure(metric)) is not None]
     estimated = [(w, said) for w in windows if w.estimated and (said := w.estimated.measure(metric)) is not None]
     before = found.reference.measure(metric) if found.reference else None
-    directions: list[Literal["up", "down"]] = [told.direction for _, told in realised] + [
-        said.direction for _, said in estimated
-    ]
+    told_by: list[Measured | EstimatedMeasure] = [*(told for _, told in realised), *(said for _, said in estimated)]
     return Course(
         name=named(metric),
-        better=directions[0] if directions else "",
+        better=told_by[0].direction if told_by else "",
         realised=_points(realised),
         estimated=_points(estimated),
         before=before.value if before else None,

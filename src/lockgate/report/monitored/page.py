@@ -22,7 +22,8 @@ _MORE = """
 .lg-report svg .band, .lg-report svg .flat { stroke: none; } .lg-report svg polyline { stroke-width: 1.8; }
 .lg-report svg .dots { stroke-dasharray: 2 4; opacity: .6; }
 .lg-report svg.spark { width: 6.5rem; height: 1.4rem; } .lg-report svg.spark polyline { stroke-width: 1.5; }
-.lg-report .key::before { content: "●"; margin-right: .35em; } .lg-report .key { margin-right: 1.2em; white-space: nowrap; }
+.lg-report .key::before { content: "●"; margin-right: .35em; } .lg-report .key { margin-right: 1.2em; }
+.lg-report .pictures > div { min-width: 0; }
 .lg-report td.says { white-space: normal; min-width: 14rem; } .lg-report code { font-size: .9em; }
 """
 
