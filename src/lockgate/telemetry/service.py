@@ -6,11 +6,13 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lockgate.records.service import Service
 from lockgate.telemetry.families import BOUNDS_S, WIDTH
 from lockgate.telemetry.totals import ByName
 
+Floats = NDArray[np.float64]
 SPAN_S = 60.0
 _DURATION = "lockgate_call_duration_seconds"
 _COUNTED = (
@@ -41,9 +43,9 @@ class ServiceMeter:
         return _service(gathered, _since(before, counts), at_s, at_s - began_s) if workers else None
 
 
-def _since(before: _Counts, now: _Counts) -> dict[str, dict[tuple[str, ...], np.ndarray]]:
+def _since(before: _Counts, now: _Counts) -> dict[str, dict[tuple[str, ...], Floats]]:
     """What was counted in between. A version that comes back from 0 counts from there."""
-    found: dict[str, dict[tuple[str, ...], np.ndarray]] = {}
+    found: dict[str, dict[tuple[str, ...], Floats]] = {}
     for name, cells in now.items():
         zero = np.zeros(WIDTH if name == _DURATION else 1)
         grown = {key: np.array(cell) - np.array(before[name].get(key, zero)) for key, cell in cells.items()}
@@ -52,7 +54,7 @@ def _since(before: _Counts, now: _Counts) -> dict[str, dict[tuple[str, ...], np.
 
 
 def _service(
-    gathered: ByName, grown: Mapping[str, Mapping[tuple[str, ...], np.ndarray]], at_s: float, span_s: float
+    gathered: ByName, grown: Mapping[str, Mapping[tuple[str, ...], Floats]], at_s: float, span_s: float
 ) -> Service:
     calls = {key: float(cell[0]) for key, cell in grown["lockgate_requests_total"].items()}
     asked, failed = sum(calls.values()), sum(n for key, n in calls.items() if key[3] == "fallback")
@@ -60,7 +62,7 @@ def _service(
     errors = sum(float(cell[0]) for key, cell in http.items() if key[2].startswith("5") and key[2] != "503")
     refused = sum(float(cell[0]) for cell in grown["lockgate_refusals_total"].values())
     cpu = sum(float(n[0]) for (kind,), n in grown["lockgate_process_cpu_seconds_total"].items() if kind == "worker")
-    took: np.ndarray = np.stack([np.zeros(WIDTH), *grown[_DURATION].values()]).sum(axis=0)
+    took: Floats = np.stack([np.zeros(WIDTH), *grown[_DURATION].values()]).sum(axis=0)
     per_s = 1 / span_s if span_s > 0 else 0.0
     median, p95, p99 = (quantile_ms(took, q) for q in (0.5, 0.95, 0.99))
     return Service(
@@ -88,7 +90,7 @@ def _service(
     )
 
 
-def quantile_ms(numbers: np.ndarray, q: float) -> float | None:
+def quantile_ms(numbers: Floats, q: float) -> float | None:
     """Of a histogram's numbers, as `histogram_quantile` has it: straight within a bucket, the last bound beyond it. None of
     none. numbers: shape (WIDTH,), the sum last; q: in (0, 1).
     """
