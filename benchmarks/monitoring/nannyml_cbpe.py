@@ -1,6 +1,6 @@
 """Metrics estimated without outcomes, beside NannyML's CBPE on the same chunks: do they agree, and what does each cost?
 
-    OMP_NUM_THREADS=1 python benchmarks/monitoring/nannyml_cbpe.py --nannyml VENV/bin/python [--rounds 3] [--table CALLS.parquet]
+    OMP_NUM_THREADS=1 python benchmarks/monitoring/nannyml_cbpe.py --nannyml VENV/bin/python [--table CALLS.parquet]
 
 NannyML runs in its own environment (`pip install nannyml statsmodels`; 0.13.1 was measured): it wants older libraries than
 ours. Data: chances that are off by a known twist, 50,000 rows of reference and six chunks of 5,000, the later ones from

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from lockgate.records.drift import Drift as Drift
     from lockgate.records.evidence import Verdict as Verdict
     from lockgate.records.monitored import Estimated as Estimated
+    from lockgate.records.monitored import Monitored as Monitored
     from lockgate.records.policy import Policy as Policy
     from lockgate.records.record import Record
     from lockgate.records.report import Report as Report
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from lockgate.workspace.estimating import estimate as estimate
     from lockgate.workspace.guarding import guard as guard
     from lockgate.workspace.judging import Judge as Judge
+    from lockgate.workspace.monitoring import monitored as monitored
     from lockgate.workspace.planning import plan as plan
     from lockgate.workspace.profiling import profile as profile
     from lockgate.workspace.workspace import Workspace as Workspace
@@ -35,6 +37,7 @@ _PUBLIC = {
     "DriftJudge": "lockgate.workspace.drifting",
     "Estimated": "lockgate.records.monitored",
     "Judge": "lockgate.workspace.judging",
+    "Monitored": "lockgate.records.monitored",
     "Policy": "lockgate.records.policy",
     "Report": "lockgate.records.report",
     "Verdict": "lockgate.records.evidence",
@@ -45,6 +48,7 @@ _PUBLIC = {
     "drift": "lockgate.workspace.drifting",
     "estimate": "lockgate.workspace.estimating",
     "guard": "lockgate.workspace.guarding",
+    "monitored": "lockgate.workspace.monitoring",
     "plan": "lockgate.workspace.planning",
     "profile": "lockgate.workspace.profiling",
 }
@@ -55,6 +59,7 @@ __all__ = [
     "DriftJudge",
     "Estimated",
     "Judge",
+    "Monitored",
     "Policy",
     "Report",
     "Verdict",
@@ -65,6 +70,7 @@ __all__ = [
     "drift",
     "estimate",
     "guard",
+    "monitored",
     "plan",
     "profile",
     "testing",

@@ -56,7 +56,7 @@ def curve(question: CheckQuestion, tested: Judged) -> Calibration:
 
 
 def bins_of(said: Floats, came: Floats, tested: Judged, *, is_share: bool) -> tuple[Bin, ...]:
-    """Bins of equal counts; equal predictions share one. said, came: shape (n,), a chance and whether it came true, or values."""
+    """Bins of equal counts; equal predictions share one. said, came: shape (n,): a chance and its coming true, or values."""
     count = max(1, min(BINS, said.size // FEWEST_IN_BIN))
     edges = np.unique(np.quantile(said, np.arange(1, count) / count)) if count > 1 else np.empty(0)
     place = np.searchsorted(edges, said, side="left")

@@ -21,10 +21,20 @@ from lockgate.records.monitored import ASSUMPTION, Estimated, EstimatedMeasure
 from lockgate.stats import past_error
 
 Floats = NDArray[np.float64]
-Errors = Mapping[str, Sequence[float]]
+
+
+class Past(NamedTuple):
+    """error: what was realised less what had been estimated; value: what had been."""
+
+    error: float
+    value: float
+
+
+Errors = Mapping[str, Sequence[Past]]
 COVERAGE = 0.95
 FEWEST_STRETCHES, MOST_STRETCHES = 4, 30
 FEWEST_IN_STRETCH = 20
+LEAST_SCALE = 0.01
 FIRST: Mapping[Method, str] = {"CBPE": "roc_auc", "M-CBPE": "roc_auc", "loss model": "absolute_error"}
 
 
@@ -34,7 +44,7 @@ class Estimator(NamedTuple):
     asked: Asked
     of: Fitted
     reference_rows: int
-    errors: dict[str, list[float]]
+    errors: dict[str, list[Past]]
     notes: tuple[str, ...]
 
 
@@ -45,7 +55,7 @@ def estimator(asked: Asked, reference: Rows, *, rows_per_window: int) -> Estimat
     fewer than four such stretches, shorter ones are taken, whose errors are larger.
     """
     stretches = _stretches(reference.value.size, rows_per_window)
-    errors: dict[str, list[float]] = {}
+    errors: dict[str, list[Past]] = {}
     for place in range(int(stretches.max()) + 1 if stretches.size else 0):
         here = stretches == place
         own = reference.take(here)
@@ -60,22 +70,33 @@ def _notes(asked: Asked, reference: Rows) -> list[str]:
     return []
 
 
-def errors_of(asked: Asked, found: Expected, rows: Rows) -> dict[str, float]:
-    """What was realised less what had been estimated, metric by metric; nan where either has no value."""
+def errors_of(asked: Asked, found: Expected, rows: Rows) -> dict[str, Past]:
+    """What was realised less what had been estimated, metric by metric; nan where either has no value.
+
+    found: of the window as it was asked about; rows: those of it whose outcomes are known, which may be fewer. That some
+    rows never get an outcome is part of the error.
+    """
     true = realised(asked.method, rows, threshold=asked.threshold)
-    return {name: value - found.guesses[name].value for name, value in true.items()}
+    return {name: Past(value - found.guesses[name].value, found.guesses[name].value) for name, value in true.items()}
 
 
-def add(errors: dict[str, list[float]], new: Mapping[str, float]) -> None:
+def add(errors: dict[str, list[Past]], new: Mapping[str, Past]) -> None:
     for name, value in new.items():
-        if math.isfinite(value):
+        if math.isfinite(value.error):
             errors.setdefault(name, []).append(value)
+
+
+def _scale(name: str, value: float) -> float:
+    """What errors are even on: a share's own standard deviation; the size of a loss, which has no upper end."""
+    if name in expected.DIRECTIONS and name != "log_loss":
+        return max(math.sqrt(value * (1 - value)), LEAST_SCALE) if 0 <= value <= 1 else LEAST_SCALE
+    return max(abs(value), 1e-300)
 
 
 def estimated(of: Estimator, found: Expected, *, rows: int, errors: Errors, coverage: float = COVERAGE) -> Estimated:
     """The record. errors: all past ones that were known by then. coverage: of each interval, a metric by itself."""
     measures = tuple(
-        _measure(name, guess, errors.get(name, ()), coverage, of.asked, rows) for name, guess in found.guesses.items()
+        _measure(name, guess, errors.get(name, ()), coverage, rows) for name, guess in found.guesses.items()
     )
     notes = list(of.notes)
     if rows and all(len(errors.get(one.metric, ())) < past_error.FEWEST for one in measures):
@@ -92,15 +113,13 @@ def estimated(of: Estimator, found: Expected, *, rows: int, errors: Errors, cove
     )
 
 
-def _measure(
-    name: str, guess: Guess, errors: Sequence[float], coverage: float, asked: Asked, rows: int
-) -> EstimatedMeasure:
+def _measure(name: str, guess: Guess, errors: Sequence[Past], coverage: float, rows: int) -> EstimatedMeasure:
     direction: Literal["up", "down"] = expected.DIRECTIONS.get(name, "down")
     if not math.isfinite(guess.value):
         why = expected.WHY.get(name, "no rows") if rows else "no rows"
         return EstimatedMeasure(metric=name, value=None, direction=direction, why=why)
-    past = np.array(errors, dtype=np.float64)
-    reach = past_error.reach(past, coverage=coverage)
+    even = np.array([one.error / _scale(name, one.value) for one in errors], dtype=np.float64)
+    reach = past_error.reach(even, coverage=coverage) * _scale(name, guess.value)
     is_known = math.isfinite(reach)
     low, high = (guess.value - reach, guess.value + reach) if is_known else (guess.low, guess.high)
     most = 1.0 if name in expected.DIRECTIONS and name != "log_loss" else math.inf
@@ -112,8 +131,8 @@ def _measure(
         high=min(most, max(high, guess.high)),
         drawn_low=guess.low,
         drawn_high=guess.high,
-        past_error=float(np.abs(past).mean()) if is_known else None,
-        past_windows=past.size,
+        past_error=float(np.mean([abs(one.error) for one in errors])) if is_known else None,
+        past_windows=len(errors),
         direction=direction,
     )
 
@@ -130,9 +149,10 @@ def _told(method: Method, measures: Sequence[EstimatedMeasure], rows: int) -> st
         if first.past_error is not None
         else "no past error is known"
     )
+    noun = "row" if rows == 1 else "rows"
     return (
-        f"{named(first.metric)} is estimated at {number(first.value, places)} ({ends}) over {rows:,} {'row' if rows == 1 else 'rows'}, {ASSUMPTION}; "
-        f"{past}."
+        f"{named(first.metric)} is estimated at {number(first.value, places)} ({ends}) over {rows:,} {noun}, "
+        f"{ASSUMPTION}; {past}."
     )
 
 

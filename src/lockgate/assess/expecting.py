@@ -12,16 +12,18 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from lockgate.assess import cbpe
 from lockgate.assess.cbpe import Guess
-from lockgate.assess.encoded import as_numbers
+from lockgate.assess.encoded import LEVELS, as_numbers
 from lockgate.assess.others import FOLDS, cross_fitted
 from lockgate.features.columns import Columns
 from lockgate.metrics import expected
 
 Floats = NDArray[np.float64]
 Method = Literal["CBPE", "M-CBPE", "loss model"]
+FEWEST_FITTED = 10
 LEAST_CHANCE = 0.05
 """Of the classifier of domains: no reference row weighs more than 19 times, or less than a 19th, of an even one."""
 
@@ -120,46 +122,73 @@ def domain_weights(reference: Rows, rows: Rows, *, seed: int) -> Floats:
 def _of_losses(asked: Asked, reference: Rows) -> Fitted:
     """Two boosted models, of the absolute and of the squared error, from the inputs and the prediction."""
     off = reference.value - _outcome(reference)
+    ranks = {name: _ranks(own) for name, own in reference.inputs.items() if own.dtype == object}
+
+    def numbers(rows: Rows) -> Floats:
+        named = [_ranked(own, ranks[name]) if name in ranks else as_numbers(own) for name, own in rows.inputs.items()]
+        return np.column_stack([rows.value, *named])
+
+    models = {
+        name: _LossModel(numbers(reference), loss) for name, loss in (("abs", np.abs(off)), ("sq", np.square(off)))
+    }
 
     def guess(rows: Rows) -> Expected:
-        both = _matrix(reference, rows)
-        known, here = both[: off.size], both[off.size :]
+        here = numbers(rows)
         found = {
-            "absolute_error": _mean_loss(known, np.abs(off), here, asked.alpha),
-            "rmse": _root(_mean_loss(known, np.square(off), here, asked.alpha)),
+            "absolute_error": models["abs"].mean(here, asked.alpha),
+            "rmse": _root(models["sq"].mean(here, asked.alpha)),
         }
         return Expected(found, float(off.size))
 
     return guess
 
 
-def _mean_loss(known: Floats, loss: Floats, here: Floats, alpha: float) -> Guess:
-    from scipy.special import ndtri
+class _LossModel:
+    """What a loss is to be, from numbers; of a loss that never varies, or of a few rows, its mean."""
 
-    if not here.shape[0]:
-        return Guess(math.nan, math.nan, math.nan)
-    said, left = _said_of(known, loss, here)
-    reach = float(ndtri(1 - alpha / 2)) * left / math.sqrt(here.shape[0])
-    mean = float(said.mean())
-    return Guess(mean, max(0.0, mean - reach), mean + reach)
+    def __init__(self, known: Floats, loss: Floats) -> None:
+        from sklearn.ensemble import HistGradientBoostingRegressor
+
+        self._mean, self._usable = float(loss.mean()), ~np.isnan(known).all(axis=0)
+        self._model: Any = None
+        left = loss - self._mean
+        if np.ptp(loss) > 0 and known.shape[0] >= FEWEST_FITTED:
+            least = max(2, min(20, known.shape[0] // 20))
+            make: Any = HistGradientBoostingRegressor  # its types refuse early_stopping=False
+            self._model = make(max_iter=50, max_leaf_nodes=8, min_samples_leaf=least, early_stopping=False)
+            with _one_thread():
+                self._model.fit(known[:, self._usable], loss)
+            left = loss - self._said(known)
+        self._left = float(left.std())
+
+    def mean(self, here: Floats, alpha: float) -> Guess:
+        """Over these rows, with both ends of the luck at 1 - alpha."""
+        if not here.shape[0]:
+            return Guess(math.nan, math.nan, math.nan)
+        value = max(0.0, float(self._said(here).mean()))
+        reach = float(ndtri(1 - alpha / 2)) * self._left / math.sqrt(here.shape[0])
+        return Guess(value, max(0.0, value - reach), value + reach)
+
+    def _said(self, here: Floats) -> Floats:
+        if self._model is None:
+            return np.full(here.shape[0], self._mean)
+        with _one_thread():
+            return np.asarray(self._model.predict(here[:, self._usable]), dtype=np.float64)
 
 
-def _said_of(known: Floats, loss: Floats, here: Floats) -> tuple[Floats, float]:
-    """What a model of the loss says of the rows, and the standard deviation of what it leaves on those it learnt from."""
-    from sklearn.ensemble import HistGradientBoostingRegressor
+def _one_thread() -> Any:
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    usable = ~np.isnan(known).all(axis=0)
-    if np.ptp(loss) == 0 or not usable.any() or known.shape[0] < FOLDS:
-        return np.full(here.shape[0], loss.mean()), float(loss.std())
-    least = max(2, min(20, known.shape[0] // 20))
-    make: Any = HistGradientBoostingRegressor  # its types refuse early_stopping=False
-    model = make(max_iter=50, max_leaf_nodes=8, min_samples_leaf=least, early_stopping=False)
-    with threadpool_limits(limits=1):
-        model.fit(known[:, usable], loss)
-        said = np.maximum(0.0, np.asarray(model.predict(here[:, usable]), dtype=np.float64))
-        left = loss - np.asarray(model.predict(known[:, usable]), dtype=np.float64)
-    return said, float(left.std())
+    return threadpool_limits(limits=1)
+
+
+def _ranks(values: NDArray[Any]) -> dict[Any, float]:
+    return dict(zip(values.tolist(), as_numbers(values).tolist(), strict=True))
+
+
+def _ranked(values: NDArray[Any], ranks: Mapping[Any, float]) -> Floats:
+    """Levels by their rank in the reference; one it never had stands with its rarest, none at all is missing."""
+    return np.array([math.nan if v is None else ranks.get(v, float(LEVELS)) for v in values.tolist()], dtype=np.float64)
 
 
 def _root(squared: Guess) -> Guess:

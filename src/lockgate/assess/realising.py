@@ -16,6 +16,7 @@ from lockgate.assess.scores import Judged, score
 from lockgate.assess.slices import parts
 from lockgate.decide.slices import FEWEST_BLOCKS
 from lockgate.metrics import SUMMARIES, Loss, expected, pulls, skill
+from lockgate.metrics.figures import named
 from lockgate.metrics.losses import CLIP
 from lockgate.records.monitored import Measured, Realised
 from lockgate.records.report import SliceLoss
@@ -33,7 +34,9 @@ MEASURED: Mapping[Task, tuple[str, ...]] = {
 
 
 class Outcomes(NamedTuple):
-    """Rows with both. value, outcome: shape (n,), n at least 1; slices: columns by name, levels as text, shape (n,)."""
+    """Rows with both. value, outcome: shape (n,), n at least 1; slices: columns by name, levels as text, shape (n,); block:
+    shape (n,), the stretch of time whose own base rate a row's skill is held against, all of them one where left out.
+    """
 
     task: Task
     value: Floats
@@ -41,6 +44,18 @@ class Outcomes(NamedTuple):
     loss: Loss
     threshold: float = 0.5
     slices: Mapping[str, NDArray[Any]] = {}
+    block: NDArray[Any] | None = None
+
+    @property
+    def base(self) -> Floats:
+        """What the base rate says of each row: its block's mean outcome."""
+        place = (
+            np.zeros(self.outcome.size, dtype=np.int64)
+            if self.block is None
+            else np.unique(self.block, return_inverse=True)[1]
+        )
+        means: Floats = (np.bincount(place, weights=self.outcome) / np.bincount(place))[place]
+        return means
 
 
 def realised(of: Outcomes) -> Realised:
@@ -48,7 +63,7 @@ def realised(of: Outcomes) -> Realised:
     judged = Judged(task=of.task, outcome=of.outcome, block=None, length="row", alpha=ALPHA, seed=0)
     names = (of.loss.name, *(name for name in MEASURED[of.task] if name != of.loss.name))
     losses = of.loss.of(of.value, of.outcome)
-    base = of.loss.of(np.full(of.outcome.size, of.outcome.mean()), of.outcome)
+    base = of.loss.of(of.base, of.outcome)
     is_chance = of.task != "regression"
     return Realised(
         rows=of.outcome.size,
@@ -178,8 +193,9 @@ def no_celebration(now: Realised, reference: Realised, metric: str) -> Sequence[
     loss, loss_before, own, own_before = (float(value) for value in values if value is not None)
     if loss >= loss_before or own >= own_before:
         return ()
-    return (
-        f"The raw {metric.replace('_', ' ')} is lower than on the reference ({loss:.3f} against {loss_before:.3f}) and that is "
-        f"no improvement: the base rate's own fell from {reference.base_loss:.3f} to {now.base_loss:.3f}, and skill from "
-        f"{own_before:.3f} to {own:.3f}.",
+    told = (
+        f"The raw {named(metric)} is lower than on the reference ({loss:.3f} against {loss_before:.3f}), and that is no "
+        f"improvement: the base rate's own fell from {reference.base_loss:.3f} to {now.base_loss:.3f}, and skill from "
+        f"{own_before:.3f} to {own:.3f}."
     )
+    return (told,)

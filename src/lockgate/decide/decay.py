@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lockgate.decide.judgement import Judgement
-from lockgate.metrics.figures import named
+from lockgate.metrics.figures import named, rounded
 from lockgate.records import Evidence, Gate, Ruling
 from lockgate.stats import glst, risen
 from lockgate.stats.block_t import lag1
@@ -53,6 +53,7 @@ def decay(
     days: float = DAYS,
     starts_s: Sequence[float] | None = None,
     metric: str = "loss",
+    block: str = "1d",
 ) -> Judgement:
     """Whether skill has fallen by more than `tolerance` below the reference, over all days or since one of them.
 
@@ -60,11 +61,11 @@ def decay(
     loss - (1 - reference_skill + tolerance) * base_loss: positive where the day's skill is under the bar. A raw loss
     would call a quiet season the best one. champions: how many of them there are to be for each that the block test calls
     decayed and is not, CHAMPIONS at least: it runs over a champion's whole life. days: to a false alarm of the e-detector,
-    on average. starts_s: when each day began, for the sentence; metric: what the loss is.
+    on average. starts_s: when each day began, for the sentence; metric: what the loss is. block: what stands for a day.
     """
     bar = reference_skill - tolerance
     excess = loss - (1 - bar) * base_loss
-    tests = (_over_life(excess, champions), _since_some_day(excess, days))
+    tests = (_over_life(excess, champions, block), _since_some_day(excess, days, block))
     # The one that decides; else the one that is nearest to its line.
     test = max(tests, key=lambda one: (one.has_crossed, one.log_e / one.line))
     now = _skill(loss[test.since :], base_loss[test.since :], reference_skill)
@@ -82,7 +83,7 @@ def decay(
         estimate=now - reference_skill,
         log_e=test.log_e,
         blocks=int(excess.size),
-        block="1d",
+        block=block,
         lag1=lag1(excess) if excess.size > 2 else None,
         since_s=None if starts_s is None or not excess.size else float(starts_s[test.since]),
         path=tuple(float(v) for v in test.path),
@@ -92,9 +93,10 @@ def decay(
     )
     word = "has fallen" if test.has_crossed else "is not shown to have fallen"
     margin = f" by more than {tolerance:.3f}" if tolerance else ""
+    unit = "days" if block == "1d" else f"blocks of {block}"
     sentence = (
-        f"Skill {word}{margin}: {now:.3f} over the last {excess.size - test.since} days{_from(test, starts_s)} against "
-        f"{reference_skill:.3f} when it was made{_told_raw(loss, test, metric)}; "
+        f"Skill {word}{margin}: {now:.3f} over the last {excess.size - test.since} {unit}{_from(test, starts_s)} against "
+        f"{reference_skill:.3f} when it was made{_told_raw(loss, test, metric, unit)}; "
         f"evidence {math.exp(min(test.log_e, 700)):,.3g} of {math.exp(test.line):,.3g}."
     )
     return Judgement(
@@ -102,14 +104,14 @@ def decay(
     )
 
 
-def _over_life(excess: Floats, champions: float) -> _Test:
+def _over_life(excess: Floats, champions: float, block: str) -> _Test:
     path = glst.log_e(excess, memory="new")
-    return _Test("GLS-t by 1d, memory new", path, math.log(max(CHAMPIONS, champions)), 0)
+    return _Test(f"GLS-t by {block}, memory new", path, math.log(max(CHAMPIONS, champions)), 0)
 
 
-def _since_some_day(excess: Floats, days: float) -> _Test:
+def _since_some_day(excess: Floats, days: float, block: str) -> _Test:
     found = risen.rise(excess)
-    return _Test("e-detector on daily losses by 1d", found.log_m, math.log(max(2.0, days)), found.since or 0)
+    return _Test(f"e-detector on losses by {block}", found.log_m, math.log(max(2.0, days)), found.since or 0)
 
 
 def _skill(loss: Floats, base_loss: Floats, reference: float) -> float:
@@ -131,10 +133,10 @@ def _from(test: _Test, starts_s: Sequence[float] | None) -> str:
     return f", from {datetime.fromtimestamp(starts_s[test.since], UTC):%Y-%m-%d} on,"
 
 
-def _told_raw(loss: Floats, test: _Test, metric: str) -> str:
+def _told_raw(loss: Floats, test: _Test, metric: str, unit: str) -> str:
     """The raw metric beside the skill: where it moved the other way, the base rate moved it."""
     if not loss.size:
         return ""
-    now = float(loss[test.since :].mean())
-    before = f", {float(loss[: test.since].mean()):.3f} on the {test.since} days before" if test.since else ""
-    return f" (raw {named(metric)} {now:.3f}{before})"
+    now = rounded(float(loss[test.since :].mean()))
+    before = f", {rounded(float(loss[: test.since].mean()))} on the {test.since} {unit} before" if test.since else ""
+    return f" (raw {named(metric)} {now}{before})"

@@ -75,7 +75,9 @@ def measures(value: Floats, chance: Floats, *, threshold: float = 0.5) -> dict[s
 
 
 def roc_auc(value: Floats, chance: Floats) -> float:
-    """Chance that a 1 is ranked above a 0, each row being a 1 with its chance; ties half; nan of one row, and where one class is absent."""
+    """Chance that a 1 is ranked above a 0, each row being a 1 with its chance; ties half. nan of one row, and where one
+    class is absent.
+    """
     ones = float(chance.sum())
     noughts = chance.size - ones
     if value.size < 2 or ones < _NOUGHT or noughts < _NOUGHT:

@@ -92,6 +92,18 @@ def after_losses(watch: Watch, losses: ArrayLike, *, worst: float, deff: ArrayLi
     return _after(watch, paid / np.asarray(deff, dtype=np.float64)[..., None, :] if np.ndim(deff) else paid / deff)
 
 
+def losses_since(losses: ArrayLike, *, worst: float, deff: ArrayLike = 1.0) -> int:
+    """The loss, counted from 0, at which the bet began that says most of them all: the likeliest time of the change.
+
+    losses: shape (n,), n at least 1; all as in `after_losses`.
+    """
+    odds_bet, clean_bet = _loss_bets(worst)
+    x = np.asarray(losses, dtype=np.float64)
+    paid = np.log(clean_bet[:, None] + (odds_bet - clean_bet)[:, None] * x) / np.asarray(deff, dtype=np.float64)
+    from_here = np.cumsum(paid[:, ::-1], axis=-1)[:, ::-1] + _LOG_PRIOR[:, None]
+    return int(np.unravel_index(np.argmax(from_here), from_here.shape)[1])
+
+
 def start_mean(*, streams: tuple[int, ...] = ()) -> Watch:
     """A watch for a rise of a Gaussian mean, in standard deviations; for a fall give the values and mean negated."""
     return _start(SHIFTS**2 / 2, streams)

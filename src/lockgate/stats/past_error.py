@@ -30,5 +30,5 @@ def reach(errors: Floats, *, coverage: float) -> float:
     known = errors[np.isfinite(errors)]
     if known.size < FEWEST:
         return math.inf
-    size = math.sqrt(float(np.square(known).mean()) * (1 + 1 / known.size))
+    size = math.sqrt(float(np.square(known).mean()))
     return float(stdtrit(known.size, (1 + coverage) / 2)) * size

@@ -53,14 +53,9 @@ def rise(values: Floats) -> Rise:
     watch = change.start_losses(_WORST)
     _, path = change.after_losses(watch, loss[FIRST:], worst=_WORST, deff=deff[FIRST:])
     log_m = np.concatenate([np.zeros(FIRST), np.maximum(path, 0.0)])
-    return Rise(log_m, _since(z) if log_m[-1] > 0 else None)
-
-
-def _since(z: Floats) -> int:
-    """The start from which the days until now are furthest above nought, for how many there are."""
-    after = np.cumsum(np.clip(z[FIRST:], -LEAST, MOST)[::-1])[::-1]
-    days = np.arange(after.size, 0, -1)
-    return FIRST + int(np.argmax(np.maximum(after, 0.0) ** 2 / days))
+    if log_m[-1] <= 0:
+        return Rise(log_m, None)
+    return Rise(log_m, FIRST + change.losses_since(loss[FIRST:], worst=_WORST, deff=deff[FIRST:]))
 
 
 def _usual(values: Floats) -> tuple[Floats, Floats]:

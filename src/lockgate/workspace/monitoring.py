@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lockgate.assess import estimated as estimating
-from lockgate.assess.estimated import Estimator
+from lockgate.assess.estimated import Estimator, Past
 from lockgate.assess.expecting import Asked, Expected, Rows
 from lockgate.assess.realising import Outcomes, no_celebration, realised
 from lockgate.assess.slicing import quartiles, words
@@ -49,7 +49,7 @@ def monitored(
     prediction: str,
     outcome: str,
     time: str,
-    id: str | None = None,
+    prediction_id: str | None = None,
     outcomes: Any = None,
     known: str | None = None,
     columns: Sequence[str] | None = None,
@@ -70,11 +70,12 @@ def monitored(
 
     predictions: one row a prediction, tables as in `lockgate.profile` (a Delta folder, Parquet, a frame); reference: rows
     with outcomes, that the model was not trained on and that "normal" means. prediction, outcome, time: their columns.
-    outcomes: a table of their own, joined by `id`; known: when each outcome was known. columns: the inputs that are
-    profiled, all others of the reference if left out; slices: columns whose levels are judged one by one. metric: a loss
-    that is judged by, log loss of two classes and the absolute error of numbers if left out. window: how long one is;
-    horizon: how old a prediction is before its outcome is taken to be in: no younger window is judged. tolerance: the loss
-    of skill that does not matter; false_alarms_per_year: one budget for drift and degradation. name: what it is called.
+    outcomes: a table of their own, joined by `prediction_id`; known: when each outcome was known. columns: the inputs
+    that are profiled, all others of the reference if left out; slices: columns whose levels are judged one by one.
+    metric: a loss that is judged by, log loss of two classes and the absolute error of numbers if left out. window: how
+    long one is; horizon: how old a prediction is before its outcome is taken to be in: no younger window is judged.
+    tolerance: the loss of skill that does not matter; false_alarms_per_year: one budget for drift and degradation. name:
+    what it is called.
 
     Raises SpecError for unknown names and settings, tables without rows, predictions that are none; ContractError for a
     column that is missing or changed its type. What else is odd is done one way and said in the notes.
@@ -82,7 +83,7 @@ def monitored(
     >>> found = monitored("predictions/", held_out, prediction="score", outcome="late", time="asked_at", horizon="12h")
     >>> found.sentence, [one.sentence for one in found.verdicts]
     """
-    named = Named(prediction=prediction, outcome=outcome, time=time, id=id, known=known)
+    named = Named(prediction=prediction, outcome=outcome, time=time, id=prediction_id, known=known)
     told_rows.refuse_settings(threshold=threshold, coverage=coverage)
     before = told_rows.read(reference)
     has_time = time in before.table.columns
@@ -106,12 +107,13 @@ def monitored(
             method=told_rows.method_of(method, normal.task), alpha=1 - coverage, threshold=threshold, seed=seed
         ),
         coverage=coverage,
+        window=window,
         width_s=seconds(window),
         horizon_s=0.0 if horizon in ("0", "0s") else seconds(horizon),
         spec=spec,
         now_s=clock.time(),
     )
-    return _Run(setting, normal, made).found(window, _called(reference))
+    return _Run(setting, normal, made).found(_called(reference))
 
 
 class _Setting(NamedTuple):
@@ -122,6 +124,7 @@ class _Setting(NamedTuple):
     loss: Loss
     asked: Asked
     coverage: float
+    window: str
     width_s: float
     horizon_s: float
     spec: MonitorSpec
@@ -143,7 +146,12 @@ class _Run:
         self._of, self._normal, self._made = setting, normal, made
         self._notes: list[str] = [*normal.notes, *made.notes]
         assert normal.outcome is not None
+        self._block_s = _block_s(made, setting.width_s)
         self._reference = realised(self._outcomes(normal.table, normal.value, normal.outcome))
+        if setting.named.time not in normal.table.columns:
+            self._notes.append(
+                f"The reference has no {setting.named.time!r}: its skill is against one base rate for all of it."
+            )
         self._profile = profiling.profile(
             normal.table.select([*setting.inputs, setting.named.prediction]), prediction=setting.named.prediction
         )
@@ -154,7 +162,7 @@ class _Run:
         self._verdicts: list[Verdict] = []
         self._standing: set[str] = set()
 
-    def found(self, window: str, reference_name: str) -> Monitored:
+    def found(self, reference_name: str) -> Monitored:
         set_, made = self._of, self._made
         windows = tuple(self._each())
         verdicts = tuple(sorted(self._verdicts, key=lambda one: one.at_s))
@@ -166,7 +174,7 @@ class _Run:
             classes=("0", "1") if self._normal.task == "binary" else (),
             metric=set_.loss.name,
             columns={key: value for key, value in set_.named._asdict().items() if value is not None},
-            window=window,
+            window=set_.window,
             horizon_s=set_.horizon_s,
             since_s=float(made.at_s[0]),
             until_s=float(made.at_s[-1]),
@@ -186,7 +194,7 @@ class _Run:
         )
 
     def _each(self) -> list[MonitoredWindow]:
-        matured: list[tuple[float, dict[str, float]]] = []
+        matured: list[tuple[float, dict[str, Past]]] = []
         errors = {name: list(values) for name, values in self._estimator.errors.items()}
         found: list[MonitoredWindow] = []
         for window in self._windows:
@@ -194,13 +202,12 @@ class _Run:
                 estimating.add(errors, matured.pop(0)[1])
             own, expected = self._one(window, errors)
             if own.realised is not None and expected is not None:
-                rows = self._rows(window, judged=True)
-                late_s = window.until_s + self._of.horizon_s
-                matured.append((late_s, estimating.errors_of(self._of.asked, self._estimator.of(rows), rows)))
+                true = estimating.errors_of(self._of.asked, expected, self._rows(window, judged=True))
+                matured.append((window.until_s + self._of.horizon_s, true))
             found.append(own)
         return found
 
-    def _one(self, window: Window, errors: dict[str, list[float]]) -> tuple[MonitoredWindow, Expected | None]:
+    def _one(self, window: Window, errors: dict[str, list[Past]]) -> tuple[MonitoredWindow, Expected | None]:
         set_ = self._of
         rows = self._rows(window)
         outcome = self._made.outcome[window.first : window.last]
@@ -253,7 +260,9 @@ class _Run:
 
     def _outcomes(self, table: Any, value: Floats, outcome: Floats) -> Outcomes:
         cut = {name: _levels(told_rows.columns_of(table, [name])[name]) for name in self._of.slices}
-        return Outcomes(self._normal.task, value, outcome, self._of.loss, self._of.asked.threshold, cut)
+        is_timed = self._of.named.time in table.columns
+        block = np.floor(told_rows.times_s(table, self._of.named.time) / self._block_s) if is_timed else None
+        return Outcomes(self._normal.task, value, outcome, self._of.loss, self._of.asked.threshold, cut, block)
 
     def _realised(self, window: Window) -> Realised | None:
         part = slice(window.first, window.last)
@@ -344,7 +353,7 @@ class _Run:
         if len(days.loss) < 3:
             return
         spec = self._of.spec
-        per_year = DAYS_PER_YEAR * UNITS_S["d"] / self._block_s()
+        per_year = DAYS_PER_YEAR * UNITS_S["d"] / self._block_s
         item = decay(
             reference_skill=skill,
             tolerance=spec.tolerance,
@@ -354,6 +363,7 @@ class _Run:
             days=2 * run_length(spec, "degradation", per_year),
             starts_s=days.starts_s,
             metric=self._of.loss.name,
+            block="1d" if self._block_s == UNITS_S["d"] else self._of.window,
         )
         if item.ruling is Ruling.FAIL:
             self._verdicts.append(
@@ -370,7 +380,7 @@ class _Run:
 
     def _days(self, until_s: float) -> _Days:
         """Blocks with outcomes enough, all of which had matured by then."""
-        made, block_s = self._made, self._block_s()
+        made, block_s = self._made, self._block_s
         last = int(np.searchsorted(made.at_s, min(until_s, made.now_s - self._of.horizon_s), side="left"))
         there = np.flatnonzero(~np.isnan(made.value[:last]) & ~np.isnan(made.outcome[:last]))
         found = _Days([], [], [])
@@ -386,15 +396,8 @@ class _Run:
         return found
 
     def _rows_per_block(self) -> int:
-        block = np.floor(self._made.at_s / self._block_s())
+        block = np.floor(self._made.at_s / self._block_s)
         return int(np.median(np.unique(block, return_counts=True)[1]))
-
-    def _block_s(self) -> float:
-        """A day, where days hold rows enough; else a window."""
-        per_day = np.unique(np.floor(self._made.at_s / UNITS_S["d"]), return_counts=True)[1]
-        days = (float(self._made.at_s[-1]) - float(self._made.at_s[0])) / UNITS_S["d"] + 1
-        is_daily = np.median(per_day) >= FEWEST_SCORED and per_day.size > days / 2
-        return UNITS_S["d"] if is_daily else self._of.width_s
 
     def _told(self, windows: tuple[MonitoredWindow, ...], verdicts: tuple[Verdict, ...]) -> str:
         judged_ = sum(one.realised is not None for one in windows)
@@ -404,6 +407,13 @@ class _Run:
             return f"Nothing is shown to be wrong: {rows}."
         causes = ", ".join(f"{one.gate.name} on {datetime.fromtimestamp(one.at_s, UTC):%Y-%m-%d}" for one in begun)
         return f"{len(begun)} alarm{'s' if len(begun) > 1 else ''} ({causes}): {rows}."
+
+
+def _block_s(made: Calls, width_s: float) -> float:
+    """What counts as one in judging decay: a day, where days hold rows enough; else a window."""
+    per_day = np.unique(np.floor(made.at_s / UNITS_S["d"]), return_counts=True)[1]
+    days = (float(made.at_s[-1]) - float(made.at_s[0])) / UNITS_S["d"] + 1
+    return UNITS_S["d"] if np.median(per_day) >= FEWEST_SCORED and per_day.size > days / 2 else width_s
 
 
 def _loss(metric: str | None, task: str) -> Loss:
