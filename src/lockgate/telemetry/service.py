@@ -97,8 +97,8 @@ def quantile_ms(numbers: Floats, q: float) -> float | None:
     counts = numbers[:-1]
     if counts.sum() <= 0:
         return None
-    upto = np.cumsum(counts)
-    place = int(np.searchsorted(upto, q * upto[-1]))
+    upto: Floats = np.cumsum(counts)
+    place = int(np.count_nonzero(upto < q * upto[-1]))
     if place >= len(BOUNDS_S):
         return BOUNDS_S[-1] * 1000
     low = BOUNDS_S[place - 1] if place else 0.0
