@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 SCOPE = "lockgate"
 HELD_S = 1.0
 """All instruments of one collection see one gathering."""
+LAST_MS = 5_000.0
 _TEMPORALITY = "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE"
 _UNITS = {"seconds": "s", "bytes": "By", "ratio": "1"}
 _log = logging.getLogger("lockgate.meters")
@@ -78,8 +79,8 @@ class Meters:
         self._provider.force_flush()
 
     def close(self) -> None:
-        """Send the last of it, for as long as the exporter's own time limit."""
-        self._provider.shutdown()
+        """Send the last of it; a receiver that is away holds nobody up for long."""
+        self._provider.shutdown(timeout_millis=LAST_MS)
 
     def histograms(self) -> list[Metric]:
         """Those that have counted anything, as the SDK's own points."""

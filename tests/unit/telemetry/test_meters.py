@@ -153,3 +153,21 @@ def test_nothing_is_imported_where_nothing_is_asked_for(environment, expected):
         [sys.executable, "-c", LOOK], capture_output=True, text=True, check=True, env={"PYTHONPATH": path} | environment
     )
     assert done.stdout.splitlines()[0] == expected
+
+
+AWAY = """
+import time
+from lockgate.telemetry.meters import LAST_MS, Meters
+found = Meters.configured(dict, "1.0")
+began = time.monotonic()
+found.close()
+print(time.monotonic() - began < 2 * LAST_MS / 1000)
+"""
+
+
+def test_a_receiver_that_is_away_holds_nobody_up_for_long():
+    pytest.importorskip("opentelemetry.exporter.otlp.proto.http.metric_exporter")
+    path = ":".join(entry for entry in sys.path if entry)
+    environment = {"PYTHONPATH": path, "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"}
+    done = subprocess.run([sys.executable, "-c", AWAY], capture_output=True, text=True, check=True, env=environment)
+    assert done.stdout.strip() == "True"
