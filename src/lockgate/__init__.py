@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from lockgate.records.policy import Policy as Policy
     from lockgate.records.record import Record
     from lockgate.records.report import Report as Report
+    from lockgate.report.charts import chart as chart
     from lockgate.server.client import AsyncClient as AsyncClient
     from lockgate.server.client import Client as Client
     from lockgate.workspace.checking import check as check
@@ -42,6 +43,7 @@ _PUBLIC = {
     "Report": "lockgate.records.report",
     "Verdict": "lockgate.records.evidence",
     "Workspace": "lockgate.workspace.workspace",
+    "chart": "lockgate.report.charts",
     "check": "lockgate.workspace.checking",
     "compare": "lockgate.workspace.comparing",
     "drift": "lockgate.workspace.drifting",
@@ -64,6 +66,7 @@ __all__ = [
     "Report",
     "Verdict",
     "Workspace",
+    "chart",
     "check",
     "compare",
     "drift",

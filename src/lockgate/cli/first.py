@@ -124,25 +124,9 @@ def import_(
     show.following(f"lockgate gate {made.short}")
 
 
-def export(
-    version: str,
-    file: Annotated[Path, typer.Argument(help="Where to write the archive.")],
-    directory: Directory = HERE,
-    json: Json = False,
-) -> None:
-    """One archive with a version, the baselines behind it, and their evidence."""
-    written = opened(directory).export(version, file)
-    if json:
-        show.as_json({"file": str(written), "bytes": written.stat().st_size})
-        return
-    show.say(f"{version} and what stands behind it: {written} ({written.stat().st_size / 1e6:.1f} MB).")
-    show.following(f"lockgate import {written} -C OTHER_PROJECT")
-
-
 def register(app: typer.Typer) -> None:
     app.command()(check)
     app.command("import")(import_)
-    app.command()(export)
 
 
 def _listed(text: str | None) -> tuple[str, ...]:

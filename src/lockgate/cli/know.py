@@ -14,6 +14,8 @@ from lockgate.cli.retraining import status_lines as retraining_lines
 
 def status(directory: Directory = HERE, json: Json = False) -> None:
     """How every model is doing now."""
+    from lockgate.report.service import service_lines
+
     workspace = opened(directory)
     rows = workspace.status()
     if json:
@@ -24,7 +26,7 @@ def status(directory: Directory = HERE, json: Json = False) -> None:
         show.following("lockgate train MODEL")
         return
     show.status_table(rows)
-    for line in (*retraining_lines(workspace), *rows[0].channels):
+    for line in (*service_lines(rows[0].service), *retraining_lines(workspace), *rows[0].channels):
         show.say(line)
     show.following(rows[0].next)
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lockgate.cli import alarms, calls, data, develop, first, know, retraining, show, traffic
+from lockgate.cli import alarms, calls, data, develop, export, first, know, monitor, retraining, show, traffic
 from lockgate.cli.inspect import inspect
 from lockgate.cli.options import HERE, Directory, Json, opened
 from lockgate.errors import LockgateError
@@ -152,7 +152,7 @@ def watch(
     show.following("lockgate status")
 
 
-for room in (first, data, develop, retraining, traffic, calls, know, alarms):
+for room in (first, export, data, develop, retraining, traffic, calls, know, alarms, monitor):
     room.register(app)
 app.command()(inspect)
 

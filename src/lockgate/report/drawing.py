@@ -23,6 +23,8 @@ from lockgate.report.confidence import bound_of, closing, domain, gauge, strengt
 from lockgate.report.words import counted, e_value, figure, text, units
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     import altair as alt
 
 __all__ = ["chart", "page", "save", "spec", "svg", "text"]
@@ -44,11 +46,17 @@ def chart(verdict: Verdict) -> alt.VConcatChart:
 
     Raises SpecError where Altair is not installed, or where the evidence holds nothing that could be drawn.
     """
+    found: alt.VConcatChart = altair().VConcatChart.from_dict(spec(verdict))
+    return found
+
+
+def altair() -> ModuleType:
+    """Altair, asked for when a chart is. Raises SpecError where it is not installed."""
     try:
         import altair as alt
     except ImportError as error:
         raise SpecError("A chart is Altair's, which is not installed.", cure=CURE) from error
-    return alt.VConcatChart.from_dict(spec(verdict))
+    return alt
 
 
 def spec(verdict: Verdict) -> Spec:
@@ -62,7 +70,7 @@ def spec(verdict: Verdict) -> Spec:
         "title": {"text": textwrap.wrap(verdict.sentence, 80), "subtitle": words.subtitle(verdict)},
         "vconcat": panels,
         "spacing": 28,
-        "config": _CONFIG,
+        "config": CONFIG,
     }
 
 
@@ -365,7 +373,7 @@ _POWERS: Spec = {
 }
 _TITLE: Spec = {"anchor": "start", "color": INK, "fontSize": 15, "fontWeight": 600, "offset": 18}
 _AXIS: Spec = {"labelFontSize": 11, "titleFontSize": 11.5, "titleFontWeight": "normal", "grid": False}
-_CONFIG: Spec = {
+CONFIG: Spec = {
     "background": PAPER,
     "padding": 18,
     "font": "system-ui, sans-serif",

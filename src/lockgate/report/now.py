@@ -19,6 +19,7 @@ from lockgate.records import (
     Version,
 )
 from lockgate.records.log_trouble import LogTrouble
+from lockgate.records.service import Service
 from lockgate.records.silence import Silence
 from lockgate.store.ports import Records
 
@@ -35,7 +36,8 @@ class Traffic(Record, frozen=True, kw_only=True):
 
 class Row(Record, frozen=True, kw_only=True):
     """One model now. Times are event time, seconds since 1970; None where there is nothing to say yet. channels: a sentence
-    for each channel of `[alerts]` that cannot be told, the same with every model.
+    for each channel of `[alerts]` that cannot be told; service: how this host's workers do; both are the same
+    with every model, service None where nobody serves here.
     """
 
     model: str
@@ -52,6 +54,7 @@ class Row(Record, frozen=True, kw_only=True):
     alarms: tuple[str, ...]
     next: str
     channels: tuple[str, ...] = ()
+    service: Service | None = None
 
 
 def rows(records: Records) -> list[Row]:

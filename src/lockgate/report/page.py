@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from lockgate.records.service import Service
 from lockgate.report.now import Row, Traffic
+from lockgate.report.service import figures, troubled
 from lockgate.report.words import age, when
 
 STYLE = """
@@ -25,6 +27,9 @@ td.num, th.num { text-align: right; font-variant-numeric: tabular-nums; white-sp
 .bar { background: var(--line); }
 .bar i { background: var(--a); } .bar i.b { background: var(--b); }
 .arm::before { content: "■ "; color: var(--a); } .arm.b::before { color: var(--b); } .arm.ghost::before { content: "□ "; }
+.service { display: flex; flex-wrap: wrap; gap: .4rem 2.2rem; margin: 0; padding: .8rem 0; }
+.service { border-top: 1px solid var(--line); }
+.service dt { color: var(--soft); font-size: .85rem; } .service dd { margin: 0; font-variant-numeric: tabular-nums; }
 code { font-size: .85rem; } .verdict { max-width: 24rem; } .alarm { margin-top: .5rem; }
 """
 
@@ -49,7 +54,17 @@ def table(rows: Sequence[Row]) -> str:
         '<th class="num">Fallback</th><th class="num">p99</th><th class="num">Outcome lag</th>'
     )
     channels = "".join(f'<p class="alarm bad">⚠ {escape(said)}</p>' for said in rows[0].channels)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(_row(row) for row in rows)}</tbody></table>{channels}"
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(_row(row) for row in rows)}</tbody></table>"
+    return table + _service(rows[0].service) + channels
+
+
+def _service(found: Service | None) -> str:
+    """The service's figures, each with its name, and what is not well in words."""
+    if found is None:
+        return ""
+    cells = "".join(f"<div><dt>{escape(name)}</dt><dd>{escape(said)}</dd></div>" for name, said in figures(found))
+    troubles = "".join(f'<p class="alarm bad">⚠ {escape(said)}</p>' for said in troubled(found))
+    return f'<dl class="service">{cells}</dl>{troubles}'
 
 
 def _row(row: Row) -> str:

@@ -58,7 +58,7 @@ class Calls:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="call")
         self._shadows = ThreadPoolExecutor(1, thread_name_prefix="shadow")
         self._shadow_room = threading.BoundedSemaphore(MOST_SHADOWS)
-        self._most_in_hand = most_in_hand
+        self.most_in_hand = most_in_hand
         self._in_hand = 0
         self.skipped_shadows = 0
         self.is_draining = False
@@ -69,7 +69,7 @@ class Calls:
 
     @property
     def is_full(self) -> bool:
-        return self._in_hand >= self._most_in_hand
+        return self._in_hand >= self.most_in_hand
 
     def close(self) -> None:
         self._threads.shutdown()
@@ -130,6 +130,11 @@ class Calls:
     def held(self) -> int:
         """Calls in hand now."""
         return self._in_hand
+
+    @property
+    def waiting(self) -> int:
+        """Of those, how many no thread works on yet."""
+        return self._threads._work_queue.qsize()  # noqa: SLF001 - to count them beside would cost every call a lock
 
     @contextmanager
     def in_hand(self) -> Generator[None]:

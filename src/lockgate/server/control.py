@@ -24,6 +24,7 @@ from lockgate.server.connection import protocol
 from lockgate.server.connections import Connections, Limits
 from lockgate.server.door import Door
 from lockgate.server.exposed import metrics
+from lockgate.server.metering import Metering
 from lockgate.server.mirroring import keep_up
 from lockgate.server.supervisor import PARENT
 from lockgate.server.watched import Watched
@@ -75,6 +76,7 @@ def serve(project: Path, fd: int | None, host: str = "127.0.0.1") -> None:
     watched = Watched(workspace)
     watched.reporter.start()
     stop = threading.Event()
+    metering = Metering(workspace.wiring.home, watched.reporter, stop)
     teller = telling.begin(workspace.wiring, stop)
     loop = threading.Thread(target=_turn, args=(workspace, stop, watched), name="loop", daemon=True)
     loop.start()
@@ -102,6 +104,7 @@ def serve(project: Path, fd: int | None, host: str = "127.0.0.1") -> None:
         loop.join(timeout=5)
         trainer.join(timeout=5)
         teller.join(timeout=5)
+        metering.close()
         watched.reporter.close()
         workspace.close()
 

@@ -49,6 +49,8 @@ class Exposed:
         yield "lockgate_workers_up", (), 1.0
         yield "lockgate_workers_ready", (), float(calls.is_ready)
         yield "lockgate_calls_in_hand", (), float(calls.held)
+        yield "lockgate_calls_in_hand_limit", (), float(calls.most_in_hand)
+        yield "lockgate_calls_waiting", (), float(calls.waiting)
         yield "lockgate_shadows_skipped_total", (), float(calls.skipped_shadows)
         if self.connections is not None:
             yield "lockgate_connections_open", (), float(self.connections.count)

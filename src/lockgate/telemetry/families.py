@@ -100,6 +100,10 @@ _ALL = (
     ),
     # how a worker is
     Family("lockgate_calls_in_hand", "gauge", "HTTP calls being answered now."),
+    Family("lockgate_calls_waiting", "gauge", "HTTP calls in hand that no thread works on yet."),
+    Family(
+        "lockgate_calls_in_hand_limit", "gauge", "HTTP calls that are let in at once; the next are answered with 503."
+    ),
     Family("lockgate_log_spilled", "gauge", "Entries of the prediction log that wait in memory for the disk."),
     Family(
         "lockgate_log_dropped_total", "counter", "Entries of the prediction log that were lost: the disk took too long."
@@ -215,6 +219,33 @@ _ALL = (
         "gauge",
         "Alarms about the standing champion.",
         ("model", "severity"),
+        merge="newest",
+    ),
+    Family(
+        "lockgate_skill_ratio",
+        "gauge",
+        "Share of the loss of the newest closed day's own mean outcome that the champion removed; under 0 it is worse.",
+        ("model",),
+        merge="newest",
+    ),
+    Family(
+        "lockgate_loss_mean",
+        "gauge",
+        "The champion's mean loss a call on the newest closed day, in the metric judged by.",
+        ("model",),
+        merge="newest",
+    ),
+    Family(
+        "lockgate_drift_distance_ratio",
+        "gauge",
+        "Total variation of a column to the champion's reference, from 0 to 1, over the monitor's window of closed days.",
+        ("model", "column"),
+        merge="newest",
+    ),
+    Family(
+        "lockgate_log_backlog_bytes",
+        "gauge",
+        "Bytes of the prediction log that wait to become tables.",
         merge="newest",
     ),
     Family(

@@ -8,34 +8,17 @@ import logging
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.metadata import entry_points
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from lockgate.records import Prediction
+from lockgate.telemetry import otel
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import SpanExporter
     from opentelemetry.trace import Span
 
-_EXPORTERS = "OTEL_TRACES_EXPORTER"
-_ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
-_PROTOCOLS = ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL")
 _log = logging.getLogger("lockgate.spans")
-
-
-def exporters(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """The exporters that OpenTelemetry's variables ask for, by the names under which their packages register them."""
-    if environment.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-        return ()
-    said = environment.get(_EXPORTERS, "").strip()
-    if not said:
-        said = "otlp" if any(environment.get(name, "").strip() for name in _ENDPOINTS) else "none"
-    protocol = next((value for name in _PROTOCOLS if (value := environment.get(name, "").strip())), "http/protobuf")
-    otlp = f"otlp_proto_{protocol.partition('/')[0]}"
-    names = [name.strip() for name in said.split(",") if name.strip()]
-    return tuple(otlp if name == "otlp" else name for name in names if name != "none")
 
 
 class Spans:
@@ -52,13 +35,13 @@ class Spans:
     def configured(cls, release: str, environment: Mapping[str, str] | None = None) -> Spans | None:
         """None where nothing asks for spans; also, and said in the log, where what is asked for is not installed."""
         environment = os.environ if environment is None else environment
-        names = exporters(environment)
+        names = otel.exporters(environment)
         if not names:
             return None
-        if find_spec("opentelemetry") is None or find_spec("opentelemetry.sdk") is None:
+        if not otel.is_installed():
             _log.error("Spans are asked for by the environment, and cannot be made: pip install 'lockgate[otel]'.")
             return None
-        found = [exporter for name in names if (exporter := _exporter(name)) is not None]
+        found = [exporter for name in names if (exporter := otel.exporter(name, "traces", _log)) is not None]
         return cls(_provider(found, release, environment), release) if found else None
 
     def start(self, scope: Mapping[str, Any], request: str, *, ago_s: float = 0.0) -> Running:
@@ -141,28 +124,13 @@ def _of_request(
     yield "lockgate.request_id", request
 
 
-def _exporter(name: str) -> SpanExporter | None:
-    """By the package that registers it under this name; None, and said why, where it cannot be made."""
-    try:
-        (entry,) = entry_points(group="opentelemetry_traces_exporter", name=name)
-        return entry.load()()  # type: ignore[no-any-return]
-    except ValueError:
-        _log.error("No spans go to the exporter %r: no package installed here brings it.", name)
-    except Exception:  # noqa: BLE001 - whatever an exporter refuses its settings with, calls are answered
-        _log.exception("No spans go to the exporter %r: it does not take its settings.", name)
-    return None
-
-
 def _provider(found: Sequence[SpanExporter], release: str, environment: Mapping[str, str]) -> TracerProvider:
     """The process's own, so that spans of a user's feature steps go the same way."""
     from opentelemetry import trace
-    from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
-    own: dict[str, str | int] = {"service.version": release, "process.pid": os.getpid()}
-    is_named = "OTEL_SERVICE_NAME" in environment or "service.name=" in environment.get("OTEL_RESOURCE_ATTRIBUTES", "")
-    provider = TracerProvider(resource=Resource.create(own if is_named else own | {"service.name": "lockgate"}))
+    provider = TracerProvider(resource=otel.resource(release, environment))
     for exporter in found:
         provider.add_span_processor(BatchSpanProcessor(exporter))
     trace.set_tracer_provider(provider)

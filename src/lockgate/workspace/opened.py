@@ -6,7 +6,9 @@ import getpass
 
 from lockgate.errors import NotFound, SpecError, unknown
 from lockgate.records import Contract, Dataset, Health, ModelSpec, Version, WorkspaceSpec
+from lockgate.records.service import Service
 from lockgate.release.controller import Controller
+from lockgate.store import service_file
 from lockgate.workspace import dataset_refs
 from lockgate.workspace import datasets as sets
 from lockgate.workspace.wire import Wiring
@@ -61,6 +63,10 @@ class Opened:
         datasets = self._wiring.records.all(Dataset, model)
         until_s = datasets[-1].until_s if datasets else None
         return self._wiring.clock() if until_s is None else until_s
+
+    def service(self) -> Service | None:
+        """How this host's workers did in the last minute: latency, throughput, errors, what waits; None where none serves."""
+        return service_file.read(self._wiring.home, now_s=self._wiring.clock())
 
     def _now(self, model: str) -> dict[str, float]:
         return {"event_s": self.event_s(model), "now_s": self._wiring.clock()}

@@ -334,8 +334,9 @@ class Workspace(Alarming, Traffic):
 
     def status(self) -> list[now.Row]:
         """How every model that serves is doing, as the page **Now** shows it."""
-        channels = tuple(noticing.down(self._wiring))
-        return [msgspec.structs.replace(row, channels=channels) for row in now.rows(self._wiring.records)]
+        channels, service = tuple(noticing.down(self._wiring)), self.service()
+        rows = now.rows(self._wiring.records)
+        return [msgspec.structs.replace(row, channels=channels, service=service) for row in rows]
 
     def why(self, name: str) -> reasons.Why:
         """The sentence and the evidence behind a verdict, move, alarm, rollout or version. Raises NotFound."""

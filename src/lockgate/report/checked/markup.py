@@ -52,7 +52,7 @@ STYLE = f"""
     f".lg-report svg .{tone} {{ stroke: var(--{tone}); }} .lg-report svg .{tone}.fill {{ fill: var(--{tone}); }}\n"
     for tone in ("ink", "soft", "blue", "orange")
 )
-_PAGE = (
+PAGE_STYLE = (
     f"body {{ margin: 0; background: {PAPER}; }} .lg-report {{ margin: 0 auto; padding: 2rem 1.2rem 3rem; }}"
     f"@media (prefers-color-scheme: dark) {{ body {{ background: {DARK[PAPER]}; }} }}"
 )
@@ -64,7 +64,7 @@ def page(report: Report) -> str:
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"/>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"/>'
-        f'<title>{escape(shown.name)} · Lockgate</title><link rel="icon" href="data:,"/><style>{_PAGE}</style></head>'
+        f'<title>{escape(shown.name)} · Lockgate</title><link rel="icon" href="data:,"/><style>{PAGE_STYLE}</style></head>'
         f"<body>{html(report)}</body></html>"
     )
 
