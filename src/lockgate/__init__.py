@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lockgate.workspace.estimating import estimate as estimate
     from lockgate.workspace.guarding import guard as guard
     from lockgate.workspace.judging import Judge as Judge
+    from lockgate.workspace.labelling import to_label as to_label
     from lockgate.workspace.monitoring import monitored as monitored
     from lockgate.workspace.planning import plan as plan
     from lockgate.workspace.profiling import profile as profile
@@ -51,6 +52,7 @@ _PUBLIC = {
     "monitored": "lockgate.workspace.monitoring",
     "plan": "lockgate.workspace.planning",
     "profile": "lockgate.workspace.profiling",
+    "to_label": "lockgate.workspace.labelling",
 }
 __all__ = [
     "AsyncClient",
@@ -74,6 +76,7 @@ __all__ = [
     "plan",
     "profile",
     "testing",
+    "to_label",
 ]
 
 

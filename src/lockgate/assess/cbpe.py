@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +38,7 @@ def calibrated(value: Floats, outcome: Floats, weight: Floats | None = None) -> 
     """
     from sklearn.isotonic import IsotonicRegression
 
-    fitted = IsotonicRegression(out_of_bounds="clip", increasing=True)
+    fitted: Any = IsotonicRegression(out_of_bounds="clip", increasing=True)
     fitted.fit(value, outcome, sample_weight=weight)
     return lambda given: np.asarray(fitted.predict(given), dtype=np.float64) if given.size else np.empty(0)
 

@@ -111,9 +111,9 @@ def domain_weights(reference: Rows, rows: Rows, *, seed: int) -> Floats:
     """
     both = _matrix(reference, rows)
     first = reference.value.size
-    is_here = np.arange(both.shape[0]) >= first
+    is_here: NDArray[np.float64] = (np.arange(len(both)) >= first).astype(np.float64)
     fold = np.random.default_rng(seed).permutation(both.shape[0]) % FOLDS
-    chance = cross_fitted(both, is_here.astype(np.float64), fold, is_number=False)[:first]
+    chance = cross_fitted(both, is_here, fold, is_number=False)[:first]
     clipped = np.clip(chance, LEAST_CHANCE, 1 - LEAST_CHANCE)
     found: Floats = first / rows.value.size * clipped / (1 - clipped)
     return found
@@ -173,13 +173,15 @@ class _LossModel:
         if self._model is None:
             return np.full(here.shape[0], self._mean)
         with _one_thread():
-            return np.asarray(self._model.predict(here[:, self._usable]), dtype=np.float64)
+            said: Floats = np.asarray(self._model.predict(here[:, self._usable]), dtype=np.float64)
+        return said
 
 
 def _one_thread() -> Any:
     from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-    return threadpool_limits(limits=1)
+    found: Any = threadpool_limits(limits=1)
+    return found
 
 
 def _ranks(values: NDArray[Any]) -> dict[Any, float]:

@@ -63,13 +63,15 @@ def realised(of: Outcomes) -> Realised:
     judged = Judged(task=of.task, outcome=of.outcome, block=None, length="row", alpha=ALPHA, seed=0)
     names = (of.loss.name, *(name for name in MEASURED[of.task] if name != of.loss.name))
     losses = of.loss.of(of.value, of.outcome)
-    base = of.loss.of(of.base, of.outcome)
+    said = of.base
+    base = of.loss.of(said, of.outcome)
+    is_alike = bool(np.allclose(said, of.outcome))
     is_chance = of.task != "regression"
     return Realised(
         rows=of.outcome.size,
         positive=float(of.outcome.mean()),
         measures=tuple(_measured(name, of, judged) for name in names),
-        skill=_skill(losses, base),
+        skill=_skill(losses, base, is_alike=is_alike),
         base_loss=float(base.mean()),
         slope=_slope(of),
         calibration_error=_calibration_error(of) if is_chance else None,
@@ -113,10 +115,11 @@ def _share(name: str, of: Outcomes) -> Measured:
     return Measured(metric=name, value=hits / rows, low=low, high=high, direction="up", method="Wilson")
 
 
-def _skill(losses: Floats, base: Floats) -> Measured:
+def _skill(losses: Floats, base: Floats, *, is_alike: bool) -> Measured:
     """1 - loss / base loss, its ends by the pulls of the ratio."""
     value = skill(float(losses.sum()), float(base.sum()))
-    if not math.isfinite(value):
+    if is_alike or not math.isfinite(value):
+        # The clip of a chance leaves a base rate of 0 a loss of next to nothing: skill would be minus a million.
         return Measured(
             metric="skill", value=None, direction="up", why="all outcomes are alike: the base rate has no loss"
         )

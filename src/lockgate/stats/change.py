@@ -89,19 +89,10 @@ def after_losses(watch: Watch, losses: ArrayLike, *, worst: float, deff: ArrayLi
         raise SpecError(f"A loss of {bad[0]} is not in [0, 1].", cure="Cap the loss and divide by its cap.")
     # A loss of 1 pays odds_bet, one of 0 pays clean_bet, and those between lie on the line.
     paid = np.log(clean_bet[:, None] + (odds_bet - clean_bet)[:, None] * x[..., None, :])
-    return _after(watch, paid / np.asarray(deff, dtype=np.float64)[..., None, :] if np.ndim(deff) else paid / deff)
-
-
-def losses_since(losses: ArrayLike, *, worst: float, deff: ArrayLike = 1.0) -> int:
-    """The loss, counted from 0, at which the bet began that says most of them all: the likeliest time of the change.
-
-    losses: shape (n,), n at least 1; all as in `after_losses`.
-    """
-    odds_bet, clean_bet = _loss_bets(worst)
-    x = np.asarray(losses, dtype=np.float64)
-    paid = np.log(clean_bet[:, None] + (odds_bet - clean_bet)[:, None] * x) / np.asarray(deff, dtype=np.float64)
-    from_here = np.cumsum(paid[:, ::-1], axis=-1)[:, ::-1] + _LOG_PRIOR[:, None]
-    return int(np.unravel_index(np.argmax(from_here), from_here.shape)[1])
+    tempered: Floats = paid / (
+        np.asarray(deff, dtype=np.float64)[..., None, :] if np.ndim(deff) else float(np.asarray(deff))
+    )
+    return _after(watch, tempered)
 
 
 def start_mean(*, streams: tuple[int, ...] = ()) -> Watch:

@@ -25,6 +25,7 @@ FIRST = 10
 """Days that say only what is usual: nothing is bet on them."""
 LOOK_BACK = 90
 LEAST, MOST = 5.0, 10.0
+SPREADS = 3.0
 PRIOR_LAG1, PRIOR_DAYS = 0.5, 20.0
 _WORST = LEAST / (LEAST + MOST)
 _TO_SD = 1.4826  # of the median absolute deviation, for a Gaussian
@@ -55,23 +56,41 @@ def rise(values: Floats) -> Rise:
     log_m = np.concatenate([np.zeros(FIRST), np.maximum(path, 0.0)])
     if log_m[-1] <= 0:
         return Rise(log_m, None)
-    return Rise(log_m, FIRST + change.losses_since(loss[FIRST:], worst=_WORST, deff=deff[FIRST:]))
+    return Rise(log_m, FIRST + _since(z[FIRST:]))
+
+
+def _since(z: Floats) -> int:
+    """Where the days part best into lower ones and higher ones after them, by least squares (Hinkley 1970); 0 where no day
+    does. One wild day counts as one that is SPREADS off.
+    """
+    held = np.clip(z, -SPREADS, SPREADS)
+    before = np.arange(1, held.size)
+    sums = np.cumsum(held)[:-1]
+    gap = (held.sum() - sums) / (held.size - before) - sums / before
+    gain = np.where(gap > 0, gap**2 * before * (held.size - before), 0.0)
+    return int(before[np.argmax(gain)]) if gain.size and gain.max() > 0 else 0
 
 
 def _usual(values: Floats) -> tuple[Floats, Floats]:
     """Each day's scale and tempering, from the days before it alone; nought and 1 before the first."""
     scale, deff = np.zeros(values.size), np.ones(values.size)
-    for day in range(FIRST, values.size):
-        past = values[max(0, day - LOOK_BACK) : day]
-        middle = float(np.median(past))
-        scale[day] = _TO_SD * float(np.median(np.abs(past - middle)))
-        lag1 = _lag1(np.clip(past - middle, -3 * scale[day], 3 * scale[day]))
-        held = (PRIOR_DAYS * PRIOR_LAG1 + past.size * min(0.9, max(0.0, lag1))) / (PRIOR_DAYS + past.size)
-        deff[day] = (1 + held) / (1 - held)
+    for day in range(FIRST, min(LOOK_BACK, values.size)):
+        scale[day : day + 1], deff[day : day + 1] = _of_pasts(values[np.newaxis, :day])
+    if values.size > LOOK_BACK:
+        scale[LOOK_BACK:], deff[LOOK_BACK:] = _of_pasts(
+            np.lib.stride_tricks.sliding_window_view(values, LOOK_BACK)[:-1]
+        )
     return scale, deff
 
 
-def _lag1(values: Floats) -> float:
-    centred = values - values.mean()
-    spread = float(centred @ centred)
-    return float(centred[1:] @ centred[:-1]) / spread if spread > 0 else 0.0
+def _of_pasts(past: Floats) -> tuple[Floats, Floats]:
+    """past: shape (k, m), the m days before each of k days. Returns shape (k,), (k,)."""
+    off = past - np.median(past, axis=1, keepdims=True)
+    scale = _TO_SD * np.median(np.abs(off), axis=1)
+    held = np.clip(off, -SPREADS * scale[:, np.newaxis], SPREADS * scale[:, np.newaxis])
+    centred = held - held.mean(axis=1, keepdims=True)
+    spread = np.square(centred).sum(axis=1)
+    shared = (centred[:, 1:] * centred[:, :-1]).sum(axis=1)
+    lag1 = np.where(spread > 0, shared / np.where(spread > 0, spread, 1.0), 0.0)
+    pulled = (PRIOR_DAYS * PRIOR_LAG1 + past.shape[1] * np.clip(lag1, 0.0, 0.9)) / (PRIOR_DAYS + past.shape[1])
+    return scale, (1 + pulled) / (1 - pulled)

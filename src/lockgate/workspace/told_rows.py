@@ -162,7 +162,7 @@ def numbers(table: pl.DataFrame, name: str, *, what: str) -> Floats:
     import polars as pl
 
     dtype = table.schema[name]
-    if not (dtype.is_numeric() or dtype in (pl.Boolean, pl.Null)):
+    if not (dtype.is_numeric() or isinstance(dtype, pl.Boolean | pl.Null)):
         raise ContractError(
             f"{name!r} holds {dtype}, not numbers.",
             cure=f"Make the {what} numbers, 0 and 1 of two classes: (pl.col({name!r}) == 'yes').cast(pl.Int8), say.",

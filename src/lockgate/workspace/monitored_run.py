@@ -1,0 +1,350 @@
+"""A table of predictions gone through window by window: what each holds, what was realised, what is estimated, what alarms.
+
+All that is said of a window is what was known at its end: its own rows, and the outcomes that had matured by then.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lockgate.assess import estimated as estimating
+from lockgate.assess.estimated import Estimator, Past
+from lockgate.assess.expecting import Asked, Expected, Rows
+from lockgate.assess.realising import Outcomes, no_celebration, realised
+from lockgate.assess.slicing import quartiles, words
+from lockgate.decide.alarm_budget import run_length, shares
+from lockgate.decide.decay import decay
+from lockgate.decide.drifting import judged
+from lockgate.decide.drifting.lines import Lines, drawn_up
+from lockgate.errors import SpecError
+from lockgate.features.profiles import table as counting
+from lockgate.metrics import Loss
+from lockgate.monitor.champion import DAYS_PER_YEAR, FEWEST_SCORED
+from lockgate.monitor.verdicts import verdict
+from lockgate.records import MonitorSpec, Profile, Ruling, Verdict
+from lockgate.records.drift import Drift
+from lockgate.records.duration import UNITS_S
+from lockgate.records.monitored import Monitored, MonitoredWindow, Realised
+from lockgate.stats import score_bet
+from lockgate.workspace import monitored_tables, profiling, told_rows
+from lockgate.workspace.drifting import DriftJudge, recorded
+from lockgate.workspace.monitored_tables import Calls, Named, Window
+from lockgate.workspace.told_rows import Told
+
+Floats = NDArray[np.float64]
+MOST_LEVELS = 20
+
+
+class Setting(NamedTuple):
+    """What is asked. width_s, horizon_s: of `window` and of the horizon, in seconds; now_s: wall time."""
+
+    name: str
+    named: Named
+    inputs: list[str]
+    slices: tuple[str, ...]
+    loss: Loss
+    asked: Asked
+    coverage: float
+    window: str
+    width_s: float
+    horizon_s: float
+    spec: MonitorSpec
+    now_s: float
+
+
+class _Days(NamedTuple):
+    """Matured blocks, a day each where days hold enough rows: when each began, its mean loss and its base rate's own."""
+
+    starts_s: list[float]
+    loss: list[float]
+    base: list[float]
+
+
+class Run:
+    """One pass over the windows in the order of time; what is known at a window's end is all that it is told by."""
+
+    def __init__(self, setting: Setting, normal: Told, made: Calls) -> None:
+        self._of, self._normal, self._made = setting, normal, made
+        self._notes: list[str] = [*normal.notes, *made.notes]
+        assert normal.outcome is not None
+        self._block_s = _block_s(made, setting.width_s)
+        self._reference = realised(self._outcomes(normal.table, normal.value, normal.outcome))
+        if setting.named.time not in normal.table.columns:
+            self._notes.append(
+                f"The reference has no {setting.named.time!r}: its skill is against one base rate for all of it."
+            )
+        self._profile = profiling.profile(
+            normal.table.select([*setting.inputs, setting.named.prediction]), prediction=setting.named.prediction
+        )
+        self._lines = self._bets()
+        self._judge = self._drift_judge()
+        self._windows = monitored_tables.windows(made.at_s, setting.width_s)
+        self._estimator = self._estimating()
+        self._verdicts: list[Verdict] = []
+        self._standing: set[str] = set()
+
+    def found(self, reference_name: str) -> Monitored:
+        set_, made = self._of, self._made
+        windows = tuple(self._each())
+        verdicts = tuple(sorted(self._verdicts, key=lambda one: one.at_s))
+        has_failed = any(one.ruling is Ruling.FAIL for one in verdicts)
+        return Monitored(
+            name=set_.name,
+            model=set_.name,
+            task=self._normal.task,
+            classes=("0", "1") if self._normal.task == "binary" else (),
+            metric=set_.loss.name,
+            columns={key: value for key, value in set_.named._asdict().items() if value is not None},
+            window=set_.window,
+            horizon_s=set_.horizon_s,
+            since_s=float(made.at_s[0]),
+            until_s=float(made.at_s[-1]),
+            rows=made.at_s.size,
+            labelled=int((~np.isnan(made.outcome)).sum()),
+            reference_name=reference_name,
+            reference_rows=self._normal.value.size,
+            reference=self._reference,
+            reference_profile=self._profile,
+            windows=windows,
+            verdicts=verdicts,
+            label_ages=monitored_tables.label_ages(made, set_.width_s),
+            false_alarms_per_year=set_.spec.false_alarms_per_year,
+            ruling=Ruling.FAIL if has_failed else Ruling.UNDECIDED,
+            sentence=self._told(windows, verdicts),
+            notes=tuple(dict.fromkeys(self._notes)),
+        )
+
+    def _each(self) -> list[MonitoredWindow]:
+        matured: list[tuple[float, dict[str, Past]]] = []
+        errors = {name: list(values) for name, values in self._estimator.errors.items()}
+        found: list[MonitoredWindow] = []
+        for window in self._windows:
+            while matured and matured[0][0] <= window.until_s:
+                estimating.add(errors, matured.pop(0)[1])
+            own, expected = self._one(window, errors)
+            if own.realised is not None and expected is not None:
+                true = estimating.errors_of(self._of.asked, expected, self._rows(window, judged=True))
+                matured.append((window.until_s + self._of.horizon_s, true))
+            found.append(own)
+        return found
+
+    def _one(self, window: Window, errors: dict[str, list[Past]]) -> tuple[MonitoredWindow, Expected | None]:
+        set_ = self._of
+        rows = self._rows(window)
+        outcome = self._made.outcome[window.first : window.last]
+        labelled = int((~np.isnan(outcome)).sum())
+        is_mature = window.until_s + set_.horizon_s <= self._made.now_s
+        notes: list[str] = []
+        counted, drift = self._drift(window, notes)
+        guess = self._estimator.of(rows) if rows.value.size else None
+        told = (
+            None
+            if guess is None
+            else estimating.estimated(
+                self._estimator, guess, rows=rows.value.size, errors=errors, coverage=set_.coverage
+            )
+        )
+        true = self._realised(window) if is_mature else None
+        if not is_mature and labelled:
+            notes.append(
+                f"{labelled:,} of {outcome.size:,} outcomes are in; it is judged once all are {_age(set_)} old."
+            )
+        if true is not None:
+            notes += no_celebration(true, self._reference, set_.loss.name)
+        self._judge_decay(window)
+        return (
+            MonitoredWindow(
+                name=f"{datetime.fromtimestamp(window.since_s, UTC):%Y-%m-%d}",
+                since_s=window.since_s,
+                until_s=window.until_s,
+                rows=window.last - window.first,
+                labelled=labelled,
+                is_mature=is_mature,
+                realised=true,
+                estimated=told,
+                profile=counted,
+                drift=drift,
+                alarmed=tuple(sorted(self._standing)),
+                notes=tuple(notes),
+            ),
+            guess,
+        )
+
+    def _rows(self, window: Window, *, judged: bool = False) -> Rows:
+        """Those with a prediction; judged: and an outcome."""
+        part = slice(window.first, window.last)
+        value, outcome = self._made.value[part], self._made.outcome[part]
+        there = ~np.isnan(value) & (~np.isnan(outcome) if judged else True)
+        names = () if self._of.asked.method == "CBPE" else self._of.inputs
+        table = self._made.table.slice(window.first, window.last - window.first).filter(there)
+        return Rows(value[there], told_rows.columns_of(table, names), outcome[there])
+
+    def _outcomes(self, table: Any, value: Floats, outcome: Floats) -> Outcomes:
+        cut = {name: _levels(told_rows.columns_of(table, [name])[name]) for name in self._of.slices}
+        is_timed = self._of.named.time in table.columns
+        block = np.floor(told_rows.times_s(table, self._of.named.time) / self._block_s) if is_timed else None
+        return Outcomes(self._normal.task, value, outcome, self._of.loss, self._of.asked.threshold, cut, block)
+
+    def _realised(self, window: Window) -> Realised | None:
+        part = slice(window.first, window.last)
+        value, outcome = self._made.value[part], self._made.outcome[part]
+        there = ~np.isnan(value) & ~np.isnan(outcome)
+        if not there.any():
+            return None
+        table = self._made.table.slice(window.first, window.last - window.first).filter(there)
+        return realised(self._outcomes(table, value[there], outcome[there]))
+
+    def _estimating(self) -> Estimator:
+        names = () if self._of.asked.method == "CBPE" else self._of.inputs
+        full = [one.last - one.first for one in self._windows if one.last > one.first]
+        return estimating.estimator(
+            self._of.asked, self._normal.rows(names), rows_per_window=int(np.median(full)) if full else 1
+        )
+
+    def _bets(self) -> Lines | None:
+        try:
+            return drawn_up(self._profile)
+        except SpecError as error:
+            self._notes.append(f"Drift is not looked at: {error.message}")
+            return None
+
+    def _drift_judge(self) -> DriftJudge | None:
+        per_year = DAYS_PER_YEAR * UNITS_S["d"] / self._of.width_s
+        budget = shares(self._of.spec)["drift"] * self._of.spec.false_alarms_per_year
+        if self._lines is None:
+            return None
+        if per_year <= budget:
+            self._notes.append("Drift raises no alarm: a year has no more windows than false alarms are allowed.")
+            return None
+        return DriftJudge(self._profile, false_alarms_per_year=budget, windows_per_year=per_year, model=self._of.name)
+
+    def _drift(self, window: Window, notes: list[str]) -> tuple[Profile | None, Drift | None]:
+        """The window's counts, and what one look says; an alarm begins or ends by the judge of all windows so far."""
+        if window.first == window.last:
+            return None, None
+        table = self._made.table.slice(window.first, window.last - window.first)
+        names = [*self._of.inputs, self._of.named.prediction]
+        counted = counting.window(
+            counting.in_memory(table.select(names)),
+            self._profile,
+            counting.Asked(prediction=self._of.named.prediction),
+        )
+        notes += counted.notes
+        if self._lines is None:
+            return counted, None
+        found = judged.once(
+            self._profile, counted, eps=score_bet.EPS, delta=score_bet.DELTA, alpha=0.05, deff=1.0, lines=self._lines
+        )
+        own = recorded(
+            found,
+            model=self._of.name,
+            rows=counted.rows,
+            before=self._profile,
+            notes=(),
+            at_s=window.until_s,
+            now_s=self._of.now_s,
+        )
+        self._alarm_drift(counted, window)
+        return counted, own
+
+    def _alarm_drift(self, counted: Profile, window: Window) -> None:
+        told = None if self._judge is None else self._judge.observe_judgement(counted)
+        if told is None:
+            return
+        has_begun = told.judgement.ruling is Ruling.FAIL
+        subject = tuple(one.name for one in judged.chosen(told.moved)) if has_begun else ()
+        self._verdicts.append(
+            verdict(
+                told.judgement,
+                model=self._of.name,
+                subject=subject,
+                rollout=None,
+                at_s=window.until_s,
+                now_s=self._of.now_s,
+            )
+        )
+        (self._standing.add if has_begun else self._standing.discard)("drift")
+
+    def _judge_decay(self, window: Window) -> None:
+        """Told once: from then on it stands."""
+        skill = self._reference.skill.value
+        if skill is None or "degradation" in self._standing:
+            return
+        days = self._days(window.until_s - self._of.horizon_s)
+        if len(days.loss) < 3:
+            return
+        spec = self._of.spec
+        per_year = DAYS_PER_YEAR * UNITS_S["d"] / self._block_s
+        item = decay(
+            reference_skill=skill,
+            tolerance=spec.tolerance,
+            loss=np.array(days.loss),
+            base_loss=np.array(days.base),
+            champions=2 * run_length(spec, "degradation", 1.0),
+            days=2 * run_length(spec, "degradation", per_year),
+            starts_s=days.starts_s,
+            metric=self._of.loss.name,
+            block="1d" if self._block_s == UNITS_S["d"] else self._of.window,
+        )
+        if item.ruling is Ruling.FAIL:
+            self._verdicts.append(
+                verdict(
+                    item,
+                    model=self._of.name,
+                    subject=(self._of.name,),
+                    rollout=None,
+                    at_s=window.until_s,
+                    now_s=self._of.now_s,
+                )
+            )
+            self._standing.add("degradation")
+
+    def _days(self, until_s: float) -> _Days:
+        """Blocks with outcomes enough, all of which had matured by then."""
+        made, block_s = self._made, self._block_s
+        last = int(np.searchsorted(made.at_s, min(until_s, made.now_s - self._of.horizon_s), side="left"))
+        there = np.flatnonzero(~np.isnan(made.value[:last]) & ~np.isnan(made.outcome[:last]))
+        found = _Days([], [], [])
+        block = np.floor(made.at_s[there] / block_s)
+        for at in np.unique(block).tolist():
+            rows = there[block == at]
+            if rows.size < min(FEWEST_SCORED, max(2, self._rows_per_block() // 2)):
+                continue
+            outcome = made.outcome[rows]
+            found.starts_s.append(at * block_s)
+            found.loss.append(float(self._of.loss.of(made.value[rows], outcome).mean()))
+            found.base.append(float(self._of.loss.of(np.full(rows.size, outcome.mean()), outcome).mean()))
+        return found
+
+    def _rows_per_block(self) -> int:
+        block = np.floor(self._made.at_s / self._block_s)
+        return int(np.median(np.unique(block, return_counts=True)[1]))
+
+    def _told(self, windows: tuple[MonitoredWindow, ...], verdicts: tuple[Verdict, ...]) -> str:
+        judged_ = sum(one.realised is not None for one in windows)
+        begun = [one for one in verdicts if one.ruling is Ruling.FAIL]
+        rows = f"{self._made.at_s.size:,} predictions in {len(windows)} windows, {judged_} with outcomes that are in"
+        if not begun:
+            return f"Nothing is shown to be wrong: {rows}."
+        causes = ", ".join(f"{one.gate.name} on {datetime.fromtimestamp(one.at_s, UTC):%Y-%m-%d}" for one in begun)
+        return f"{len(begun)} alarm{'s' if len(begun) > 1 else ''} ({causes}): {rows}."
+
+
+def _block_s(made: Calls, width_s: float) -> float:
+    """What counts as one in judging decay: a day, where days hold rows enough; else a window."""
+    per_day = np.unique(np.floor(made.at_s / UNITS_S["d"]), return_counts=True)[1]
+    days = (float(made.at_s[-1]) - float(made.at_s[0])) / UNITS_S["d"] + 1
+    return UNITS_S["d"] if np.median(per_day) >= FEWEST_SCORED and per_day.size > days / 2 else width_s
+
+
+def _levels(values: NDArray[Any]) -> NDArray[Any]:
+    is_number = values.dtype != object and np.unique(values).size > MOST_LEVELS
+    return quartiles(values) if is_number else words(values)
+
+
+def _age(of: Setting) -> str:
+    return f"{of.horizon_s / UNITS_S['d']:g} days"
