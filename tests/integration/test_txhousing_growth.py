@@ -1,4 +1,4 @@
-"""House prices grow, and a model that was frozen before falls behind: found in a table of others' predictions, with its date."""
+"""House prices grow and a frozen model falls behind: found in a table of others' predictions, with its date."""
 
 from __future__ import annotations
 
