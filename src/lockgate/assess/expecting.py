@@ -171,7 +171,7 @@ class _LossModel:
 
     def _said(self, here: Floats) -> Floats:
         if self._model is None:
-            return np.full(here.shape[0], self._mean)
+            return np.zeros(len(here)) + self._mean
         with _one_thread():
             said: Floats = np.asarray(self._model.predict(here[:, self._usable]), dtype=np.float64)
         return said

@@ -36,7 +36,7 @@ def _quotas(sizes: NDArray[np.float64], excess: NDArray[np.float64], rows: int) 
     """How many of each cell: whole numbers that add up to `rows`, none beyond its cell."""
     grown = excess / excess.sum() if excess.sum() > 0 else sizes / max(sizes.sum(), 1.0)
     share = FLOOR * sizes / max(sizes.sum(), 1.0) + (1 - FLOOR) * grown
-    quota = np.minimum(np.floor(share * rows), sizes).astype(np.int64)
+    quota: NDArray[np.int64] = np.minimum(np.floor(share * rows), sizes).astype(np.int64)
     while quota.sum() < rows:
         room = sizes - quota
         # The largest remainder first; a cell without room waits for no turn.
