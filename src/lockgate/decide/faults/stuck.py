@@ -2,9 +2,9 @@
 
 The chance that rows drawn one by one are all the same value is at most the sum over cells of the highest share to the power
 of the rows. Rows of an hour hang together: where three stations tell the weather, an hour of one value is no wonder. So
-each row also counts for no more than the fullest cell of hours of that time of day allows, and a run must be twice as long
-as the longest so far. Where whole hours lay in one cell before, rows say nothing, and a run must last RUN_S beside. Of an
-input nothing is said before some days of hours have been learnt.
+each row of an input also counts for no more than the fullest cell of hours of that time of day allows, and a run must be
+twice as long as the longest so far. Where whole hours lay in one cell before, rows say nothing, and a run must last RUN_S
+beside. Of an input nothing is said before some days of hours have been learnt.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def judged(reference: Profile, hour: Hour, usual: Usual, *, alpha: float) -> Ite
             continue
         since_s = own.run_since_s if own.value == value and own.run_since_s is not None else hour.since_s
         log_p = _log_chance(held, rows)
-        if hour.until_s - since_s < RUN_S:
+        if held.role == "input" and hour.until_s - since_s < RUN_S:
             log_p = max(log_p, (rows - 1) * math.log(_alike(own, hour)))
         if log_p > math.log(alpha):
             continue
