@@ -316,3 +316,15 @@ def test_each_conversion_has_its_way_back_and_a_name_of_its_own():
     known = list(conversions())
     assert len({one.name for one in known}) == len(known)
     assert all(one.back.of(one.of(17.0)) == pytest.approx(17.0) for one in known)
+
+
+def test_an_hour_of_one_value_is_no_wonder_where_hours_lie_in_one_cell(world: World):
+    """Three stations that agree for an hour, of a column whose rows of an hour are mostly alike."""
+    rows = world.rows.with_columns(temp=pl.lit(51.0))
+    hour = world.hour(rows, world.next)
+    own = world.usual.column("temp")
+    assert own.longest < 60, "by the longest run alone it would be a fault"
+    assert look.faults(world.reference, hour, world.usual, alpha=world.alpha) == ()
+    lasting = msgspec.structs.replace(own, value="51", run=1_400, run_since_s=hour.start_s - 12 * HOUR_S)
+    usual = msgspec.structs.replace(world.usual, columns=world.usual.columns | {"temp": lasting})
+    assert [one.about for one in look.faults(world.reference, hour, usual, alpha=world.alpha)] == ["stuck temp"]

@@ -106,7 +106,8 @@ def test_what_is_at_fault_raises_no_bar(shop: Shop) -> None:
     for place in range(72):
         shop.pass_hour(place, rows_of(WEEKS + place) | {"price": np.full(120, np.nan)})
     assert shop.open == ["missing price"]
-    assert shop.watch.state.column("price").shares == {}
+    assert "missing" not in shop.watch.state.column("price").shares
+    assert shop.watch.state.column("price").hours == WEEKS
 
 
 def test_silence_is_heard_by_the_wall_clock_and_is_over_with_the_next_call(shop: Shop) -> None:

@@ -47,6 +47,11 @@ def only_value(column: ColumnProfile) -> str | None:
     return facet.levels[filled[0]] if facet.levels else ("false", "true")[filled[0]]
 
 
+def alike_rows(column: ColumnProfile) -> int:
+    """Rows of the fullest cell: at most so many have one value."""
+    return 0 if column.kind in ("time", "text") else max(column.facets[0].counts, default=0)
+
+
 def sure_mean(column: ColumnProfile) -> float | None:
     """The mean of a number, None where few rows stand behind it."""
     own = column.moments

@@ -1,8 +1,10 @@
 """A column that always says the same though the reference varies: a feature, or the prediction itself.
 
 The chance that rows drawn one by one are all the same value is at most the sum over cells of the highest share to the power
-of the rows. Rows of an hour hang together, so that a run must also be twice as long as the longest so far; for an input
-nothing is said before some days of hours have shown how long its runs are.
+of the rows. Rows of an hour hang together: where three stations tell the weather, an hour of one value is no wonder. So
+each row of an input also counts for no more than the fullest cell of hours of that time of day allows, and a run must be
+twice as long as the longest so far. Where whole hours lay in one cell before, rows say nothing, and a run must last RUN_S
+beside. Of an input nothing is said before some days of hours have been learnt.
 """
 
 from __future__ import annotations
@@ -16,16 +18,18 @@ from numpy.typing import NDArray
 
 from lockgate.decide.faults.counted import only_value
 from lockgate.decide.faults.fault import Fault, Found, fault, urgency
-from lockgate.decide.faults.hour import Hour, clock
-from lockgate.decide.faults.usual import name_of, running
+from lockgate.decide.faults.hour import HOUR_S, Hour, clock
+from lockgate.decide.faults.usual import ALIKE, highest_share, name_of, running
 from lockgate.records.profile import ColumnProfile, Profile
-from lockgate.records.usual import Usual
+from lockgate.records.usual import ColumnUsual, Usual
 from lockgate.stats import tails
 
 EPS, DELTA = 0.02, 0.01
 FEWEST = 30
 FEWEST_HOURS = 48
 LONGER = 2.0
+ROOM, RATIO = 0.05, 1.5
+RUN_S = 12 * HOUR_S
 
 
 def judged(reference: Profile, hour: Hour, usual: Usual, *, alpha: float) -> Iterator[Fault]:
@@ -39,14 +43,28 @@ def judged(reference: Profile, hour: Hour, usual: Usual, *, alpha: float) -> Ite
         rows, value = running(own, now), only_value(now)
         if rows < FEWEST or value is None or rows < LONGER * own.longest:
             continue
+        since_s = own.run_since_s if own.value == value and own.run_since_s is not None else hour.since_s
         log_p = _log_chance(held, rows)
+        if held.role == "input" and hour.until_s - since_s < RUN_S:
+            log_p = max(log_p, (rows - 1) * math.log(_alike(own, hour)))
         if log_p > math.log(alpha):
             continue
         found = Found(
-            rows=rows, bad=rows, bar=math.exp(log_p / rows), log_p=log_p, alpha=alpha, method="all the same by chance"
+            rows=rows,
+            bad=rows,
+            bar=math.exp(log_p / rows),
+            log_p=log_p,
+            alpha=alpha,
+            method="all the same by chance",
+            guarantee="calibrated",
         )
-        since_s = own.run_since_s if own.value == value and own.run_since_s is not None else hour.since_s
         yield _told(reference, held, hour, found, value, since_s, own.longest)
+
+
+def _alike(usual: ColumnUsual, hour: Hour) -> float:
+    """The chance at most that a row has the value of the rows before it, as far as hours of that time of day show."""
+    highest = max(highest_share(usual, ALIKE, of_day) for of_day in hour.of_days)
+    return min(1.0, max(highest + ROOM, RATIO * highest))
 
 
 def _told(

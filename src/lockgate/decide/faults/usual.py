@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from lockgate.decide.faults.counted import bad_rows, newest_s, only_value, sure_mean
+from lockgate.decide.faults.counted import alike_rows, bad_rows, newest_s, only_value, sure_mean
 from lockgate.decide.faults.hour import HOUR_S, Hour
 from lockgate.records.profile import ColumnProfile
 from lockgate.records.usual import ColumnUsual, Usual
@@ -25,6 +25,7 @@ SURE = 0.05
 """An hour's share counts as the least it may have been, but for this chance: few rows raise no bar."""
 NEIGHBOURS = (-1, 0, 1)  # hours of the day that are like this one, as clocks change and schedules shift
 PREDICTION = "the prediction"
+ALIKE = "alike"  # in the fullest cell: what is learnt of it beside the shares that are faults
 CARRIED = frozenset({"zeros", "shuffled"})
 BETS = frozenset({"unit", "zeros", "shuffled"})
 """Faults that are bet on. CARRIED go on from hour to hour (a Page sum in logs, whose run length to a false alarm is 1 / alpha
@@ -85,6 +86,8 @@ def _column(
         for what, rows in bad_rows(column).items():
             if what not in broken and not (what == "late" and "stale" in broken):
                 found = _raised(found, what, column.rows, rows, hour)
+        if not broken & {"stuck", "constant"}:
+            found = _raised(found, ALIKE, column.rows, alike_rows(column), hour)
         found = msgspec.structs.replace(found, hours=found.hours + (not broken))
         found = found if broken & BETS else _paid(found, scores)
     found = msgspec.structs.replace(found, **_run(found, column, hour, is_fault=bool(broken & {"stuck", "constant"})))
