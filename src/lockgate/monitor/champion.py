@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -18,7 +19,6 @@ from lockgate.records.profile import merged
 
 FEWEST_SCORED = 30
 NOTABLE_DISTANCE = 0.25
-DAYS_PER_YEAR = 365.0
 LOOK_EVERY_S = UNITS_S["w"]
 _Told = tuple[Literal["degradation", "fallback", "drift"], Severity, str]
 _CAUSES: dict[str, _Told] = {
@@ -46,9 +46,9 @@ def degradation(
         tolerance=spec.monitor.tolerance,
         loss=np.array([block.loss / block.scored for block in judged]),
         base_loss=np.array([block.base_loss / block.scored for block in judged]),
-        # Two tests share what degradation may spend: half of its false alarms each.
-        champions=2 * run_length(spec.monitor, "degradation", champions_per_year),
-        days=2 * run_length(spec.monitor, "degradation", DAYS_PER_YEAR),
+        # The block test has the whole share: what is decided at an alarm of the e-detector's, weeks earlier, is not tried yet.
+        champions=run_length(spec.monitor, "degradation", champions_per_year),
+        days=math.inf,
         starts_s=[block.start_s for block in judged],
         metric=spec.judged_by,
     )
