@@ -46,7 +46,7 @@ def degradation(
         tolerance=spec.monitor.tolerance,
         loss=np.array([block.loss / block.scored for block in judged]),
         base_loss=np.array([block.base_loss / block.scored for block in judged]),
-        # The block test has the whole share: what is decided at an alarm of the e-detector's, weeks earlier, is not tried yet.
+        # The block test has the whole share: what follows an alarm of the e-detector's, weeks earlier, is not tried yet.
         champions=run_length(spec.monitor, "degradation", champions_per_year),
         days=math.inf,
         starts_s=[block.start_s for block in judged],
