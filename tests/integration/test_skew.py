@@ -241,7 +241,9 @@ def test_the_loop_raises_one_ticket_for_what_differs_and_says_why(own_step: Any)
     assert len(told) + len(again) == len(causes), "each cause is told once, also after a restart"
     all_told = [a for a in later.wiring.records.all(Alarm, "tide") if a.cause == "skew"]
     assert len([a for a in all_told if not a.is_over]) == len(causes)
-    assert len([a for a in all_told if a.is_over]) == len(causes), "by the records the version has no calls: each is over"
+    assert len([a for a in all_told if a.is_over]) == len(causes), (
+        "by the records the version has no calls: each is over"
+    )
     ran = shop.run("why", told[0].verdict)
     assert ran.returncode == 0, ran.stderr
     assert "scaled" in ran.stdout
