@@ -23,8 +23,9 @@ from lockgate.decide.drifting.lines import Lines, drawn_up
 from lockgate.errors import SpecError
 from lockgate.features.profiles import table as counting
 from lockgate.metrics import Loss
-from lockgate.monitor.champion import DAYS_PER_YEAR, FEWEST_SCORED
+from lockgate.monitor.champion import FEWEST_SCORED
 from lockgate.monitor.verdicts import verdict
+from lockgate.monitor.watch import YEAR_S
 from lockgate.records import MonitorSpec, Profile, Ruling, Verdict
 from lockgate.records.drift import Drift
 from lockgate.records.duration import UNITS_S
@@ -213,7 +214,7 @@ class Run:
             return None
 
     def _drift_judge(self) -> DriftJudge | None:
-        per_year = DAYS_PER_YEAR * UNITS_S["d"] / self._of.width_s
+        per_year = YEAR_S / self._of.width_s
         budget = shares(self._of.spec)["drift"] * self._of.spec.false_alarms_per_year
         if self._lines is None:
             return None
@@ -278,7 +279,7 @@ class Run:
         if len(days.loss) < 3:
             return
         spec = self._of.spec
-        per_year = DAYS_PER_YEAR * UNITS_S["d"] / self._block_s
+        per_year = YEAR_S / self._block_s
         item = decay(
             reference_skill=skill,
             tolerance=spec.tolerance,
