@@ -11,16 +11,6 @@ from typing import Any
 
 import pytest
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-needs_browser = pytest.mark.skipif(shutil.which("chromium") is None, reason="no Chromium: apt-get install chromium")
 TIDE = "tide"
 
 
@@ -97,29 +87,24 @@ def test_a_table_of_any_servers_predictions_needs_no_workspace(reported, tmp_pat
     assert "--reference TABLE" in lacking.stderr
 
 
-@needs_browser
 @pytest.mark.browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1100, 390])
-def test_a_browser_shows_it_whole_and_asks_nobody(reported, scheme, width):
-    from playwright.sync_api import sync_playwright
-
+def test_a_browser_shows_it_whole_and_asks_nobody(reported, browser, scheme, width):
     _, file, _ = reported
-    with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 900})
-        asked: list[str] = []
-        complaints: list[str] = []
-        page.on("request", lambda request: asked.append(request.url))
-        page.on("console", lambda message: complaints.append(message.text))
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(file.as_uri())
-        assert page.locator("h2").inner_text().endswith("No alarm of tide is open.")
-        assert page.locator("svg[role=img]").count() >= 4
-        overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        paper = page.evaluate("getComputedStyle(document.querySelector('.lg-report')).backgroundColor")
-        ink = page.evaluate("getComputedStyle(document.querySelector('h2')).color")
-        browser.close()
+    page = browser.new_page(color_scheme=scheme, viewport={"width": width, "height": 900})
+    asked: list[str] = []
+    complaints: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.goto(file.as_uri())
+    assert page.locator("h2").inner_text().endswith("No alarm of tide is open.")
+    assert page.locator("svg[role=img]").count() >= 4
+    overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    paper = page.evaluate("getComputedStyle(document.querySelector('.lg-report')).backgroundColor")
+    ink = page.evaluate("getComputedStyle(document.querySelector('h2')).color")
+    page.close()
     assert asked == [file.as_uri()]
     assert complaints == []
     assert overflow <= 0

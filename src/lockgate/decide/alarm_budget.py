@@ -16,9 +16,8 @@ from lockgate.errors import SpecError, unknown
 from lockgate.records import MonitorSpec
 
 SHARES: Mapping[str, float] = {"drift": 0.45, "degradation": 0.45, "fallback": 0.05, "fault": 0.05}
-"""Of the budget, where `monitor.shares` says nothing. A look at drift is a window; at degradation, for half of its share a
-champion, whose whole life is one test, and for the other half a day; at fallbacks, a call; at faults, one test of one column
-in one look.
+"""Of the budget, where `monitor.shares` says nothing. A look at drift is a window; at degradation, a champion, whose whole
+life is one test; at fallbacks, a call; at faults, one test of one column in one look.
 """
 
 

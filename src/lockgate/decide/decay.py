@@ -1,8 +1,9 @@
 """Degradation: is the champion less skilful than in its reference window, against each day's own base rate?
 
-Two tests on the same days, half of the budget each. The block test for worth (GLS-t) asks whether skill was too low over a
-champion's whole life; the e-detector (`stats.risen`) whether it has been since some day that nobody can name. A decay that
-was there from the first day is found by the first, one that comes after good months by the second, in a third of the time.
+Two tests on the same days; how often each may be wrong is the asker's to say. The block test for worth (GLS-t) asks whether
+skill was too low over a champion's whole life; the e-detector (`stats.risen`) whether it has been since some day that nobody
+can name. A decay that was there from the first day is found by the first, one that comes after good months by the second,
+in a third of the time.
 """
 
 from __future__ import annotations

@@ -6,11 +6,32 @@ from collections.abc import Callable, Sequence
 
 from lockgate.decide import alarm_life
 from lockgate.errors import Conflict
-from lockgate.records import Alarm, AlarmLife, Routing
+from lockgate.records import Alarm, AlarmLife, Routing, Verdict
+from lockgate.records.alarm import Cause, Severity
 from lockgate.records.alarm_life import cause_key
 from lockgate.store.ports import Records, Written
 
 TRIES = 5  # a person may say something of an alarm at the same moment
+
+
+def of_verdict(
+    item: Verdict, cause: Cause, severity: Severity, *, following: str, about: str = "", is_over: bool = False
+) -> Alarm:
+    """What a person is told of a verdict, about the version that is its subject's first; none where that is empty."""
+    return Alarm(
+        id=f"a{item.id[1:]}",
+        model=item.model,
+        cause=cause,
+        severity=severity,
+        sentence=item.sentence,
+        next=following,
+        verdict=item.id,
+        at_s=item.at_s,
+        written_s=item.written_s,
+        about=about,
+        version=item.subject[0] or None,
+        is_over=is_over,
+    )
 
 
 def tell(records: Records, *beside: Written, alarms: Sequence[Alarm]) -> list[Alarm]:

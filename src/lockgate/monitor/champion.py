@@ -11,6 +11,7 @@ import numpy as np
 from lockgate.decide.alarm_budget import run_length
 from lockgate.decide.decay import decay
 from lockgate.decide.drift import Shift, drift, shifts
+from lockgate.monitor import alarms
 from lockgate.monitor.verdicts import verdict
 from lockgate.records import Alarm, Block, ModelSpec, Profile, Ruling, Verdict
 from lockgate.records.alarm import Severity
@@ -86,18 +87,12 @@ def alarm(item: Verdict) -> Alarm:
     drift that matters, a note for drift that does not and for what is over.
     """
     cause, loud, following = _CAUSES.get(item.gate.name, _DRIFT)
-    return Alarm(
-        id=f"a{item.id[1:]}",
-        model=item.model,
-        cause=cause,
-        severity=loud if item.ruling is Ruling.FAIL else "note",
-        sentence=item.sentence,
-        next=following.format(model=item.model, id=item.id),
-        verdict=item.id,
-        at_s=item.at_s,
-        written_s=item.written_s,
+    return alarms.of_verdict(
+        item,
+        cause,
+        loud if item.ruling is Ruling.FAIL else "note",
+        following=following.format(model=item.model, id=item.id),
         about=item.gate.measure if cause == "drift" else "",
-        version=item.subject[0],
         is_over=item.ruling is Ruling.PASS,
     )
 

@@ -130,7 +130,7 @@ class FaultWatch:
         told: list[Alarm] = []
         if fresh:
             verdicts = [self._verdict(one, now_s) for one in fresh]
-            raised = [self._alarm(one, item) for one, item in zip(fresh, verdicts, strict=True)]
+            raised = [_alarm(one, item) for one, item in zip(fresh, verdicts, strict=True)]
             unwritten = [item for item in verdicts if self._records.get(Verdict, item.id) is None]
             told = alarms.tell(self._records, *unwritten, alarms=raised)
         # Last: a write that failed is tried again at the next look.
@@ -169,20 +169,10 @@ class FaultWatch:
             now_s=now_s,
         )
 
-    def _alarm(self, one: Fault, item: Verdict) -> Alarm:
-        return Alarm(
-            id=f"a{item.id[1:]}",
-            model=self._model,
-            cause=CAUSE,
-            severity=one.severity,
-            sentence=item.sentence,
-            next=one.next.format(model=self._model),
-            verdict=item.id,
-            at_s=item.at_s,
-            written_s=item.written_s,
-            about=one.about,
-            version=self._version,
-        )
+
+def _alarm(one: Fault, item: Verdict) -> Alarm:
+    following = one.next.format(model=item.model)
+    return alarms.of_verdict(item, CAUSE, one.severity, following=following, about=one.about)
 
 
 def _is_news(one: Fault, life: AlarmLife | None) -> bool:

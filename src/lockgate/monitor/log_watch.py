@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 import msgspec
 
 from lockgate.records import Alarm
 from lockgate.records.alarm import Severity
+from lockgate.records.duration import second
 from lockgate.records.log_trouble import TOGETHER, Counted, LogNotice, LogTrouble
 from lockgate.store.ports import Told
 
@@ -52,7 +52,7 @@ class Backlog:
             return None
         why = refusal or "Somebody else holds its lock."
         return (
-            f"The compactor has moved nothing since {_clock(self._since_s)}: the segment {oldest} still waits. {why} "
+            f"The compactor has moved nothing since {second(self._since_s)}: the segment {oldest} still waits. {why} "
             "Segments pile up, and tables miss what is in them; nothing is lost."
         )
 
@@ -146,7 +146,7 @@ def _alarm(trouble: LogTrouble, name: str, severity: Severity, now_s: float) -> 
 
 def _lasts(trouble: LogTrouble, place: str) -> str:
     """What is wrong, since when, what was lost, what becomes of the rest, and what to do."""
-    parts = [f"Since {_clock(trouble.since_s)}:"]
+    parts = [f"Since {second(trouble.since_s)}:"]
     parts += trouble.problems or (f"the prediction log in {place} could not be written for a while.",)
     if trouble.lost:
         parts.append(f"{_lost(trouble.lost, 'so far')}.")
@@ -165,7 +165,7 @@ def _lasts(trouble: LogTrouble, place: str) -> str:
 
 def _over(trouble: LogTrouble) -> str:
     until_s = trouble.since_s if trouble.until_s is None else trouble.until_s
-    stretch = f"The prediction log is well again: it was not from {_clock(trouble.since_s)} to {_clock(until_s)}."
+    stretch = f"The prediction log is well again: it was not from {second(trouble.since_s)} to {second(until_s)}."
     if not trouble.lost:
         return f"{stretch} Nothing was lost."
     return f"{stretch} {_lost(trouble.lost, 'for good')}; verdicts over that time miss them."
@@ -175,7 +175,3 @@ def _lost(lost: Mapping[str, int], how: str) -> str:
     each = ", ".join(f"{model} {count:,}" for model, count in sorted(lost.items(), key=lambda item: -item[1])[:5])
     total = sum(lost.values())
     return f"{total:,} {'entry is' if total == 1 else 'entries are'} lost {how} ({each})"
-
-
-def _clock(at_s: float) -> str:
-    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

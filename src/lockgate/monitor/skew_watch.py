@@ -7,6 +7,7 @@ from collections import deque
 from typing import TypeGuard
 
 from lockgate.decide.judgement import Judgement
+from lockgate.monitor import alarms
 from lockgate.monitor.came import Batch
 from lockgate.monitor.fallback_watch import LatestIds
 from lockgate.monitor.verdicts import verdict
@@ -96,16 +97,5 @@ def judged(item: Skewed, *, since_s: float | None, until_s: float | None) -> Jud
 
 def alarm(item: Verdict) -> Alarm:
     """A ticket: calls are answered, and what was promised of the version on a table does not hold for them."""
-    return Alarm(
-        id=f"a{item.id[1:]}",
-        model=item.model,
-        cause="skew",
-        severity="ticket",
-        sentence=item.sentence,
-        next=f"lockgate data skew {item.model}",
-        verdict=item.id,
-        at_s=item.at_s,
-        written_s=item.written_s,
-        about="/".join(part for part in (item.subject[0][:6], item.subject[1]) if part),
-        version=item.subject[0] or None,
-    )
+    about = "/".join(part for part in (item.subject[0][:6], item.subject[1]) if part)
+    return alarms.of_verdict(item, "skew", "ticket", following=f"lockgate data skew {item.model}", about=about)

@@ -8,14 +8,13 @@ its end lie `stale_after` apart at least, and no source can raise them more ofte
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 import msgspec
 
 from lockgate.records import Alarm, SourceSpec
 from lockgate.records.alarm import Severity
-from lockgate.records.duration import seconds
+from lockgate.records.duration import second, seconds
 from lockgate.records.silence import Silence
 
 Readers = Mapping[str, tuple[str, ...]]
@@ -71,7 +70,7 @@ def _has_stopped(spec: SourceSpec, newest_s: float | None, event_s: float) -> bo
 
 def _stopped(source: str, spec: SourceSpec, readers: Readers, newest_s: float | None) -> str:
     """Which source, since when, who reads it, what becomes of their calls, and what to do."""
-    since = "has told nothing yet" if newest_s is None else f"has told nothing since {_clock(newest_s)}"
+    since = "has told nothing yet" if newest_s is None else f"has told nothing since {second(newest_s)}"
     expected = f" (a newer event was to come within {spec.stale_after})" if newest_s is not None else ""
     read = "; ".join(f"{model}: {', '.join(columns)}" for model, columns in sorted(readers.items()))
     fed = f"the job that writes {spec.table}" if spec.table else f"whoever posts to /events/{source}"
@@ -82,11 +81,11 @@ def _stopped(source: str, spec: SourceSpec, readers: Readers, newest_s: float | 
 
 
 def _over(silence: Silence, newest_s: float | None) -> str:
-    since = "from its first question on" if silence.since_s is None else f"from {_clock(silence.since_s)} on"
+    since = "from its first question on" if silence.since_s is None else f"from {second(silence.since_s)} on"
     if newest_s is None:
         return f"No model that serves is computed of the source {silence.source} any more; it was silent {since}."
     return (
-        f"The source {silence.source} tells again: it was silent {since}, and its newest event is of {_clock(newest_s)}. "
+        f"The source {silence.source} tells again: it was silent {since}, and its newest event is of {second(newest_s)}. "
         "Calls in between were answered from what was known then; their flags stay."
     )
 
@@ -105,7 +104,3 @@ def _alarm(silence: Silence, name: str, severity: Severity, said: str, *, at_s: 
         about=silence.source,
         is_over=silence.until_s is not None,
     )
-
-
-def _clock(at_s: float) -> str:
-    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -38,3 +38,8 @@ def lasted(seconds_: float) -> str:
 def minute(at_s: float) -> str:
     """An instant, in seconds since 1970: 2013-04-01 10:00 UTC."""
     return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def second(at_s: float) -> str:
+    """The same to the second: 2013-04-01 10:00:00 UTC."""
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -18,9 +18,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betaincinv
 
 from lockgate.errors import SpecError
+from lockgate.stats import tails
 
 Floats = NDArray[np.float64]
 
@@ -53,7 +53,7 @@ def highest_risk(rows: int, bad: int, *, delta: float, tolerance: float = 0.0) -
         raise SpecError(f"{bad} bad rows among {rows} cannot be a reference.")
     if not 0 < delta < 1 or not 0 <= tolerance < 1:
         raise SpecError(f"A delta of {delta} and a tolerance of {tolerance} are not both rates.")
-    found = 1.0 if bad == rows else float(betaincinv(bad + 1, rows - bad, 1 - delta))
+    found = tails.highest(rows, bad, delta=delta)
     if not found + tolerance < 1:
         raise SpecError(
             f"A reference of {bad} bad rows in {rows} and a tolerance of {tolerance:g} leave no rate to rise to.",

@@ -11,9 +11,10 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaincinv, stdtr, stdtrit
+from scipy.special import stdtr, stdtrit
 
 from lockgate.errors import SpecError
+from lockgate.stats import tails
 from lockgate.stats.multiplicity import checked_alpha
 
 Floats = NDArray[np.float64]
@@ -102,9 +103,7 @@ def exact_share(hits: float, rows: int, *, alpha: float) -> tuple[float, float]:
     if rows < 1 or not 0 <= hits <= rows:
         raise SpecError(f"{hits:g} of {rows} rows is no share.", cure="Count rows once.")
     half = checked_alpha(alpha) / 2
-    low = float(betaincinv(hits, rows - hits + 1, half)) if hits > 0 else 0.0
-    high = float(betaincinv(hits + 1, rows - hits, 1 - half)) if hits < rows else 1.0
-    return low, high
+    return tails.lowest(rows, hits, delta=half), tails.highest(rows, hits, delta=half)
 
 
 def mean_of_shares(value: Floats, low: Floats, high: Floats, together: Floats) -> tuple[float, float]:

@@ -35,13 +35,13 @@ def log_at_most_poisson(seen: int, *, expected: float) -> float:
     return _log(float(pdtr(seen, expected)))
 
 
-def highest(n: int, bad: int, *, delta: float) -> float:
+def highest(n: int, bad: float, *, delta: float) -> float:
     """The highest rate at which so few or fewer are seen with chance `delta` (Clopper, Pearson 1934); 1 of no rows."""
     _check(n, bad, 0.5)
     return 1.0 if bad == n else float(betaincinv(bad + 1, n - bad, 1 - delta))
 
 
-def lowest(n: int, bad: int, *, delta: float) -> float:
+def lowest(n: int, bad: float, *, delta: float) -> float:
     """The lowest rate at which so many or more are seen with chance `delta`; 0 of no bad rows."""
     _check(n, bad, 0.5)
     return 0.0 if bad == 0 else float(betaincinv(bad, n - bad + 1, delta))
@@ -69,7 +69,7 @@ def _log(chance: float) -> float:
     return max(LEAST, math.log(chance)) if chance > 0 else LEAST
 
 
-def _check(n: int, bad: int, bar: float) -> None:
+def _check(n: int, bad: float, bar: float) -> None:
     if not 0 <= bad <= n:
         raise SpecError(f"{bad} bad rows among {n} cannot be.")
     if not 0 <= bar <= 1:

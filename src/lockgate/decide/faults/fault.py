@@ -6,10 +6,11 @@ from typing import Literal
 
 import msgspec
 
-from lockgate.decide.faults.hour import Hour, clock
+from lockgate.decide.faults.hour import Hour
 from lockgate.decide.judgement import Judgement
 from lockgate.records import Evidence, Gate, Ruling
 from lockgate.records.alarm import Severity
+from lockgate.records.duration import minute
 from lockgate.records.evidence import Guarantee
 from lockgate.records.profile import Profile
 from lockgate.records.record import Record
@@ -107,7 +108,7 @@ def fault(
         detail=found.detail,
     )
     judgement = Judgement(
-        ruling=Ruling.FAIL, gate=gate, evidence=evidence, sentence=f"{sentence}; since {clock(hour.since_s)}."
+        ruling=Ruling.FAIL, gate=gate, evidence=evidence, sentence=f"{sentence}; since {minute(hour.since_s)}."
     )
     return Fault(
         kind=kind, column=column, severity=severity, judgement=judgement, next=following, fewest=max(1, fewest)

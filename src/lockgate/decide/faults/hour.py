@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from lockgate.records.profile import Profile
@@ -69,7 +68,3 @@ def joined(hours: Iterable[Hour]) -> Hour:
             for level, rows in levels.items():
                 held[level] = held.get(level, 0) + rows
     return Hour(first.start_s, window, refused, strange)
-
-
-def clock(at_s: float) -> str:
-    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping
 
 from lockgate.decide.faults.counted import Counted, bad_rows, newest_s, stands_still, strange_rows
 from lockgate.decide.faults.fault import STATUS, Fault, Found, Kind, fault, part, urgency
-from lockgate.decide.faults.hour import Hour, clock
+from lockgate.decide.faults.hour import Hour
 from lockgate.decide.faults.usual import PREDICTION, highest_share, name_of
-from lockgate.records.duration import lasted
+from lockgate.records.duration import lasted, minute
 from lockgate.records.profile import ColumnProfile, Profile
 from lockgate.records.usual import ColumnUsual, Usual
 from lockgate.stats import tails
@@ -132,7 +132,7 @@ def _late(held: ColumnProfile, now: ColumnProfile, hour: Hour, how: str, usual: 
     is_still = stands_still(now, hour) and own is not None and usual.newest_s is not None
     if is_still and own is not None and usual.newest_s is not None and abs(own - usual.newest_s) <= 1.0:
         return "stale", (
-            f"{held.name} has stood at {clock(own)} for {lasted(hour.until_s - own)}: {how} lie further than "
+            f"{held.name} has stood at {minute(own)} for {lasted(hour.until_s - own)}: {how} lie further than "
             f"{lasted(edge)} behind their own time, where the reference's lie {lasted(before)} behind on average"
         )
     return "late", (

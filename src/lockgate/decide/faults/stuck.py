@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from lockgate.decide.faults.counted import only_value
 from lockgate.decide.faults.fault import Fault, Found, fault, urgency
-from lockgate.decide.faults.hour import HOUR_S, Hour, clock
+from lockgate.decide.faults.hour import HOUR_S, Hour
 from lockgate.decide.faults.usual import ALIKE, highest_share, name_of, running
+from lockgate.records.duration import minute
 from lockgate.records.profile import ColumnProfile, Profile
 from lockgate.records.usual import ColumnUsual, Usual
 from lockgate.stats import tails
@@ -73,7 +74,7 @@ def _told(
     name, is_input = name_of(held), held.role == "input"
     longest_said = f"; the longest run so far was {longest:,} rows" if longest > 1 else ""
     said = (
-        f"{name} {'is stuck at' if is_input else 'is always'} {value} for {found.rows:,} rows from {clock(since_s)} on, "
+        f"{name} {'is stuck at' if is_input else 'is always'} {value} for {found.rows:,} rows from {minute(since_s)} on, "
         f"where the reference's {held.there:,} had {_many(held)}{longest_said}"
     )
     if is_input:
