@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from lockgate.decide import alarm_life
 from lockgate.errors import Conflict
@@ -11,6 +12,7 @@ from lockgate.records.alarm import Cause, Severity
 from lockgate.records.alarm_life import cause_key
 from lockgate.store.ports import Records, Written
 
+T = TypeVar("T")
 TRIES = 5  # a person may say something of an alarm at the same moment
 
 
@@ -39,7 +41,7 @@ def tell(records: Records, *beside: Written, alarms: Sequence[Alarm]) -> list[Al
 
     alarms: as the watchers found them, in order. Raises Conflict and StoreError as `write` does; nothing is written then.
     """
-    return _tried(lambda: _told(records, beside, alarms))
+    return tried(lambda: _told(records, beside, alarms))
 
 
 def settle(records: Records, routing: Routing, *, at_s: float, now_s: float) -> list[Alarm]:
@@ -57,7 +59,7 @@ def end(
         told = [(life, alarm_life.ended(life, why, at_s=at_s, now_s=now_s)) for life, why in found]
         return _written(records, (), [(life, over.life, over.alarm) for life, over in told])
 
-    return _tried(ended)
+    return tried(ended)
 
 
 def wake(records: Records, *, now_s: float) -> list[Alarm]:
@@ -109,7 +111,8 @@ def _write(
     records.write(*beside, *spoken, *(after for _, after in changed), over=over)
 
 
-def _tried(act: Callable[[], list[Alarm]]) -> list[Alarm]:
+def tried(act: Callable[[], T]) -> T:
+    """Again where somebody else wrote first; what the last try raises is raised."""
     for _ in range(TRIES - 1):
         try:
             return act()

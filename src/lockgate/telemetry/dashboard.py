@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from lockgate.telemetry.panels import ROWS, Panel, Query
 
@@ -16,7 +16,6 @@ UID, TITLE = "lockgate", "Lockgate"
 SCHEMA = 39
 _WIDE = 24
 _SOURCE = {"type": "prometheus", "uid": "${datasource}"}
-_RED: Literal["red"] = "red"
 Json = dict[str, Any]
 
 
@@ -123,7 +122,7 @@ def _defaults(panel: Panel) -> Json:
     """Colour says no more than a line's own words do: red where a figure is past `red_at`."""
     steps: list[Json] = [{"color": "text", "value": None}]
     if panel.red_at is not None:
-        steps.append({"color": _RED, "value": panel.red_at})
+        steps.append({"color": "red", "value": panel.red_at})
     found: Json = {"unit": panel.unit, "thresholds": {"mode": "absolute", "steps": steps}, "links": [], "mappings": []}
     found |= {"min": 0} if panel.is_from_zero else {}
     if panel.kind == "stat":

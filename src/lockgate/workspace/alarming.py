@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lockgate.decide import alarm_life
-from lockgate.errors import Conflict, NotFound, unknown
+from lockgate.errors import NotFound, unknown
 from lockgate.monitor import alarms
 from lockgate.records import Acknowledgement, Alarm, AlarmLife
 from lockgate.records.alarm_life import acknowledgement_id
@@ -41,12 +41,8 @@ class Alarming(Opened):
         return self._said(alarm, reason=reason, by=by, until_s=self._wiring.clock() + seconds(until))
 
     def _said(self, alarm: str, *, reason: str, by: str | None, until_s: float | None) -> Acknowledgement:
-        for _ in range(alarms.TRIES - 1):
-            try:
-                return self._written(alarm, reason=reason, by=by or person(), until_s=until_s)
-            except Conflict:
-                continue  # the loop counted it once more; or it is over, which the last try says
-        return self._written(alarm, reason=reason, by=by or person(), until_s=until_s)
+        # A Conflict: the loop counted it once more; or it is over, which the last try says.
+        return alarms.tried(lambda: self._written(alarm, reason=reason, by=by or person(), until_s=until_s))
 
     def _written(self, alarm: str, *, reason: str, by: str, until_s: float | None) -> Acknowledgement:
         life, now_s = self._life(alarm), self._wiring.clock()

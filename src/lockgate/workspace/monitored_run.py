@@ -23,7 +23,6 @@ from lockgate.decide.drifting.lines import Lines, drawn_up
 from lockgate.errors import SpecError
 from lockgate.features.profiles import table as counting
 from lockgate.metrics import Loss
-from lockgate.monitor.champion import FEWEST_SCORED
 from lockgate.monitor.verdicts import verdict
 from lockgate.monitor.watch import YEAR_S
 from lockgate.records import MonitorSpec, Profile, Ruling, Verdict
@@ -31,7 +30,7 @@ from lockgate.records.drift import Drift
 from lockgate.records.duration import UNITS_S
 from lockgate.records.monitored import Monitored, MonitoredWindow, Realised
 from lockgate.stats import score_bet
-from lockgate.workspace import monitored_tables, profiling, told_rows
+from lockgate.workspace import monitored_blocks, monitored_tables, profiling, told_rows
 from lockgate.workspace.drifting import DriftJudge, recorded
 from lockgate.workspace.monitored_tables import Calls, Named, Window
 from lockgate.workspace.told_rows import Told
@@ -57,14 +56,6 @@ class Setting(NamedTuple):
     now_s: float
 
 
-class _Days(NamedTuple):
-    """Matured blocks, a day each where days hold enough rows: when each began, its mean loss and its base rate's own."""
-
-    starts_s: list[float]
-    loss: list[float]
-    base: list[float]
-
-
 class Run:
     """One pass over the windows in the order of time; what is known at a window's end is all that it is told by."""
 
@@ -72,7 +63,7 @@ class Run:
         self._of, self._normal, self._made = setting, normal, made
         self._notes: list[str] = [*normal.notes, *made.notes]
         assert normal.outcome is not None
-        self._block_s = _block_s(made, setting.width_s)
+        self._blocks = monitored_blocks.blocks(made, setting.loss, setting.width_s)
         self._reference = realised(self._outcomes(normal.table, normal.value, normal.outcome))
         if setting.named.time not in normal.table.columns:
             self._notes.append(
@@ -187,7 +178,7 @@ class Run:
     def _outcomes(self, table: Any, value: Floats, outcome: Floats) -> Outcomes:
         cut = {name: _levels(told_rows.columns_of(table, [name])[name]) for name in self._of.slices}
         is_timed = self._of.named.time in table.columns
-        block = np.floor(told_rows.times_s(table, self._of.named.time) / self._block_s) if is_timed else None
+        block = np.floor(told_rows.times_s(table, self._of.named.time) / self._blocks.width_s) if is_timed else None
         return Outcomes(self._normal.task, value, outcome, self._of.loss, self._of.asked.threshold, cut, block)
 
     def _realised(self, window: Window) -> Realised | None:
@@ -275,21 +266,21 @@ class Run:
         skill = self._reference.skill.value
         if skill is None or "degradation" in self._standing:
             return
-        days = self._days(window.until_s - self._of.horizon_s)
-        if len(days.loss) < 3:
+        days = self._blocks.until(min(window.until_s, self._made.now_s) - self._of.horizon_s)
+        if days.loss.size < 3:
             return
         spec = self._of.spec
-        per_year = YEAR_S / self._block_s
+        per_year = YEAR_S / self._blocks.width_s
         item = decay(
             reference_skill=skill,
             tolerance=spec.tolerance,
-            loss=np.array(days.loss),
-            base_loss=np.array(days.base),
+            loss=days.loss,
+            base_loss=days.base,
             champions=2 * run_length(spec, "degradation", 1.0),
             days=2 * run_length(spec, "degradation", per_year),
-            starts_s=days.starts_s,
+            starts_s=(days.ends_s - days.width_s).tolist(),
             metric=self._of.loss.name,
-            block="1d" if self._block_s == UNITS_S["d"] else self._of.window,
+            block="1d" if self._blocks.width_s == UNITS_S["d"] else self._of.window,
         )
         if item.ruling is Ruling.FAIL:
             self._verdicts.append(
@@ -304,27 +295,6 @@ class Run:
             )
             self._standing.add("degradation")
 
-    def _days(self, until_s: float) -> _Days:
-        """Blocks with outcomes enough, all of which had matured by then."""
-        made, block_s = self._made, self._block_s
-        last = int(np.searchsorted(made.at_s, min(until_s, made.now_s - self._of.horizon_s), side="left"))
-        there = np.flatnonzero(~np.isnan(made.value[:last]) & ~np.isnan(made.outcome[:last]))
-        found = _Days([], [], [])
-        block = np.floor(made.at_s[there] / block_s)
-        for at in np.unique(block).tolist():
-            rows = there[block == at]
-            if rows.size < min(FEWEST_SCORED, max(2, self._rows_per_block() // 2)):
-                continue
-            outcome = made.outcome[rows]
-            found.starts_s.append(at * block_s)
-            found.loss.append(float(self._of.loss.of(made.value[rows], outcome).mean()))
-            found.base.append(float(self._of.loss.of(np.full(rows.size, outcome.mean()), outcome).mean()))
-        return found
-
-    def _rows_per_block(self) -> int:
-        block = np.floor(self._made.at_s / self._block_s)
-        return int(np.median(np.unique(block, return_counts=True)[1]))
-
     def _told(self, windows: tuple[MonitoredWindow, ...], verdicts: tuple[Verdict, ...]) -> str:
         judged_ = sum(one.realised is not None for one in windows)
         begun = [one for one in verdicts if one.ruling is Ruling.FAIL]
@@ -333,13 +303,6 @@ class Run:
             return f"Nothing is shown to be wrong: {rows}."
         causes = ", ".join(f"{one.gate.name} on {datetime.fromtimestamp(one.at_s, UTC):%Y-%m-%d}" for one in begun)
         return f"{len(begun)} alarm{'s' if len(begun) > 1 else ''} ({causes}): {rows}."
-
-
-def _block_s(made: Calls, width_s: float) -> float:
-    """What counts as one in judging decay: a day, where days hold rows enough; else a window."""
-    per_day = np.unique(np.floor(made.at_s / UNITS_S["d"]), return_counts=True)[1]
-    days = (float(made.at_s[-1]) - float(made.at_s[0])) / UNITS_S["d"] + 1
-    return UNITS_S["d"] if np.median(per_day) >= FEWEST_SCORED and per_day.size > days / 2 else width_s
 
 
 def _levels(values: NDArray[Any]) -> NDArray[Any]:

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from lockgate.records.drift import Moved
 from lockgate.records.profile import ColumnProfile, Profile
+from lockgate.report.monitored.told import DriftRow
 from lockgate.stats.distance import total_variation
 
 
@@ -20,6 +22,17 @@ def variations(reference: Profile, windows: Sequence[Profile]) -> dict[str, tupl
         before = np.array(column.counts)
         found[column.name] = tuple(total_variation(before, np.array(w.columns[place].counts)) for w in fit)
     return found
+
+
+def drift_rows(moved: Sequence[Moved], reference: Profile, windows: Sequence[Profile]) -> tuple[DriftRow, ...]:
+    """What moved, each with its course over these windows; a pair has none."""
+    courses = variations(reference, windows)
+    return tuple(
+        DriftRow(
+            m.name, m.other is not None, m.says, m.is_listed, m.distance, m.shift, m.importance, courses.get(m.name, ())
+        )
+        for m in moved
+    )
 
 
 def prediction_column(profile: Profile) -> ColumnProfile | None:

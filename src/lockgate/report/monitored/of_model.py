@@ -18,7 +18,7 @@ from lockgate.metrics.figures import named
 from lockgate.records import Alarm, AlarmLife, Block, ModelSpec, Profile, Routing, Ruling, Version
 from lockgate.records.duration import seconds
 from lockgate.records.profile import merged
-from lockgate.report.monitored.histories import prediction_column, variations
+from lockgate.report.monitored.histories import drift_rows, prediction_column
 from lockgate.report.monitored.told import Course, DriftRow, Point, Raised, Stretch, Told
 from lockgate.stats import score_bet
 from lockgate.store.ports import Records
@@ -200,13 +200,7 @@ def _drift(spec: ModelSpec, days: Days) -> tuple[tuple[DriftRow, ...], str]:
     found = judged.once(
         days.reference, window, eps=score_bet.EPS, delta=score_bet.DELTA, alpha=0.05, deff=1.0, lines=lines
     )
-    courses = variations(days.reference, [profile for _, profile in counted])
-    rows = tuple(
-        DriftRow(
-            m.name, m.other is not None, m.says, m.is_listed, m.distance, m.shift, m.importance, courses.get(m.name, ())
-        )
-        for m in found.moved
-    )
+    rows = drift_rows(found.moved, days.reference, [profile for _, profile in counted])
     said = f"The last {spec.monitor.window} of closed days, looked at once and as if rows were independent."
     return rows, f"{said} {found.judgement.sentence}"
 

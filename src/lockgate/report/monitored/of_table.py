@@ -17,7 +17,7 @@ from lockgate.records.monitored import (
     Realised,
 )
 from lockgate.records.profile import Profile
-from lockgate.report.monitored.histories import prediction_column, variations
+from lockgate.report.monitored.histories import drift_rows, prediction_column
 from lockgate.report.monitored.told import Age, Course, DriftRow, Point, Raised, Stretch, Told
 
 FOLLOWING = "lockgate check MODEL TABLE, on the newest rows with outcomes"
@@ -117,13 +117,8 @@ def _drift(found: Monitored, windows: Sequence[MonitoredWindow]) -> tuple[DriftR
     newest = next((w.drift for w in reversed(windows) if w.drift is not None), None)
     if newest is None:
         return ()
-    courses = variations(found.reference_profile, [w.profile for w in windows if isinstance(w.profile, Profile)])
-    return tuple(
-        DriftRow(
-            m.name, m.other is not None, m.says, m.is_listed, m.distance, m.shift, m.importance, courses.get(m.name, ())
-        )
-        for m in newest.moved
-    )
+    profiles = [w.profile for w in windows if isinstance(w.profile, Profile)]
+    return drift_rows(newest.moved, found.reference_profile, profiles)
 
 
 def _drift_says(windows: Sequence[MonitoredWindow]) -> str:
