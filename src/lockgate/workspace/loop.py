@@ -10,7 +10,7 @@ import math
 import os
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from lockgate.errors import Conflict, StoreError
@@ -21,7 +21,7 @@ from lockgate.monitor.fold import Fold
 from lockgate.monitor.watch import ChampionFacts, Watch
 from lockgate.records import Alarm, Block, Move, PairBlock, Profile, Rollout, Routing, Verdict, Version
 from lockgate.records.log_trouble import LogTrouble
-from lockgate.records.prediction import LogEntry
+from lockgate.records.prediction import LogEntry, LogRow, Window
 from lockgate.release.controller import Controller
 from lockgate.release.replay import replay
 from lockgate.store.frames import began_at_s
@@ -88,10 +88,10 @@ class Loop:
         # A short stretch is the end: workers write on, and who waits for an empty one judges nothing under load.
         is_behind = True
         while is_behind:
-            entries = self._read()
-            is_behind = len(entries) >= READ_AT_ONCE
-            done.read += len(entries)
-            for model, own in _by_model(entries).items():
+            rows = self._read()
+            is_behind = len(rows) >= READ_AT_ONCE
+            done.read += len(rows)
+            for model, own in _by_model(entry for entry in rows if not isinstance(entry, Window)).items():
                 if model in watches:
                     watches[model].feed(own, now_s=now_s)
                 else:
@@ -171,7 +171,7 @@ class Loop:
         lease.acquire(LEASE, self._holder, now_s=now_s, for_s=LEASE_S)
         return lease.acquire(COMPACTOR, self._holder, now_s=now_s, for_s=COMPACT_EVERY_S)
 
-    def _read(self) -> list[LogEntry]:
+    def _read(self) -> list[LogRow]:
         """The next stretch of the log; a first reading can take longer than a lease, so each stretch renews it."""
         self._wiring.lease.acquire(LEASE, self._holder, now_s=self._wiring.clock(), for_s=LEASE_S)
         entries, self._cursor = self._wiring.log.read(self._cursor, limit=READ_AT_ONCE)
@@ -290,7 +290,7 @@ class Loop:
         controller.mark_replayed(rollout)
 
 
-def _by_model(entries: Sequence[LogEntry]) -> dict[str, list[LogEntry]]:
+def _by_model(entries: Iterable[LogEntry]) -> dict[str, list[LogEntry]]:
     """Each model's own, in their order: a watch need not look at everybody's."""
     found: dict[str, list[LogEntry]] = {}
     for entry in entries:
