@@ -1,4 +1,4 @@
-"""What the log holds: predictions, shadow answers, outcomes, and windows counted of calls. Times are seconds since 1970, UTC."""
+"""What the log holds: predictions, shadow answers, outcomes, and windows of calls. Times are seconds since 1970, UTC."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ LogEntry = Prediction | Shadow | Outcome
 class Window(Record, tag="window", array_like=True, frozen=True, kw_only=True, gc=False):
     """What one process counted of the calls that a version answered in [since_s, until_s) of event time, since it last said.
 
-    who: the process, by a word that is its alone; number: how many of this version it had written before. profile: the counts, as JSON text
-    of a `Profile`: its whole numbers may be wider than msgpack's.
+    who: the process, by a word that is its alone; number: how many of this version it had written before. profile: the
+    counts, as JSON text of a `Profile`, whose whole numbers may be wider than msgpack's.
     """
 
     model: str

@@ -1,8 +1,8 @@
 """What one process counts of the calls it answers: a window for each version and hour, written into the log once a minute.
 
-A call costs its caller one append to a queue. All else, the counting too, is done by the thread that looks for a new routing, a
-few times a second, and nothing that goes wrong there comes near an answer: it is said once, and those calls are not counted.
-numpy alone.
+A call costs its caller one append to a queue. All else, the counting too, is done by the thread that looks for a new routing,
+a few times a second, and nothing that goes wrong there comes near an answer: it is said once, and those calls are not
+counted. numpy alone.
 """
 
 from __future__ import annotations

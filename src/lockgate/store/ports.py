@@ -33,6 +33,7 @@ from lockgate.records import (
     Verdict,
     Version,
 )
+from lockgate.records.drift import DriftFound, DriftStanding
 from lockgate.records.entry import EntryKind
 from lockgate.records.harm_state import HarmState
 from lockgate.records.log_trouble import LogNotice, LogTrouble
@@ -51,6 +52,8 @@ Written = (
     | Block
     | Dataset
     | Drill
+    | DriftFound
+    | DriftStanding
     | HarmState
     | Health
     | LogTrouble
@@ -75,6 +78,8 @@ K = TypeVar(
     Block,
     Dataset,
     Drill,
+    DriftFound,
+    DriftStanding,
     HarmState,
     Health,
     LogTrouble,

@@ -21,7 +21,7 @@ from lockgate.monitor.fold import Fold
 from lockgate.monitor.watch import ChampionFacts, Watch
 from lockgate.records import Alarm, Block, Move, PairBlock, Profile, Rollout, Routing, Verdict, Version
 from lockgate.records.log_trouble import LogTrouble
-from lockgate.records.prediction import LogEntry, LogRow, Window
+from lockgate.records.prediction import LogRow, Window
 from lockgate.release.controller import Controller
 from lockgate.release.replay import replay
 from lockgate.store.frames import began_at_s
@@ -91,11 +91,12 @@ class Loop:
             rows = self._read()
             is_behind = len(rows) >= READ_AT_ONCE
             done.read += len(rows)
-            for model, own in _by_model(entry for entry in rows if not isinstance(entry, Window)).items():
+            for model, own in _by_model(rows).items():
                 if model in watches:
                     watches[model].feed(own, now_s=now_s)
                 else:
-                    self._unrouted.feed(own, watches, now_s=now_s)
+                    entries = [row for row in own if not isinstance(row, Window)]
+                    self._unrouted.feed(entries, watches, now_s=now_s)
         for model in watches:
             try:
                 self._turn(model, done, now_s)
@@ -123,6 +124,8 @@ class Loop:
                 until_s = watch.forgotten_until_s
                 if math.isfinite(until_s):
                     log.forget(model, until_s)
+                if math.isfinite(watch.drift.forgotten_until_s):
+                    log.forget_windows(model, watch.drift.forgotten_until_s)
         except StoreError as error:
             _log.warning("The log was not compacted: %s", error)
             return [str(error)]
@@ -207,6 +210,7 @@ class Loop:
                 routing = controller.routing
             done.alarms += watch.settle(routing, now_s=now_s)
             done.alarms += watch.watch_champion(routing, facts, now_s=now_s)
+            done.alarms += watch.watch_drift(routing, facts, now_s=now_s)
             done.alarms += watch.watch_approval(controller.running_in(routing), now_s=now_s)
         else:
             controller.publish()  # without a champion on the board no first call would ever come
@@ -290,11 +294,11 @@ class Loop:
         controller.mark_replayed(rollout)
 
 
-def _by_model(entries: Iterable[LogEntry]) -> dict[str, list[LogEntry]]:
+def _by_model(rows: Iterable[LogRow]) -> dict[str, list[LogRow]]:
     """Each model's own, in their order: a watch need not look at everybody's."""
-    found: dict[str, list[LogEntry]] = {}
-    for entry in entries:
-        found.setdefault(entry.model, []).append(entry)
+    found: dict[str, list[LogRow]] = {}
+    for row in rows:
+        found.setdefault(row.model, []).append(row)
     return found
 
 

@@ -127,7 +127,8 @@ def test_calls_that_nothing_is_known_of_are_left_alone_and_it_is_said_once(caplo
             counts.note([call(number, NOON)])
             counts.look({"m": ORDER}, is_last=True)
     assert kept.windows == []
-    assert len(caplog.records) == 1 and "engine 1" in caplog.text
+    assert len(caplog.records) == 1
+    assert "engine 1" in caplog.text
 
 
 def test_a_fallback_that_is_no_version_is_not_worth_a_word(caplog: pytest.LogCaptureFixture):

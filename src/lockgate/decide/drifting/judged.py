@@ -155,6 +155,11 @@ def _moved(
     )
 
 
+def named(item: ColumnProfile | Pair) -> str:
+    """As `Moved.name` has it."""
+    return f"{item.first} with {item.second}" if isinstance(item, Pair) else item.name
+
+
 def told(moved: Sequence[Moved], log_e: float, line: float, *, rows: int, before: int, eps: float) -> str:
     """The verdict in a sentence: what moved, how, and on how much evidence. moved: empty where nothing is shown."""
     if not rows:
