@@ -78,12 +78,12 @@ class Turn:
 
     def close(self, event_s: float, next_s: float) -> None:
         """Judge the window that is over. next_s: where the next hour begins that has calls."""
-        if is_over(self._standing, self._spec, event_s, next_s) and self._taken is not None:
+        if self._taken is not None and is_over(self.until_s, self._spec, event_s, next_s):
             self._observe(self._taken)
 
     @property
     def _end_s(self) -> float:
-        return end_s(self._standing, self._spec)
+        return end_s(self.until_s, self._spec)
 
     def _observe(self, taken: Profile) -> None:
         until_s = self._end_s
@@ -182,17 +182,15 @@ class Turn:
         return weight >= self._spec.drift_at
 
 
-def end_s(standing: DriftStanding, spec: MonitorSpec) -> float:
-    """Where the window ends that the last hour taken lies in."""
+def end_s(until_s: float, spec: MonitorSpec) -> float:
+    """Where the window ends that the last hour taken lies in. until_s: where that hour ends."""
     span_s = seconds(spec.window)
-    return (math.floor((standing.until_s - HOUR_S) / span_s) + 1) * span_s
+    return (math.floor((until_s - HOUR_S) / span_s) + 1) * span_s
 
 
-def is_over(standing: DriftStanding, spec: MonitorSpec, event_s: float, next_s: float) -> bool:
-    """Whether a window was begun that nothing more will come to. next_s: where the next hour with calls begins."""
-    if standing.taken is None or not math.isfinite(standing.until_s):
-        return False
-    end = end_s(standing, spec)
+def is_over(until_s: float, spec: MonitorSpec, event_s: float, next_s: float) -> bool:
+    """Whether nothing more will come to that window. next_s: where the next hour with calls begins."""
+    end = end_s(until_s, spec)
     return next_s >= end and event_s >= end + GRACE_S
 
 

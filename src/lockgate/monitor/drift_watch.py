@@ -130,7 +130,8 @@ class DriftWatch:
             if self._standing.taken is None:
                 self._standing = msgspec.structs.replace(self._standing, until_s=until_s)
                 return False
-        return bool(taken) or is_over(self._standing, self._spec, event_s, hours.next_s(self._standing.until_s))
+        until_s = self._standing.until_s
+        return bool(taken) or is_over(until_s, self._spec, event_s, hours.next_s(until_s))
 
     def _take(self, hours: Hours, event_s: float, now_s: float) -> list[Taken]:
         standing = self._standing
