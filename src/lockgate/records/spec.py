@@ -79,10 +79,11 @@ class RolloutSpec(Record, frozen=True, kw_only=True):
 
 class MonitorSpec(Record, frozen=True, kw_only=True):
     """tolerance: the loss of skill, in skill points, that does not matter. window: the stretch a drift is read from, in whole
-    hours; as long as what calls go through again and again, a week where that is left out: the calls of one night are no drift.
-    drift_at: from which distance times importance a drift is a ticket. fallbacks_at: the share of the champion's calls that may fail before somebody is woken. false_alarms_per_year: how many
-    there may be of this model, over every detector that can be wrong; shares: of that, by detector, as
-    `decide.alarm_budget` has them where left out. Raises SpecError for what cannot be.
+    hours; as long as what calls go through again and again, for one night's calls are no drift: a week where it is left
+    out. drift_at: from which distance times importance a drift is a ticket. fallbacks_at: the share of the champion's calls
+    that may fail before somebody is woken. false_alarms_per_year: how many there may be of this model, over every detector
+    that can be wrong; shares: of that, by detector, as `decide.alarm_budget` has them where left out. Raises SpecError for
+    what cannot be.
     """
 
     false_alarms_per_year: float = 4

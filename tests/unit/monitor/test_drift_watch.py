@@ -16,6 +16,7 @@ from lockgate.monitor.hours import GRACE_S, HOUR_S, LATE_S, PATIENCE_S
 from lockgate.records import Alarm, AlarmLife, Column, MonitorSpec, Prediction, Verdict
 from lockgate.records.drift import DriftFound, DriftStanding
 from lockgate.records.prediction import LogRow, Scalar, Window
+from lockgate.records.profile import Profile
 from lockgate.records.record import encode
 from lockgate.store.memory import MemoryRecords
 
@@ -29,10 +30,13 @@ Rows = list[tuple[Scalar, ...]]
 
 def rows(seed: int, count: int, mean: float = 0.0) -> Rows:
     rng = np.random.default_rng(seed)
-    return [(float(x), "AA" if y < 0.5 else "UA") for x, y in zip(rng.normal(mean, 1, count), rng.random(count))]
+    return [
+        (float(x), "AA" if y < 0.5 else "UA")
+        for x, y in zip(rng.normal(mean, 1, count), rng.random(count), strict=True)
+    ]
 
 
-def profile_of(given: Rows):  # noqa: ANN201
+def profile_of(given: Rows) -> Profile:
     return window(from_tuples(COLUMNS, given), REFERENCE)
 
 
