@@ -7,7 +7,7 @@ is over and none of its hours is waited for.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -34,10 +34,18 @@ class Said(NamedTuple):
 
 
 class Turn:
-    """One turn over the hours that can be taken."""
+    """One turn over the hours that can be taken. sources: of columns that are computed of events, of what."""
 
-    def __init__(self, judge: DriftJudge, spec: MonitorSpec, standing: DriftStanding, *, now_s: float) -> None:
-        self._judge, self._spec, self._now_s = judge, spec, now_s
+    def __init__(
+        self,
+        judge: DriftJudge,
+        spec: MonitorSpec,
+        standing: DriftStanding,
+        *,
+        sources: Mapping[str, str],
+        now_s: float,
+    ) -> None:
+        self._judge, self._spec, self._now_s, self._sources = judge, spec, now_s, sources
         self._span_s = seconds(spec.window)
         self._standing = standing
         self._read = {one.who: one for one in standing.read}
@@ -148,12 +156,15 @@ class Turn:
     def _found(self, found: judged.Found, made: Verdict, moved: Sequence[Moved], until_s: float) -> DriftFound:
         held = self._standing
         since = [one.since_s for one in moved if one.since_s is not None]
-        shown = [one for one in found.moved if one.is_listed or one.distance > self._judge.eps]
+        shown = [one for one in found.moved if one.is_listed or one.distance > self._judge.eps] or list(moved)
+        kept = tuple(shown[:MOST_KEPT])
+        columns = {name for one in kept for name in (one.column, one.other)}
         return DriftFound(
             id=made.id,
             model=held.model,
             version=held.version,
-            moved=tuple((shown or list(moved))[:MOST_KEPT]),
+            moved=kept,
+            sources={name: what for name, what in self._sources.items() if name in columns},
             since_s=min(since, default=None),
             until_s=until_s,
             calls=held.calls,

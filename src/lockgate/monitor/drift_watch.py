@@ -19,9 +19,9 @@ from lockgate.errors import SpecError
 from lockgate.monitor import alarms
 from lockgate.monitor.drift_turn import Said, Turn, is_over
 from lockgate.monitor.hours import HOUR_S, LATE_S, Hours, Taken
-from lockgate.records import Alarm, MonitorSpec, Prediction
+from lockgate.records import Alarm, Contract, MonitorSpec, Prediction
 from lockgate.records.drift import DriftStanding
-from lockgate.records.duration import UNITS_S, seconds
+from lockgate.records.duration import UNITS_S, lasted, seconds
 from lockgate.records.prediction import LogRow, Window
 from lockgate.records.profile import Profile
 from lockgate.store.ports import Records, Written
@@ -50,6 +50,7 @@ class DriftWatch:
         self._standing = _begun(model, Reign("", -math.inf))
         self._stored: DriftStanding | None = None  # as it was last read or written
         self._judge: DriftJudge | None = None
+        self._sources: dict[str, str] = {}
 
     @property
     def forgotten_until_s(self) -> float:
@@ -67,11 +68,21 @@ class DriftWatch:
         for version, own in calls.items():
             self._hours.setdefault(version, Hours()).feed_calls(own)
 
-    def look(self, reign: Reign, reference: Profile | None, *, event_s: float, now_s: float) -> list[Alarm]:
+    def look(
+        self,
+        reign: Reign,
+        reference: Profile | None,
+        *,
+        event_s: float,
+        now_s: float,
+        contract: Contract | None = None,
+    ) -> list[Alarm]:
         """Take the hours that are whole, and judge the windows that end with them. Returns the alarms that a person is told.
 
-        reference: the champion's, None where there is none to judge by. event_s, now_s: event time and wall time.
+        reference: the champion's, None where there is none to judge by. event_s, now_s: event time and wall time. contract:
+        the champion's, by which a column is known to be computed of events.
         """
+        self._sources = {} if contract is None else sources(contract)
         self._pass_over_others(reign, event_s)
         if reference is None:
             self._unread.pop(reign.version, None)
@@ -92,7 +103,8 @@ class DriftWatch:
             return []
         if self._records.get(DriftStanding, self._standing.key) != self._stored:  # another leader was here meanwhile
             self._take_up(reign)
-        turn = Turn(self._judged_by(reference), self._spec, self._standing, now_s=now_s)
+        judge = self._judged_by(reference)
+        turn = Turn(judge, self._spec, self._standing, sources=self._sources, now_s=now_s)
         for hour in self._take(hours, event_s, now_s):
             turn.take(hour)
         turn.close(event_s, hours.next_s(turn.until_s))
@@ -161,6 +173,19 @@ class DriftWatch:
             msgspec.structs.replace(over, id=over.id if not place else f"{over.id}-{place}", about=about)
             for place, about in enumerate(abouts or [over.about])
         ]
+
+
+def sources(contract: Contract) -> dict[str, str]:
+    """Of what the columns are computed that no caller sends: the upstream of a drift."""
+    found: dict[str, str] = {}
+    for column in contract.asked:
+        made = column.aggregate
+        if made is not None:
+            of = f"{made.kind} of {made.column}" if made.column else made.kind
+            over = "" if made.window_us is None else f" over {lasted(made.window_us / 1e6)}"
+            by = f" by {', '.join(made.by)}" if made.by else ""
+            found[column.name] = f"{of}{over} of the source {made.source}{by}"
+    return found
 
 
 def _begun(model: str, reign: Reign) -> DriftStanding:

@@ -212,7 +212,7 @@ class Watch:
     def watch_drift(self, routing: Routing, facts: ChampionFacts, *, now_s: float) -> list[Alarm]:
         """What the windows of the champion's calls show, judged as they end."""
         reign = Reign(routing.champion, self._taken_over_s(routing))
-        return self.drift.look(reign, facts.profile, event_s=self.event_s, now_s=now_s)
+        return self.drift.look(reign, facts.profile, event_s=self.event_s, now_s=now_s, contract=facts.contract)
 
     def watch_fallbacks(self, routing: Routing, *, now_s: float) -> list[Alarm]:
         """A page when too many of the champion's calls fail, a note when that is over; each once, also after a restart."""

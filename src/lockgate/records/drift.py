@@ -146,7 +146,8 @@ class DriftStanding(Record, frozen=True, kw_only=True):
 
 class DriftFound(Record, frozen=True, kw_only=True):
     """What a verdict about drift found, column by column. id: the verdict's. moved: every column and pair with evidence, the
-    most consequential first. since_s, until_s: of the windows it was found in, event time. calls, counted: how many calls
+    most consequential first; sources: of those that are computed of events, by column, of what. since_s, until_s: of the
+    windows it was found in, event time. calls, counted: how many calls
     the log has of the version's hours so far, and how many of them windows counted; what a killed worker had not written
     is missing.
     """
@@ -155,6 +156,7 @@ class DriftFound(Record, frozen=True, kw_only=True):
     model: str
     version: str
     moved: tuple[Moved, ...]
+    sources: dict[str, str] = {}
     since_s: float | None
     until_s: float
     calls: int
