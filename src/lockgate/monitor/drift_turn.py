@@ -22,7 +22,7 @@ from lockgate.records.duration import seconds
 from lockgate.records.profile import Profile, read_profile
 from lockgate.records.record import encode
 
-MOST_KEPT = 30  # columns and pairs that are kept beside a verdict
+MOST_KEPT = 100  # columns and pairs that are kept beside a verdict
 
 
 class Said(NamedTuple):
@@ -73,6 +73,8 @@ class Turn:
         if self._taken is not None and hour.until_s > self._end_s:
             self._observe(self._taken)
         held = self._standing
+        if held.first_s is None and hour.profile is not None:
+            held = msgspec.structs.replace(held, first_s=hour.until_s - HOUR_S)
         self._read = also_read(self._read, hour.windows, until_s=hour.until_s)
         if hour.profile is not None:
             self._taken = hour.profile if self._taken is None else self._taken + hour.profile
@@ -86,12 +88,12 @@ class Turn:
 
     def close(self, event_s: float, next_s: float) -> None:
         """Judge the window that is over. next_s: where the next hour begins that has calls."""
-        if self._taken is not None and is_over(self.until_s, self._spec, event_s, next_s):
+        if self._taken is not None and is_over(self._standing, self._spec, event_s, next_s):
             self._observe(self._taken)
 
     @property
     def _end_s(self) -> float:
-        return end_s(self.until_s, self._spec)
+        return end_s(self._standing, self._spec)
 
     def _observe(self, taken: Profile) -> None:
         until_s = self._end_s
@@ -156,8 +158,8 @@ class Turn:
     def _found(self, found: judged.Found, made: Verdict, moved: Sequence[Moved], until_s: float) -> DriftFound:
         held = self._standing
         since = [one.since_s for one in moved if one.since_s is not None]
-        shown = [one for one in found.moved if one.is_listed or one.distance > self._judge.eps] or list(moved)
-        kept = tuple(shown[:MOST_KEPT])
+        named = set(judged.chosen(found.moved)) | set(moved)
+        kept = tuple(one for one in found.moved if one.other is None or one in named)[:MOST_KEPT]
         columns = {name for one in kept for name in (one.column, one.other)}
         return DriftFound(
             id=made.id,
@@ -193,15 +195,17 @@ class Turn:
         return weight >= self._spec.drift_at
 
 
-def end_s(until_s: float, spec: MonitorSpec) -> float:
-    """Where the window ends that the last hour taken lies in. until_s: where that hour ends."""
+def end_s(standing: DriftStanding, spec: MonitorSpec) -> float:
+    """Where the window ends that the last hour taken lies in; -inf before the first hour."""
+    if standing.first_s is None:
+        return -math.inf
     span_s = seconds(spec.window)
-    return (math.floor((until_s - HOUR_S) / span_s) + 1) * span_s
+    return standing.first_s + (math.floor((standing.until_s - HOUR_S - standing.first_s) / span_s) + 1) * span_s
 
 
-def is_over(until_s: float, spec: MonitorSpec, event_s: float, next_s: float) -> bool:
+def is_over(standing: DriftStanding, spec: MonitorSpec, event_s: float, next_s: float) -> bool:
     """Whether nothing more will come to that window. next_s: where the next hour with calls begins."""
-    end = end_s(until_s, spec)
+    end = end_s(standing, spec)
     return next_s >= end and event_s >= end + GRACE_S
 
 

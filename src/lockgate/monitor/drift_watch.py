@@ -142,8 +142,9 @@ class DriftWatch:
             if self._standing.taken is None:
                 self._standing = msgspec.structs.replace(self._standing, until_s=until_s)
                 return False
-        until_s = self._standing.until_s
-        return bool(taken) or is_over(until_s, self._spec, event_s, hours.next_s(until_s))
+        standing = self._standing
+        is_ended = standing.taken is not None and is_over(standing, self._spec, event_s, hours.next_s(standing.until_s))
+        return bool(taken) or is_ended
 
     def _take(self, hours: Hours, event_s: float, now_s: float) -> list[Taken]:
         standing = self._standing

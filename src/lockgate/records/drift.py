@@ -119,7 +119,8 @@ class WindowsRead(Record, frozen=True, kw_only=True):
 class DriftStanding(Record, frozen=True, kw_only=True):
     """How far the drift of a version has been judged while it was champion, so that a restart goes on to the same bits.
 
-    began_s: when it took over, as far back as windows are taken. until_s: the hour up to which windows were taken. judge: its
+    began_s: when it took over, as far back as windows are taken. until_s: the hour up to which windows were taken; first_s:
+    where the first of them began, from which the windows to be judged are cut. judge: its
     judge, as it keeps itself, before the first window None. taken: the profile, as JSON text, of the hours since the last
     window that was judged, None where there is none. read: which windows of which process are in it, of the last day.
     calls, counted, late: over all hours, the calls that the log has, those that windows counted, and of these the ones that
@@ -130,6 +131,7 @@ class DriftStanding(Record, frozen=True, kw_only=True):
     version: str
     began_s: float | None
     until_s: float
+    first_s: float | None = None
     judge: str | None = None
     taken: str | None = None
     read: tuple[WindowsRead, ...] = ()

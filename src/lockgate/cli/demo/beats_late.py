@@ -73,7 +73,8 @@ class Late:
             self.cast.in_batches(at(11, 15), lambda: any(a.cause == "degradation" for a in self._alarms()))
         for alarm in self._alarms():
             self.stage.say(f"{alarm.severity:<6} {self._when(alarm.at_s)}  {alarm.sentence}")
-        moved = [one for found in self.cast.records(DriftFound) for one in found.moved if one.column == "temp"]
+        found = [one for drift in self.cast.records(DriftFound) for one in drift.moved]
+        moved = [one for one in found if one.name == "temp"]
         self.stage.claim(
             any(one.is_listed for one in moved) and not any(one.weight for one in moved),
             "temperature has drifted far, and is ranked low: the champion does not use it",
