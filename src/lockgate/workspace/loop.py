@@ -208,6 +208,7 @@ class Loop:
             while (move := controller.tick(event_s=watch.event_s, now_s=now_s)) is not None:
                 done.moves.append(move)
                 routing = controller.routing
+            facts = self._champion_facts(routing)  # a move may have made another champion
             done.alarms += watch.settle(routing, now_s=now_s)
             done.alarms += watch.watch_champion(routing, facts, now_s=now_s)
             done.alarms += watch.watch_drift(routing, facts, now_s=now_s)
