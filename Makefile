@@ -73,7 +73,7 @@ bench-serving: $(VENV)/.dev  ## long, half an hour: six servers beside ours, int
 # -W default: an old library that warns about a newer one below it tells us nothing; `make test` is where warnings are errors
 LOWEST := $(wildcard tests/unit tests/property tests/conformance)
 lowest: .venv-lowest/.ready  ## long: the same tests on the oldest versions that pyproject.toml allows
-	@.venv-lowest/bin/python -m pytest -q -m "not slow" -W default $(LOWEST)
+	@.venv-lowest/bin/python -m pytest -q -n $(AT_ONCE) --dist loadfile -m "not slow" -W default $(LOWEST)
 
 clean:  ## remove environments and caches
 	rm -rf .venv .venv-lowest .venv-lock .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist build

@@ -7,7 +7,6 @@ Raised after it was over, it opens anew.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 import msgspec
@@ -15,7 +14,7 @@ import msgspec
 from lockgate.errors import Conflict
 from lockgate.records import Acknowledgement, Alarm, AlarmLife
 from lockgate.records.alarm import SEVERITY
-from lockgate.records.duration import lasted
+from lockgate.records.duration import lasted, minute
 
 
 class Told(NamedTuple):
@@ -69,7 +68,7 @@ def woken(life: AlarmLife, *, now_s: float) -> Told | None:
         model=life.model,
         cause=life.cause,
         severity=life.severity,
-        sentence=f"It lasts, and {snooze.by}'s snooze of it ran out at {_clock(snooze.until_s)}: {life.sentence}",
+        sentence=f"It lasts, and {snooze.by}'s snooze of it ran out at {minute(snooze.until_s)}: {life.sentence}",
         next=life.next,
         verdict=None,
         at_s=max(life.last_s, snooze.at_s),
@@ -122,7 +121,3 @@ def _ended(held: AlarmLife, note: Alarm) -> Told:
     sentence = f"{note.sentence} Over after {lasted(note.at_s - held.since_s)}."
     life = msgspec.structs.replace(held, until_s=note.at_s)
     return Told(life, msgspec.structs.replace(note, sentence=sentence, of=held.id, is_over=True))
-
-
-def _clock(at_s: float) -> str:
-    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%d %H:%M UTC")
