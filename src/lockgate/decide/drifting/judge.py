@@ -6,7 +6,6 @@ The same windows in the same order give the same bits, whatever the number of st
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
 
 import msgspec
 import numpy as np
@@ -18,6 +17,7 @@ from lockgate.decide.judgement import Judgement
 from lockgate.errors import SpecError
 from lockgate.records import Evidence, Gate, Ruling
 from lockgate.records.drift import DriftState, Foreseen, LineState, Moved
+from lockgate.records.duration import minute
 from lockgate.records.evidence import ENGINE
 from lockgate.records.profile import Profile
 from lockgate.records.record import decode, digest, encode
@@ -200,7 +200,7 @@ class DriftJudge:
         at_s = self._dates.get(since)
         if at_s is None:
             return f"window {since} of {self.windows}"
-        return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%d %H:%M UTC")
+        return minute(at_s)
 
     def _each(self) -> judged.Floats:
         """Log M of every line."""
