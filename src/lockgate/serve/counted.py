@@ -90,30 +90,41 @@ class Counted:
         # Where a model's columns have changed, calls of both orders may be among these, and among the next.
         changed = frozenset(name for name, order in orders.items() if self._orders.get(name, order) != order)
         unsure, self._unsettled, self._orders = changed | self._unsettled, changed, dict(orders)
+        held: _Open | None = None
+        model = by = ""
+        since_s = math.inf
         for _ in range(len(self._noted)):
             for entry in self._noted.popleft():
-                if type(entry) is Prediction and entry.model in orders:
-                    if entry.model in unsure:
-                        self.missed += 1
-                    else:
-                        self._add(entry, now)
+                if type(entry) is not Prediction or entry.model not in orders:
+                    continue
+                # Nearly every call is of the version and the hour of the one before it.
+                if entry.served_by != by or not 0 <= entry.asked_s - since_s < HOUR_S or entry.model != model:
+                    model, by = entry.model, entry.served_by
+                    since_s = math.floor(entry.asked_s / HOUR_S) * HOUR_S
+                    held = None if model in unsure else self._opened(entry, since_s, now)
+                    if held is not None:
+                        held.last = now
+                if held is not None:
+                    self._add(held.live, entry)
+                elif model in unsure:
+                    self.missed += 1
 
-    def _add(self, call: Prediction, now: float) -> None:
+    def _add(self, live: LiveWindow, call: Prediction) -> None:
+        try:
+            live.add(call.inputs, call.value, call.asked_s)
+        except LockgateError:  # a row that another contract read
+            self.missed += 1
+
+    def _opened(self, call: Prediction, hour_s: float, now: float) -> _Open | None:
+        """The hour's, begun where it is the first; None where there is nothing to count it against."""
         version = (call.model, call.served_by)
-        hour_s = math.floor(call.asked_s / HOUR_S) * HOUR_S
         held = self._open.get((version, hour_s))
-        if held is None:
-            reference = self._reference(call)
-            if reference is None:
-                return
+        reference = self._reference(call) if held is None else None
+        if reference is not None:
             held = _Open(LiveWindow(reference, self._orders[call.model]), now)
             self._open[version, hour_s] = held
             self._newest[version] = max(hour_s, self._newest.get(version, hour_s))
-        try:
-            held.live.add(call.inputs, call.value, call.asked_s)
-        except LockgateError:  # a row that another contract read
-            self.missed += 1
-        held.last = now
+        return held
 
     def _reference(self, call: Prediction) -> Profile | None:
         """Of who answered: a constant or a person's own rule has none, and needs none."""
