@@ -20,16 +20,18 @@ from lockgate.monitor import alarms
 from lockgate.monitor.drift_turn import Said, Turn, is_over
 from lockgate.monitor.hours import HOUR_S, LATE_S, Hours, Taken
 from lockgate.records import Alarm, Contract, MonitorSpec, Prediction
-from lockgate.records.drift import DriftStanding
+from lockgate.records.drift import DriftFound, DriftStanding
 from lockgate.records.duration import UNITS_S, lasted, seconds
 from lockgate.records.prediction import LogRow, Window
 from lockgate.records.profile import Profile
+from lockgate.records.record import ready
 from lockgate.store.ports import Records, Written
 
 YEAR_S = 365 * UNITS_S["d"]
 NEVER_S = -1e15  # before every call
 FEWEST_WINDOWS = 2.0  # to a false alarm: under that a judge would alarm at anything
 _log = logging.getLogger("lockgate.loop")
+ready(DriftFound, DriftStanding)  # the pages read them beside the loop
 
 
 class Reign(NamedTuple):
