@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lockgate.records import Outcome, Prediction, Shadow
-from lockgate.records.prediction import LogEntry
+from lockgate.records.prediction import LogRow, Window
 from lockgate.store.log_table import LogTables
 from lockgate.store.log_union import UnionLog
 from lockgate.store.memory import MemoryLog
@@ -32,7 +32,7 @@ class Restless(UnionLog):
     def writer(self) -> SegmentWriter:
         return SegmentWriter(self._directory, seal_bytes=1, seal_s=0.05)
 
-    def read(self, cursor: Cursor | None = None, limit: int | None = None) -> tuple[list[LogEntry], Cursor]:
+    def read(self, cursor: Cursor | None = None, limit: int | None = None) -> tuple[list[LogRow], Cursor]:
         self.compact(may_go_on=lambda: True)
         return super().read(cursor, limit)
 
@@ -58,7 +58,14 @@ def outcome(number: int, of: str = "p") -> Outcome:
     return Outcome(id=f"{of}{number}", model="m", value=0.5, at_s=number, received_s=number)
 
 
-EVERY_KIND: list[LogEntry] = [
+def window(number: int, since_s: float = 7200.0) -> Window:
+    counts = '{"rows":1,"sum":123456789012345678901234567890}'
+    return Window(
+        model="m", version="v", who="w 1", number=number, since_s=since_s, until_s=since_s + 3600, profile=counts
+    )
+
+
+EVERY_KIND: list[LogRow] = [
     Prediction(
         id="ü ✈",
         model="m",
@@ -75,6 +82,7 @@ EVERY_KIND: list[LogEntry] = [
     ),
     Shadow(id="ü ✈", model="m", version="w", rollout=None, asked_s=0.1, value=None, latency_ms=2, failure="late"),
     outcome(1),
+    window(0),
 ]
 
 
@@ -87,6 +95,25 @@ def test_every_kind_of_entry_comes_back_as_it_was(log: PredictionLog) -> None:
     found = log.read()[0]
     assert found == EVERY_KIND
     assert [type(value) for value in found[0].inputs] == [type(None), bool, int, float, str]  # type: ignore[union-attr]
+
+
+def test_windows_are_of_no_call_and_are_forgotten_by_themselves(log: PredictionLog) -> None:
+    if isinstance(log, SegmentLog):
+        pytest.skip("the half of a serving process forgets nothing")
+    day = 86_400.0
+    asked = [EVERY_KIND[0], outcome(1, of="q")]
+    writer = log.writer()
+    writer.append([*asked, window(0), window(1, 3 * day)])
+    writer.close()
+    assert log.calls("m") == asked[:1]
+    assert log.entries_of("m", {"q1"}) == asked[1:]
+    log.compact(may_go_on=lambda: True)
+    found, cursor = log.read()
+    assert found == [*asked, window(0), window(1, 3 * day)]
+    assert log.read(cursor)[0] == [], "which also ends the reading"
+    log.forget_windows("m", 2 * day + 5)
+    assert log.read()[0] == [*asked, window(1, 3 * day)]
+    assert log.calls("m") == asked[:1]
 
 
 def test_what_is_appended_can_be_read_at_once_before_the_writer_is_closed(log: PredictionLog) -> None:
@@ -114,7 +141,7 @@ def test_a_limit_never_loses_or_repeats_an_entry(log: PredictionLog, limit: int)
     for number in range(10):
         for name, writer in zip("abc", writers, strict=True):
             writer.append([outcome(number, name), outcome(number, f"{name}'")])
-    found: list[LogEntry] = []
+    found: list[LogRow] = []
     part, cursor = log.read(limit=limit)
     while part:
         assert len(part) < limit + 2

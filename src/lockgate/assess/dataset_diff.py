@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from lockgate.decide.drift import shifts
+import numpy as np
+
 from lockgate.features.content import MARKS, marks
 from lockgate.features.profiles import table as profiles
 from lockgate.records import Column, ColumnDiff, ColumnProfile, Contract, DatasetDiff, DatasetRef, Profile
+from lockgate.stats.distance import total_variation
 
 if TYPE_CHECKING:
     import polars as pl
+
+_COMPARED = ("number", "category", "boolean")
 
 
 class Side(NamedTuple):
@@ -139,14 +143,13 @@ def _by_content(before: Side, after: Side, compared: tuple[str, ...]) -> _Matche
 
 
 def _distances(columns: list[_Column]) -> dict[str, float]:
-    """Total variation by column, of those that have a profile and rows on both sides."""
-    found = [(c, c.reference, c.window) for c in columns if c.reference is not None and c.window is not None]
-    if not found:
-        return {}
-    rows = found[0][0].rows
-    reference = Profile(rows=rows[0], columns=tuple(was for _, was, _ in found))
-    window = Profile(rows=rows[1], columns=tuple(now for _, _, now in found))
-    return {shift.column: shift.distance for shift in shifts(reference, window)}
+    """Total variation by column, of those that have a profile and rows on both sides, and cells that tell them apart."""
+    found = [(c.reference, c.window) for c in columns if c.reference is not None and c.window is not None]
+    return {
+        was.name: total_variation(np.array(was.counts), np.array(now.counts))
+        for was, now in found
+        if was.kind in _COMPARED
+    }
 
 
 def _missing(series: pl.Series) -> float:

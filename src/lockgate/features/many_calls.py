@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lockgate.features.columns import Columns, row_tuples
 from lockgate.features.levelled import levelled, levels_of, present
 from lockgate.records import Column, Contract, Prediction
-from lockgate.records.prediction import Calls, Levelled, LogEntry, LogLine
+from lockgate.records.prediction import Calls, Levelled, LogLine, LogRow
 
 _FLOAT, _WHOLE = np.dtype("<f8"), np.dtype("<i8")
 
@@ -41,11 +41,11 @@ def place_bytes(places: NDArray[np.intp]) -> bytes:
     return places.astype(_WHOLE, copy=False).tobytes()
 
 
-def entries(lines: Sequence[LogLine]) -> Sequence[LogEntry]:
+def entries(lines: Sequence[LogLine]) -> Sequence[LogRow]:
     """With each line of many calls as its predictions."""
     if Calls not in set(map(type, lines)):  # nearly always
         return lines  # type: ignore[return-value] # the line above has looked
-    found: list[LogEntry] = []
+    found: list[LogRow] = []
     for line in lines:
         if isinstance(line, Calls):
             found += predictions(line)

@@ -12,7 +12,7 @@ from msgspec.structs import astuple
 from numpy.typing import NDArray
 
 from lockgate.records import Outcome, Prediction, Shadow
-from lockgate.records.prediction import LogEntry
+from lockgate.records.prediction import LogEntry, LogRow, Window
 from lockgate.records.unit_outcome import is_of_unit
 
 Ints = NDArray[np.int64]
@@ -53,14 +53,15 @@ class Came:
 
 
 class Batch:
-    """Entries of one model, as they came, and each kind's by itself; None where there is none of a kind. What came of a unit
-    is of no call, and of no kind here.
+    """Rows of one model, as they came, and each kind's by itself; None where there is none of a kind. What came of a unit
+    is of no call, and of no kind here. entries: all but windows.
     """
 
-    __slots__ = ("calls", "entries", "outcomes", "shadows")
+    __slots__ = ("calls", "entries", "outcomes", "shadows", "windows")
 
-    def __init__(self, entries: Sequence[LogEntry]) -> None:
-        self.entries = entries
+    def __init__(self, rows: Sequence[LogRow]) -> None:
+        self.windows = [row for row in rows if isinstance(row, Window)]
+        self.entries = entries = _of_calls(rows, has_windows=bool(self.windows))
         kinds = list(map(type, entries))
         calls = _of(Prediction, entries, kinds)
         shadows = _of(Shadow, entries, kinds) if len(calls) < len(kinds) else []
@@ -69,6 +70,10 @@ class Batch:
         self.calls = Came(calls) if calls else None
         self.shadows = Came(shadows) if shadows else None
         self.outcomes = Came(told) if told else None
+
+
+def _of_calls(rows: Sequence[LogRow], *, has_windows: bool) -> Sequence[LogEntry]:
+    return [row for row in rows if not isinstance(row, Window)] if has_windows else rows  # type: ignore[return-value]
 
 
 def _of(kind: type[T], entries: Sequence[LogEntry], kinds: Sequence[type]) -> list[T]:

@@ -1,4 +1,4 @@
-"""The champion, watched: has its skill decayed, have its inputs drifted, and who should know."""
+"""The champion, watched: has its skill decayed, do its calls fail, and who should know."""
 
 from __future__ import annotations
 
@@ -10,23 +10,17 @@ import numpy as np
 
 from lockgate.decide.alarm_budget import run_length
 from lockgate.decide.decay import decay
-from lockgate.decide.drift import Shift, drift, shifts
 from lockgate.monitor import alarms
 from lockgate.monitor.verdicts import verdict
-from lockgate.records import Alarm, Block, ModelSpec, Profile, Ruling, Verdict
+from lockgate.records import Alarm, Block, ModelSpec, Ruling, Verdict
 from lockgate.records.alarm import Severity
-from lockgate.records.duration import UNITS_S, seconds
-from lockgate.records.profile import merged
 
 FEWEST_SCORED = 30
-NOTABLE_DISTANCE = 0.25
-LOOK_EVERY_S = UNITS_S["w"]
-_Told = tuple[Literal["degradation", "fallback", "drift"], Severity, str]
+_Told = tuple[Literal["degradation", "fallback"], Severity, str]
 _CAUSES: dict[str, _Told] = {
     "degradation": ("degradation", "page", "lockgate retrain {model}"),
     "fallbacks": ("fallback", "page", "lockgate rollback {model}"),
 }
-_DRIFT: _Told = ("drift", "ticket", "lockgate why {id}")
 
 
 def degradation(
@@ -59,48 +53,15 @@ def degradation(
     return verdict(item, model=model, subject=(champion,), rollout=None, at_s=at_s, now_s=now_s)
 
 
-def drifts(spec: ModelSpec, blocks: Sequence[Block], reference: Profile, *, at_s: float, now_s: float) -> list[Verdict]:
-    """A verdict per column that stands apart: those the champion leans on fail, the others are undecided and only noted.
-
-    blocks: the champion's own of the window that ends now.
-    """
-    window = merged([counted for block in blocks if isinstance(counted := block.profile, Profile)])
-    if window is None:
-        return []
-    found = [shift for shift in shifts(reference, window) if _is_notable(shift, spec.monitor.drift_at)]
-    model, champion = blocks[-1].model, blocks[-1].champion
-    return [
-        verdict(
-            drift(shift, bar=spec.monitor.drift_at),
-            model=model,
-            subject=(champion, shift.column),
-            rollout=None,
-            at_s=at_s,
-            now_s=now_s,
-        )
-        for shift in found
-    ]
-
-
 def alarm(item: Verdict) -> Alarm:
-    """What a person should see of a verdict about the champion: a page for decay and for a storm of fallbacks, a ticket for
-    drift that matters, a note for drift that does not and for what is over.
+    """What a person should see of a verdict about the champion: a page for decay and for a storm of fallbacks, a note for
+    what is over.
     """
-    cause, loud, following = _CAUSES.get(item.gate.name, _DRIFT)
+    cause, loud, following = _CAUSES[item.gate.name]
     return alarms.of_verdict(
         item,
         cause,
         loud if item.ruling is Ruling.FAIL else "note",
-        following=following.format(model=item.model, id=item.id),
-        about=item.gate.measure if cause == "drift" else "",
+        following=following.format(model=item.model),
         is_over=item.ruling is Ruling.PASS,
     )
-
-
-def window_blocks(spec: ModelSpec, blocks: Sequence[Block], at_s: float) -> list[Block]:
-    since_s = at_s - seconds(spec.monitor.window)
-    return [block for block in blocks if block.start_s >= since_s]
-
-
-def _is_notable(shift: Shift, bar: float) -> bool:
-    return shift.weight >= bar or shift.distance >= NOTABLE_DISTANCE

@@ -14,9 +14,10 @@ from lockgate.monitor import ab_watch, alarms, approval_watch, champion, guard, 
 from lockgate.monitor.ab_watch import AbWatch
 from lockgate.monitor.blocks import champion_block, pair_block
 from lockgate.monitor.came import Batch
+from lockgate.monitor.drift_watch import DriftWatch, Reign
 from lockgate.monitor.evidence import RolloutEvidence
 from lockgate.monitor.fallback_watch import FallbackWatch
-from lockgate.monitor.fold import DAY_S, Fold
+from lockgate.monitor.fold import Fold
 from lockgate.monitor.harm import HarmWatch
 from lockgate.monitor.health import HealthMaker
 from lockgate.monitor.joined import Joined
@@ -38,7 +39,7 @@ from lockgate.records import (
 )
 from lockgate.records.duration import UNITS_S, seconds
 from lockgate.records.harm_state import HarmState
-from lockgate.records.prediction import LogEntry
+from lockgate.records.prediction import LogRow
 from lockgate.records.skew import SkewReport
 from lockgate.store.ports import Records
 
@@ -75,6 +76,7 @@ class Watch:
         self._fallbacks = FallbackWatch(spec.monitor.fallbacks_at)
         self._untold_storms: dict[str, list[Judgement]] = {}
         self.skew = skew_watch.SkewWatch()
+        self.drift = DriftWatch(model, spec.monitor, records)
         self._health = HealthMaker()
         self._fold = Fold(
             model,
@@ -111,9 +113,10 @@ class Watch:
             if block.start_s not in known:
                 self._fold.close(block.start_s)
 
-    def feed(self, entries: Sequence[LogEntry], *, now_s: float) -> None:
-        """entries: this model's."""
-        came = Batch(entries)
+    def feed(self, rows: Sequence[LogRow], *, now_s: float) -> None:
+        """rows: this model's."""
+        came = Batch(rows)
+        self.drift.feed(came)
         self._fold.take(came, now_s=now_s)
         self._fallbacks.run_length = self._calls_to_a_false_storm()
         if came.calls is not None:
@@ -195,18 +198,23 @@ class Watch:
         return self._approvals.look(rollout, at_s=self.event_s, now_s=now_s)
 
     def watch_champion(self, routing: Routing, facts: ChampionFacts, *, now_s: float) -> list[Alarm]:
-        """Decay at every matured day, drift once a week; each cause is told once per champion."""
+        """Decay at every matured day, told once per champion."""
         seen = (routing.champion, len(self._blocks))
         if seen == self._watched:
             return []
         own = self._since_promotion(routing)
-        found = self._decay(own, facts, now_s) + self._drift(own, facts, now_s) if own else []
+        found = self._decay(own, facts, now_s) if own else []
         told = {self._cause(v) for v in self._records.all(Verdict, self._model) if v.rollout is None}
         fresh = [v for v in found if self._cause(v) not in told]
         told_now = alarms.tell(self._records, *fresh, alarms=[champion.alarm(v) for v in fresh])
         # Last: a write that failed is tried again at the next tick.
         self._watched = seen
         return told_now
+
+    def watch_drift(self, routing: Routing, facts: ChampionFacts, *, now_s: float) -> list[Alarm]:
+        """What the windows of the champion's calls show, judged as they end."""
+        reign = Reign(routing.champion, self._taken_over_s(routing))
+        return self.drift.look(reign, facts.profile, event_s=self.event_s, now_s=now_s, contract=facts.contract)
 
     def watch_fallbacks(self, routing: Routing, *, now_s: float) -> list[Alarm]:
         """A page when too many of the champion's calls fail, a note when that is over; each once, also after a restart."""
@@ -307,10 +315,13 @@ class Watch:
 
     def _since_promotion(self, routing: Routing) -> list[Block]:
         """The blocks of the standing champion, from the first whole day after it took over."""
+        since_s = self._taken_over_s(routing)
+        return [b for b in self._blocks if b.champion == routing.champion and b.start_s >= since_s]
+
+    def _taken_over_s(self, routing: Routing) -> float:
         # A rollout that was rolled back left the champion where it was.
         takeovers = [m for m in self._records.all(Move, self._model) if _is_takeover(m) and m.to == routing.champion]
-        since_s = max((m.at_s for m in takeovers), default=-math.inf)
-        return [b for b in self._blocks if b.champion == routing.champion and b.start_s >= since_s]
+        return max((m.at_s for m in takeovers), default=-math.inf)
 
     def _decay(self, own: Sequence[Block], facts: ChampionFacts, now_s: float) -> list[Verdict]:
         if facts.skill is None:
@@ -321,14 +332,6 @@ class Watch:
             self._spec, own, facts.skill, at_s=at_s, now_s=now_s, champions_per_year=max(1, takeovers)
         )
         return [found] if found else []
-
-    def _drift(self, own: Sequence[Block], facts: ChampionFacts, now_s: float) -> list[Verdict]:
-        at_s = own[-1].end_s
-        is_week_over = (at_s - own[0].start_s) % champion.LOOK_EVERY_S < DAY_S
-        if facts.profile is None or not is_week_over or len(own) * DAY_S < seconds(self._spec.monitor.window):
-            return []
-        recent = champion.window_blocks(self._spec, own, at_s)
-        return champion.drifts(self._spec, recent, facts.profile, at_s=at_s, now_s=now_s)
 
     @staticmethod
     def _cause(item: Verdict) -> tuple[str, ...]:

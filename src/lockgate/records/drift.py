@@ -14,7 +14,8 @@ class Moved(Record, frozen=True, kw_only=True):
     of one window, or M of windows in sequence (then M over the windows seen is what the list is made of). distance: total
     variation to the reference in [0, 1], over all its cells; shift: how far its values moved, in standard deviations of
     normal scores of the reference (Wasserstein), None where cells have no order. importance: the model's, in [0, 1].
-    since: the window, counted from 1, in which the evidence that stands now began. says: what changed most, for a person.
+    since: the window, counted from 1, in which the evidence that stands now began; since_s: when that window did, None where
+    it said no time. says: what changed most, for a person.
     """
 
     column: str
@@ -26,6 +27,7 @@ class Moved(Record, frozen=True, kw_only=True):
     shift: float | None = None
     importance: float = 0.0
     since: int | None = None
+    since_s: float | None = None
     says: str
 
     @property
@@ -84,7 +86,9 @@ class LineState(Record, frozen=True, kw_only=True):
 
 
 class DriftState(Record, frozen=True, kw_only=True):
-    """All a drift judge must remember between windows. reference: digest of the profile it was begun on."""
+    """All a drift judge must remember between windows. reference: digest of the profile it was begun on; dates: of the
+    windows in which evidence began that stands now, when they did.
+    """
 
     engine: int
     reference: str
@@ -98,4 +102,65 @@ class DriftState(Record, frozen=True, kw_only=True):
     rows: int
     is_alarmed: bool
     lines: tuple[LineState, ...]
+    dates: tuple[tuple[int, float], ...] = ()
+    schema: int = 1
+
+
+class WindowsRead(Record, frozen=True, kw_only=True):
+    """Of one process's windows of a version: those that were judged, as ranges of their numbers [first, behind the last), and
+    when the latest of them ended.
+    """
+
+    who: str
+    ranges: tuple[tuple[int, int], ...]
+    until_s: float
+
+
+class DriftStanding(Record, frozen=True, kw_only=True):
+    """How far the drift of a version has been judged while it was champion, so that a restart goes on to the same bits.
+
+    began_s: when it took over, as far back as windows are taken. until_s: the hour up to which windows were taken; first_s:
+    where the first of them began, from which the windows to be judged are cut. judge: its
+    judge, as it keeps itself, before the first window None. taken: the profile, as JSON text, of the hours since the last
+    window that was judged, None where there is none. read: which windows of which process are in it, of the last day.
+    calls, counted, late: over all hours, the calls that the log has, those that windows counted, and of these the ones that
+    came after their hour had been taken. told: the columns and pairs that were named since the drift that stands began.
+    """
+
+    model: str
+    version: str
+    began_s: float | None
+    until_s: float
+    first_s: float | None = None
+    judge: str | None = None
+    taken: str | None = None
+    read: tuple[WindowsRead, ...] = ()
+    calls: int = 0
+    counted: int = 0
+    late: int = 0
+    told: tuple[str, ...] = ()
+    schema: int = 1
+
+    @property
+    def key(self) -> str:
+        return f"{self.model}/{self.version}"
+
+
+class DriftFound(Record, frozen=True, kw_only=True):
+    """What a verdict about drift found, column by column. id: the verdict's. moved: every column and pair with evidence, the
+    most consequential first; sources: of those that are computed of events, by column, of what. since_s, until_s: of the
+    windows it was found in, event time. calls, counted: how many calls
+    the log has of the version's hours so far, and how many of them windows counted; what a killed worker had not written
+    is missing.
+    """
+
+    id: str
+    model: str
+    version: str
+    moved: tuple[Moved, ...]
+    sources: dict[str, str] = {}
+    since_s: float | None
+    until_s: float
+    calls: int
+    counted: int
     schema: int = 1

@@ -1,4 +1,4 @@
-"""What the log holds: predictions, shadow answers and outcomes. Times are seconds since 1970, UTC."""
+"""What the log holds: predictions, shadow answers, outcomes, and windows of calls. Times are seconds since 1970, UTC."""
 
 from __future__ import annotations
 
@@ -66,6 +66,26 @@ class Outcome(Record, tag="outcome", array_like=True, frozen=True, kw_only=True,
 LogEntry = Prediction | Shadow | Outcome
 
 
+class Window(Record, tag="window", array_like=True, frozen=True, kw_only=True, gc=False):
+    """What one process counted of the calls that a version answered in [since_s, until_s) of event time, since it last said.
+
+    who: the process, by a word that is its alone; number: how many of this version it had written before. profile: the
+    counts, as JSON text of a `Profile`, whose whole numbers may be wider than msgpack's.
+    """
+
+    model: str
+    version: str
+    who: str
+    number: int
+    since_s: float
+    until_s: float
+    profile: str
+
+
+LogRow = LogEntry | Window
+"""What is read of the log, and what its tables count as rows: entries about calls, and windows of them."""
+
+
 class Levelled(Record, frozen=True, kw_only=True, gc=False):
     """A column of text that repeats. codes: the place of each row's level, as bytes: little-endian, without sign, as wide as
     the last place needs (1, 2 or 4 bytes).
@@ -104,8 +124,8 @@ class Calls(Record, tag="calls", array_like=True, frozen=True, kw_only=True, gc=
     inputs: tuple[bytes | list[str | None] | Levelled, ...]
 
 
-LogLine = LogEntry | Calls
-"""What a writer is given, and a frame holds; what is read is entries."""
+LogLine = LogRow | Calls
+"""What a writer is given, and a frame holds; what is read is rows."""
 
 entry_encoder = msgspec.msgpack.Encoder()
 lines_decoder: msgspec.msgpack.Decoder[list[LogLine]] = msgspec.msgpack.Decoder(list[LogLine])

@@ -78,16 +78,18 @@ class RolloutSpec(Record, frozen=True, kw_only=True):
 
 
 class MonitorSpec(Record, frozen=True, kw_only=True):
-    """tolerance: the loss of skill, in skill points, that does not matter. window: the stretch a drift is read from.
-    fallbacks_at: the share of the champion's calls that may fail before somebody is woken. false_alarms_per_year: how many
-    there may be of this model, over every detector that can be wrong; shares: of that, by detector, as
-    `decide.alarm_budget` has them where left out. Raises SpecError for what cannot be.
+    """tolerance: the loss of skill, in skill points, that does not matter. window: the stretch a drift is read from, in whole
+    hours; as long as what calls go through again and again, for one night's calls are no drift: a week where it is left
+    out. drift_at: from which distance times importance a drift is a ticket. fallbacks_at: the share of the champion's calls
+    that may fail before somebody is woken. false_alarms_per_year: how many there may be of this model, over every detector
+    that can be wrong; shares: of that, by detector, as `decide.alarm_budget` has them where left out. Raises SpecError for
+    what cannot be.
     """
 
     false_alarms_per_year: float = 4
     shares: dict[str, float] = {}
     tolerance: float = 0.02
-    window: str = "28d"
+    window: str = "7d"
     drift_at: float = 0.2
     fallbacks_at: float = 0.05
 
@@ -96,6 +98,11 @@ class MonitorSpec(Record, frozen=True, kw_only=True):
             raise SpecError(
                 f"No monitor keeps to {self.false_alarms_per_year:g} false alarms a year.",
                 cure="Give a number above 0: 4 is one in three months, 0.1 one in ten years.",
+            )
+        if seconds(self.window) % UNITS_S["h"]:
+            raise SpecError(
+                f"Drift is not read from a monitor.window of {self.window}.",
+                cure="Give whole hours: 1h, 1d, 7d.",
             )
         if not 0 < self.fallbacks_at < 1:
             raise SpecError(

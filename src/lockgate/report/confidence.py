@@ -46,7 +46,8 @@ class Closing(NamedTuple):
 
 class Gauge(NamedTuple):
     """One figure against the line that it is held to. kind: "e", an e-value without a path; "mismatch", the one that voids;
-    "moved", a column's distance times its importance. value, line: natural logs but for "moved".
+    "moved", a column's distance times its importance, of ledgers from before drift had evidence. value, line: natural logs
+    but for "moved".
     """
 
     kind: Literal["e", "mismatch", "moved"]

@@ -19,7 +19,9 @@ from lockgate.records import (
     Version,
 )
 from lockgate.records.alarm_life import cause_key
+from lockgate.records.drift import DriftFound
 from lockgate.records.duration import lasted
+from lockgate.report.moved import moved_lines
 from lockgate.report.retrained import following_of, retraining_lines
 from lockgate.report.words import age, text, when
 from lockgate.store.ports import Records
@@ -60,7 +62,14 @@ def why(records: Records, name: str) -> Why:
     following = "lockgate status"
     match found:
         case Verdict():
-            lines = _verdict(found, names)
+            moved = records.get(DriftFound, found.id)
+            if moved is None:
+                lines = _verdict(found, names)
+            else:
+                lines, following = (
+                    (*moved_lines(found, moved, names), "", *text(found)),
+                    f"lockgate retrain {found.model} --plan",
+                )
         case Move():
             named = (*found.verdicts, *found.overrides)
             lines, following = _move(found, names), f"lockgate why {named[0]}" if named else following

@@ -14,7 +14,7 @@ import msgspec
 from lockgate.decide import assign
 from lockgate.records import LogSpec, Prediction
 from lockgate.records.log_trouble import LogNotice
-from lockgate.records.prediction import Calls, LogEntry, LogLine, entry_encoder
+from lockgate.records.prediction import Calls, LogEntry, LogLine, Window, entry_encoder
 from lockgate.store.ports import LogTeller, LogWriter
 
 BOUND = 10_000
@@ -92,7 +92,7 @@ class Logbook:
         """For whoever can wait and try again: all of the lines, or StoreError and none; nothing is held in memory. Many calls
         in one line are for models whose calls are all kept whole.
         """
-        kept = [line if isinstance(line, Calls) else thinned(line, self._mode(line)) for line in lines]
+        kept = [line if isinstance(line, Calls | Window) else thinned(line, self._mode(line)) for line in lines]
         self._writer.append(kept, durable=any(self._mode(line).mode == "durable" for line in lines))
 
     def look(self) -> None:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import fcntl
 from collections import defaultdict
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lockgate.records.prediction import LogEntry
+from lockgate.records.prediction import LogRow
 from lockgate.store.frames import Segment, frames, is_sealed, segments_in, torn_bytes
 from lockgate.store.log_catalogue import Listed
 from lockgate.store.log_columns import CATALOGUE, KINDS, stretch
@@ -30,7 +30,7 @@ class _Read(NamedTuple):
     """unread: entries of the segment that are none this Lockgate knows."""
 
     listed: Listed
-    entries: list[LogEntry]
+    entries: list[LogRow]
     unread: int
 
 
@@ -66,11 +66,11 @@ class Compactor:
         found = sealed(self._segments)
         return found[0].name if found else None
 
-    def forget(self, model: str, before_s: float) -> None:
+    def forget(self, model: str, before_s: float, *, kinds: Collection[str] = tuple(KINDS)) -> None:
         """Whole partitions, so no file is rewritten. Their files stay a week for readers that have begun."""
         with _alone(self._tables.directory) as is_alone:
             if is_alone:
-                for kind in KINDS:
+                for kind in kinds:
                     self._tables.drop(kind, model, before_s)
 
     def _commit(self, batch: Sequence[Segment]) -> Compacted:
@@ -138,7 +138,7 @@ def _batches(segments: Sequence[Segment]) -> Iterator[list[Segment]]:
 
 
 def _read(segment: Segment) -> _Read:
-    entries: list[LogEntry] = []
+    entries: list[LogRow] = []
     end = unread = 0
     for frame in frames(segment.path):
         entries += frame.entries

@@ -20,7 +20,7 @@ from zlib import crc32
 import msgspec
 
 from lockgate.features import many_calls
-from lockgate.records.prediction import LogEntry, LogLine, lines_decoder
+from lockgate.records.prediction import LogLine, LogRow, lines_decoder
 
 MAGIC = b"LGF1"
 HEADER = struct.Struct("<4sII")
@@ -46,7 +46,7 @@ class Segment(NamedTuple):
 class Frame(NamedTuple):
     """end: the byte behind it; unread: how many entries it holds besides that are none this Lockgate knows."""
 
-    entries: list[LogEntry]
+    entries: list[LogRow]
     end: int
     unread: int = 0
 
@@ -108,11 +108,11 @@ def frames(path: Path, at: int = 0, number: int = 0) -> Iterator[Frame]:
             yield Frame(entries, at, unread)
 
 
-def _entries(payload: bytes) -> tuple[list[LogEntry], int]:
+def _entries(payload: bytes) -> tuple[list[LogRow], int]:
     """What can be read, and how many cannot; a payload that is no list at all counts as one."""
     with contextlib.suppress(*_UNREADABLE):
         return list(many_calls.entries(lines_decoder.decode(payload))), 0
-    found: list[LogEntry] = []
+    found: list[LogRow] = []
     parts: list[msgspec.Raw] = []
     with contextlib.suppress(*_UNREADABLE):
         parts = _parts_decoder.decode(payload)

@@ -23,13 +23,14 @@ from lockgate.records import (
     Spend,
     Verdict,
 )
+from lockgate.records.drift import DriftStanding
 from lockgate.records.entry import EntryKind
 from lockgate.records.harm_state import HarmState
 from lockgate.records.log_trouble import LogTrouble
 from lockgate.records.silence import Silence
 from lockgate.store.ports import Kept, Replaced
 
-REPLACED = (AbState, AlarmLife, HarmState, Health, LogTrouble, Retraining, Rollout, Routing, Silence)
+REPLACED = (AbState, AlarmLife, DriftStanding, HarmState, Health, LogTrouble, Retraining, Rollout, Routing, Silence)
 CHAINED: dict[type, EntryKind] = {
     Verdict: "verdict",
     Move: "move",
@@ -47,7 +48,7 @@ def key(record: Kept) -> str:
         return str(record.ref)
     if isinstance(record, Routing | Health | LogTrouble):
         return record.model
-    if isinstance(record, AlarmLife):
+    if isinstance(record, AlarmLife | DriftStanding):
         return record.key
     if isinstance(record, Silence):
         return record.source

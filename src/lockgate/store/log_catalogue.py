@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from lockgate.records.prediction import LogEntry
+from lockgate.records.prediction import LogRow
 from lockgate.store.frames import segment_at, segment_name
 
 # Rows that are read from the tables at once.
@@ -47,7 +47,7 @@ class Stood(NamedTuple):
 
     number: int
     row: int
-    entry: LogEntry
+    entry: LogRow
 
 
 def stretches(listed: Sequence[Listed]) -> list[Listed]:

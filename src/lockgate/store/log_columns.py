@@ -12,20 +12,23 @@ import msgspec
 import numpy as np
 
 from lockgate.records import Outcome, Prediction, Shadow
-from lockgate.records.prediction import LogEntry, Scalar
+from lockgate.records.prediction import LogRow, Scalar, Window
 from lockgate.store.log_catalogue import Listed
 
 if TYPE_CHECKING:
     import polars as pl
 
-KINDS: Mapping[str, type[Prediction] | type[Shadow] | type[Outcome]] = {
+KINDS: Mapping[str, type[Prediction] | type[Shadow] | type[Outcome] | type[Window]] = {
     "predictions": Prediction,
     "shadows": Shadow,
     "outcomes": Outcome,
+    "windows": Window,
 }
+OF_CALLS = ("predictions", "shadows", "outcomes")  # those that have a call's id
 CATALOGUE = "segments"
 DAY_S = 86_400.0
-_NUMBERS = {"asked_s", "answered_s", "value", "latency_ms", "share", "at_s", "received_s"}
+_NUMBERS = {"asked_s", "answered_s", "value", "latency_ms", "share", "at_s", "received_s", "since_s", "until_s"}
+_DATED_BY = {"outcomes": "at_s", "windows": "since_s"}  # the others by their question
 _EPOCH = dt.date(1970, 1, 1)
 _FIRST, _LAST = (dt.date(1, 1, 1) - _EPOCH).days, (dt.date(9999, 12, 31) - _EPOCH).days
 _inputs_decoder = msgspec.json.Decoder(tuple[float | int | str | bool | dict[str, str] | None, ...])
@@ -36,7 +39,7 @@ class Placed(NamedTuple):
 
     segment: str
     row: int
-    entry: LogEntry
+    entry: LogRow
 
 
 class Stretch(NamedTuple):
@@ -44,10 +47,10 @@ class Stretch(NamedTuple):
 
     segment: str
     rows: Sequence[int]
-    entries: Sequence[LogEntry]
+    entries: Sequence[LogRow]
 
 
-def stretch(kind: str, segment: str, entries: Sequence[LogEntry], *, model: str | None = None) -> Stretch:
+def stretch(kind: str, segment: str, entries: Sequence[LogRow], *, model: str | None = None) -> Stretch:
     """Those entries of a segment that are of the kind, and of the model where one is named."""
     make = KINDS[kind]
     kinds = set(map(type, entries))
@@ -113,7 +116,7 @@ def _schema(name: str) -> dict[str, Any]:
     text, whole = pl.String(), pl.Int64()
     if name == CATALOGUE:
         return {"worker": text, "number": whole, "name": text, "rows": whole, "torn": whole}
-    special = {"flags": pl.List(text)} | dict.fromkeys(_NUMBERS, pl.Float64())
+    special = {"flags": pl.List(text), "number": whole} | dict.fromkeys(_NUMBERS, pl.Float64())
     named = {field: special.get(field, text) for field in fields(name)}
     return {"date": pl.Date(), **named, "segment": text, "row": whole}
 
@@ -128,7 +131,7 @@ def _columns(kind: str, parts: Sequence[Stretch]) -> dict[str, Any]:
         found["flags"] = few(found["flags"], pl.List(pl.String)).alias("flags")
     if "inputs" in found:
         found["inputs"] = list(map(text_of, found["inputs"]))
-    found["date"] = _dates(found["at_s" if kind == "outcomes" else "asked_s"])
+    found["date"] = _dates(found[_DATED_BY.get(kind, "asked_s")])
     found["segment"] = list(chain.from_iterable(repeat(part.segment, len(part.rows)) for part in parts))
     return found | {"row": list(chain.from_iterable(part.rows for part in parts))}
 

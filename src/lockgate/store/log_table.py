@@ -16,10 +16,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lockgate.errors import StoreError
-from lockgate.records.prediction import LogEntry
+from lockgate.records.prediction import LogEntry, LogRow, Window
 from lockgate.store.frames import segment_at
 from lockgate.store.log_catalogue import Listed, Seen, Stood, stretches
-from lockgate.store.log_columns import CATALOGUE, DAY_S, KINDS, Placed, Stretch, date_of, fields, frame, read, stretch
+from lockgate.store.log_columns import (
+    CATALOGUE,
+    DAY_S,
+    KINDS,
+    OF_CALLS,
+    Placed,
+    Stretch,
+    date_of,
+    fields,
+    frame,
+    read,
+    stretch,
+)
 from lockgate.store.table_syncs import TableSyncs
 
 if TYPE_CHECKING:
@@ -174,9 +186,7 @@ class LogTables:
         log = self.path(name) / "_delta_log"
         return log.stat().st_mtime_ns if log.is_dir() else 0
 
-    def of_model(
-        self, kind: str, model: str, fresh: Sequence[LogEntry] = (), *, is_placed: bool = False
-    ) -> pl.LazyFrame:
+    def of_model(self, kind: str, model: str, fresh: Sequence[LogRow] = (), *, is_placed: bool = False) -> pl.LazyFrame:
         """The model's compacted rows of a kind, and those of entries that are not compacted yet, which stand last."""
         import polars as pl
 
@@ -213,7 +223,7 @@ class LogTables:
         if not ids:
             return []
         wanted = pl.col("id").is_in(pl.Series(sorted(ids), dtype=pl.String).implode())
-        return [entry for kind in KINDS for entry in self._of(model, kind, wanted, but)]
+        return [entry for kind in OF_CALLS for entry in self._of(model, kind, wanted, but)]
 
     def facts(self, model: str, ids: Collection[str], *, but: Sequence[str]) -> list[LogEntry]:
         """The shadows and outcomes of those predictions, as they stood."""
@@ -232,7 +242,7 @@ class LogTables:
             return []
         own = (pl.col("model") == model) & ~pl.col("segment").is_in(list(but)) & wanted
         rows = pl.scan_delta(table).filter(own).sort("segment", "row").collect(engine="streaming")
-        return [placed.entry for placed in read(kind, rows)]
+        return [placed.entry for placed in read(kind, rows) if not isinstance(placed.entry, Window)]
 
     def version(self, name: str) -> int:
         """The number of the newest commit, by the file system alone; -1 where there is none."""

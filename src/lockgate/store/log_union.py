@@ -11,10 +11,10 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Mapping, Sequence
 from itertools import groupby
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeGuard, TypeVar
 
 from lockgate.errors import StoreError
-from lockgate.records.prediction import LogEntry, Prediction
+from lockgate.records.prediction import LogEntry, LogRow, Prediction, Window
 from lockgate.store import log_join
 from lockgate.store.compaction import Compactor
 from lockgate.store.frames import Segment, frames, segments_in
@@ -45,11 +45,11 @@ class UnionLog:
     def writer(self) -> SegmentWriter:
         return self._segments.writer()
 
-    def read(self, cursor: Cursor | None = None, limit: int | None = None) -> tuple[list[LogEntry], Cursor]:
+    def read(self, cursor: Cursor | None = None, limit: int | None = None) -> tuple[list[LogRow], Cursor]:
         """Worker by worker as far as compacted, then the rest; each worker's in the order written."""
         return _settled(lambda: self._read(cursor, limit))
 
-    def _read(self, cursor: Cursor | None, limit: int | None) -> tuple[list[LogEntry], Cursor]:
+    def _read(self, cursor: Cursor | None, limit: int | None) -> tuple[list[LogRow], Cursor]:
         places = Places(cursor)
         files = segments_in(self._segments.directory)
         listed = self._catalogue()
@@ -67,6 +67,9 @@ class UnionLog:
     def forget(self, model: str, before_s: float) -> None:
         self._compactor.forget(model, before_s)
 
+    def forget_windows(self, model: str, before_s: float) -> None:
+        self._compactor.forget(model, before_s, kinds=("windows",))
+
     def calls(
         self, model: str, *, rollout: str | None = None, since_s: float = -math.inf, until_s: float = math.inf
     ) -> list[LogEntry]:
@@ -75,7 +78,7 @@ class UnionLog:
 
     def _calls(self, model: str, rollout: str | None, since_s: float, until_s: float) -> list[LogEntry]:
         files = segments_in(self._segments.directory)
-        fresh = [entry for entry in Places(None).read(files, None) if entry.model == model]
+        fresh = [entry for entry in Places(None).read(files, None) if _is_of_call(entry, model)]
         asked = [e for e in fresh if _is_asked(e, rollout, since_s, until_s)]
         found = self._tables.calls(model, rollout, since_s, until_s, but=[file.name for file in files])
         ids = {e.id for e in asked} | {e.id for e in found}
@@ -94,7 +97,7 @@ class UnionLog:
             for file in files
             for frame in frames(file.path)
             for entry in frame.entries
-            if entry.id in ids and entry.model == model
+            if _is_of_call(entry, model) and entry.id in ids
         ]
         return [*self._tables.of_ids(model, ids, but=[file.name for file in files]), *fresh]
 
@@ -133,8 +136,8 @@ class UnionLog:
             self._seen = seen
         return self._listed
 
-    def _from_tables(self, listed: Mapping[str, list[Listed]], places: Places, limit: int | None) -> list[LogEntry]:
-        found: list[LogEntry] = []
+    def _from_tables(self, listed: Mapping[str, list[Listed]], places: Places, limit: int | None) -> list[LogRow]:
+        found: list[LogRow] = []
         unread = [item for items in listed.values() for item in _behind(places, items)]
         for at, item in enumerate(unread):
             if item not in self._held:
@@ -167,6 +170,10 @@ def _settled(read: Callable[[], T]) -> T:
                     cure="Bring it back from a backup; what was in it is missing from the log's tables.",
                 ) from error
             missing.add(str(error))
+
+
+def _is_of_call(row: LogRow, model: str) -> TypeGuard[LogEntry]:
+    return row.model == model and not isinstance(row, Window)
 
 
 def _is_asked(entry: LogEntry, rollout: str | None, since_s: float, until_s: float) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TypeGuard
 
 from lockgate.decide import budget
 from lockgate.errors import Conflict
@@ -12,7 +13,7 @@ from lockgate.features import many_calls
 from lockgate.records import BudgetSpec, Entry, Event, Outcome, Prediction, Routing, Spend, decode, encode
 from lockgate.records.duration import UNITS_S
 from lockgate.records.entry import GENESIS, EntryKind, link
-from lockgate.records.prediction import LogEntry, LogLine
+from lockgate.records.prediction import LogEntry, LogLine, LogRow, Window
 from lockgate.records.source import Values
 from lockgate.store.event_store import conflict
 from lockgate.store.keys import CHAINED, REPLACED, at_s, is_held, key, new_draws, refuse_changed, refuse_spends
@@ -21,7 +22,7 @@ from lockgate.store.ports import Compacted, Cursor, K, Kept, Replaced, Taken, Wr
 
 class MemoryLog:
     def __init__(self) -> None:
-        self._entries: list[LogEntry | None] = []
+        self._entries: list[LogRow | None] = []
 
     def writer(self) -> MemoryLog:
         return self
@@ -47,7 +48,7 @@ class MemoryLog:
     def calls(
         self, model: str, *, rollout: str | None = None, since_s: float = -math.inf, until_s: float = math.inf
     ) -> list[LogEntry]:
-        own = [entry for entry in self.read()[0] if entry.model == model]
+        own = [entry for entry in self.read()[0] if _is_of_call(entry, model)]
         asked = {e.id for e in own if _is_asked(e, rollout, since_s, until_s)}
         return [
             e
@@ -56,23 +57,25 @@ class MemoryLog:
         ]
 
     def entries_of(self, model: str, ids: Collection[str]) -> list[LogEntry]:
-        return [entry for entry in self.read()[0] if entry.model == model and entry.id in ids]
+        return [entry for entry in self.read()[0] if _is_of_call(entry, model) and entry.id in ids]
 
     def oldest(self) -> str | None:
         return None
 
     def forget(self, model: str, before_s: float) -> None:
         """What is forgotten keeps its place, so that cursors hold."""
-        until_s = math.floor(before_s / UNITS_S["d"]) * UNITS_S["d"]
-        self._entries = [
-            None if entry is None or (entry.model == model and _event_s(entry) < until_s) else entry
-            for entry in self._entries
-        ]
+        self._forget(lambda row: row.model == model and _event_s(row) < _day(before_s))
+
+    def forget_windows(self, model: str, before_s: float) -> None:
+        self._forget(lambda row: isinstance(row, Window) and row.model == model and row.since_s < _day(before_s))
+
+    def _forget(self, is_past: Callable[[LogRow], bool]) -> None:
+        self._entries = [None if row is None or is_past(row) else row for row in self._entries]
 
     def close(self) -> None:
         return None
 
-    def read(self, cursor: Cursor | None = None, limit: int | None = None) -> tuple[list[LogEntry], Cursor]:
+    def read(self, cursor: Cursor | None = None, limit: int | None = None) -> tuple[list[LogRow], Cursor]:
         at = (cursor or {}).get("entries", 0)
         end = len(self._entries) if limit is None else min(len(self._entries), at + limit)
         return [entry for entry in self._entries[at:end] if entry is not None], {"entries": end}
@@ -83,8 +86,18 @@ def _is_asked(entry: LogEntry, rollout: str | None, since_s: float, until_s: flo
     return isinstance(entry, Prediction) and since_s <= entry.asked_s < until_s and rollout in (None, entry.rollout)
 
 
-def _event_s(entry: LogEntry) -> float:
-    return entry.at_s if isinstance(entry, Outcome) else entry.asked_s
+def _is_of_call(row: LogRow, model: str) -> TypeGuard[LogEntry]:
+    return row.model == model and not isinstance(row, Window)
+
+
+def _day(at_s: float) -> float:
+    return math.floor(at_s / UNITS_S["d"]) * UNITS_S["d"]
+
+
+def _event_s(row: LogRow) -> float:
+    if isinstance(row, Window):
+        return row.since_s
+    return row.at_s if isinstance(row, Outcome) else row.asked_s
 
 
 class MemoryBoard:

@@ -33,10 +33,11 @@ from lockgate.records import (
     Verdict,
     Version,
 )
+from lockgate.records.drift import DriftFound, DriftStanding
 from lockgate.records.entry import EntryKind
 from lockgate.records.harm_state import HarmState
 from lockgate.records.log_trouble import LogNotice, LogTrouble
-from lockgate.records.prediction import LogEntry, LogLine
+from lockgate.records.prediction import LogEntry, LogLine, LogRow
 from lockgate.records.silence import Silence
 from lockgate.records.source import Values
 
@@ -51,6 +52,8 @@ Written = (
     | Block
     | Dataset
     | Drill
+    | DriftFound
+    | DriftStanding
     | HarmState
     | Health
     | LogTrouble
@@ -75,6 +78,8 @@ K = TypeVar(
     Block,
     Dataset,
     Drill,
+    DriftFound,
+    DriftStanding,
     HarmState,
     Health,
     LogTrouble,
@@ -176,12 +181,12 @@ class Compacted(NamedTuple):
 
 
 class PredictionLog(Protocol):
-    """Predictions, shadows and outcomes, from many writers; at least once, so readers count an id once."""
+    """Predictions, shadows, outcomes and windows, from many writers; at least once, so readers count an id once."""
 
     def writer(self) -> LogWriter: ...
 
-    def read(self, cursor: Cursor | None = None, limit: int | None = None) -> tuple[list[LogEntry], Cursor]:
-        """Entries after `cursor` (None: from the start) and where to go on; a writer's own entries keep their order.
+    def read(self, cursor: Cursor | None = None, limit: int | None = None) -> tuple[list[LogRow], Cursor]:
+        """Rows after `cursor` (None: from the start) and where to go on; a writer's own entries keep their order.
 
         With a limit it stops after the frame that reaches it. A torn or damaged frame ends its segment. A cursor holds
         whatever is compacted meanwhile.
@@ -212,7 +217,11 @@ class PredictionLog(Protocol):
         ...
 
     def forget(self, model: str, before_s: float) -> None:
-        """Drop the model's compacted entries of the whole days (UTC, by event time) before `before_s`."""
+        """Drop the model's compacted rows of the whole days (UTC, by event time) before `before_s`."""
+        ...
+
+    def forget_windows(self, model: str, before_s: float) -> None:
+        """The same of its windows alone."""
         ...
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from lockgate.records.prediction import LogEntry
+from lockgate.records.prediction import LogRow
 from lockgate.store.frames import Segment, frames, segments_in
 from lockgate.store.ports import Cursor
 from lockgate.store.segment_writer import SegmentWriter
@@ -23,7 +23,7 @@ class SegmentLog:
     def writer(self) -> SegmentWriter:
         return SegmentWriter(self.directory)
 
-    def read(self, cursor: Cursor | None = None, limit: int | None = None) -> tuple[list[LogEntry], Cursor]:
+    def read(self, cursor: Cursor | None = None, limit: int | None = None) -> tuple[list[LogRow], Cursor]:
         """Worker by worker, each in the order written."""
         places = Places(cursor)
         return places.read(segments_in(self.directory), limit), places.cursor
@@ -45,9 +45,9 @@ class Places:
     def put(self, worker: str, number: int, rows: int, *, frames: int = 0, end: int = 0) -> None:
         self.cursor |= {worker: number, f"{worker} rows": rows, f"{worker} frames": frames, f"{worker} bytes": end}
 
-    def read(self, segments: Sequence[Segment], limit: int | None) -> list[LogEntry]:
+    def read(self, segments: Sequence[Segment], limit: int | None) -> list[LogRow]:
         """What the files hold behind the places, which move along. Raises FileNotFoundError where one has gone."""
-        found: list[LogEntry] = []
+        found: list[LogRow] = []
         for segment in segments:
             number, rows = self.of(segment.worker)
             if number > segment.number:

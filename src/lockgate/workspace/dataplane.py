@@ -21,6 +21,7 @@ from lockgate.features.request import RequestType
 from lockgate.records import Column, Contract, Routing
 from lockgate.records.drill import is_drill
 from lockgate.records.prediction import LogEntry
+from lockgate.records.profile import Profile, read_profile
 from lockgate.runtime import folder
 from lockgate.runtime.bounded import Pool
 from lockgate.runtime.bounded_child import Limits
@@ -29,6 +30,7 @@ from lockgate.runtime.hosted import MOST_ROWS, Hosted
 from lockgate.runtime.user_rule import UserRule
 from lockgate.serve.call import Caller
 from lockgate.serve.completing import Completing
+from lockgate.serve.counted import Counted
 from lockgate.serve.logbook import Logbook
 from lockgate.store.folders import Folders
 from lockgate.store.log_notices import NOTICES, NoticeFile
@@ -98,6 +100,7 @@ class DataPlane:
         self._lock = threading.Lock()
         self.log = Logbook(SegmentLog(home / "log").writer(), teller=NoticeFile(home / NOTICES))
         self.series = Series()
+        self.counted = Counted(self._profile, self.log.keep)
         self.models: dict[str, Served] = {}
         self.drills: dict[str, Served] = {}  # answered like models, and nothing of it is kept
         self.problems: dict[str, str] = {}
@@ -126,9 +129,10 @@ class DataPlane:
         return frozenset(version for served in self.models.values() for version in served.routing.versions)
 
     def append(self, entries: Sequence[LogEntry]) -> int:
-        """Into the log, and into the series. How many the log had to drop."""
+        """Into the log, into the series, and to be counted. How many the log had to drop."""
         dropped = self.log.append(entries)
         self.series.count(entries)
+        self.counted.note(entries)
         return dropped
 
     def is_durable(self, name: str) -> bool:
@@ -155,7 +159,7 @@ class DataPlane:
             names = self._board.models()
         except (OSError, StoreError) as error:
             self.problems["routing"] = str(error)
-            self.log.look()  # what waits for the disk is tried again all the same
+            self._look()  # what waits for the disk is tried again all the same
             return
         self.problems.pop("routing", None)
         for name in names:
@@ -166,7 +170,7 @@ class DataPlane:
             self.drills = {name: drill for name, drill in self.drills.items() if name in names}
         if all(load.done() for load in self._loading.values()):
             self._forget_unused(names)
-        self.log.look()
+        self._look()
         self.intake.tell(self.problems)
         if self.log.problem is None:
             self.problems.pop("log", None)
@@ -179,7 +183,27 @@ class DataPlane:
         for link in self._links.values():
             _close(link)
         self.intake.close()
+        self.say_windows()
         self.log.close()
+
+    def say_windows(self) -> None:
+        """Write what was counted of the calls so far; otherwise it is written about once a minute."""
+        self.counted.look(self._orders(), is_last=True)
+
+    def _look(self) -> None:
+        self.log.look()
+        self.counted.look(self._orders())
+
+    def _orders(self) -> dict[str, tuple[str, ...]]:
+        """By model, the names of the inputs that its calls are logged with."""
+        return {
+            name: tuple(column.name for column in served.caller.served.contract.asked)
+            for name, served in self.models.items()
+        }
+
+    def _profile(self, version: str) -> Profile:
+        place = self._folders.path(version) / folder.PROFILE
+        return read_profile(place.read_bytes(), f"{folder.PROFILE} of version {version[:12]}")
 
     def _try(self, name: str) -> None:
         try:

@@ -22,7 +22,7 @@ from lockgate.monitor.fold import Fold
 from lockgate.monitor.watch import ChampionFacts, Watch
 from lockgate.records import Alarm, Block, Move, PairBlock, Profile, Rollout, Routing, Verdict, Version
 from lockgate.records.log_trouble import LogTrouble
-from lockgate.records.prediction import LogEntry
+from lockgate.records.prediction import LogRow, Window
 from lockgate.release.controller import Controller
 from lockgate.release.replay import replay
 from lockgate.store.frames import began_at_s
@@ -113,14 +113,15 @@ class Loop:
         return done
 
     def _take_in(self, watches: Mapping[str, Watch], now_s: float) -> int:
-        """One stretch of the log; how many entries it had."""
-        entries = self._read()
-        for model, own in _by_model(entries).items():
+        """One stretch of the log; how many rows it had."""
+        rows = self._read()
+        for model, own in _by_model(rows).items():
             if model in watches:
                 watches[model].feed(own, now_s=now_s)
             else:
-                self._unrouted.feed(own, watches, now_s=now_s)
-        return len(entries)
+                entries = [row for row in own if not isinstance(row, Window)]
+                self._unrouted.feed(entries, watches, now_s=now_s)
+        return len(rows)
 
     def _keep_log(self, watches: Mapping[str, Watch]) -> list[str]:
         """Compact what is sealed and forget what is too old. A disk that refuses holds up no judgement."""
@@ -131,6 +132,8 @@ class Loop:
                 until_s = watch.forgotten_until_s
                 if math.isfinite(until_s):
                     log.forget(model, until_s)
+                if math.isfinite(watch.drift.forgotten_until_s):
+                    log.forget_windows(model, watch.drift.forgotten_until_s)
         except StoreError as error:
             _log.warning("The log was not compacted: %s", error)
             return [str(error)]
@@ -179,11 +182,11 @@ class Loop:
         lease.acquire(LEASE, self._holder, now_s=now_s, for_s=LEASE_S)
         return lease.acquire(COMPACTOR, self._holder, now_s=now_s, for_s=COMPACT_EVERY_S)
 
-    def _read(self) -> list[LogEntry]:
+    def _read(self) -> list[LogRow]:
         """The next stretch of the log; a first reading can take longer than a lease, so each stretch renews it."""
         self._wiring.lease.acquire(LEASE, self._holder, now_s=self._wiring.clock(), for_s=LEASE_S)
-        entries, self._cursor = self._wiring.log.read(self._cursor, limit=READ_AT_ONCE)
-        return entries
+        rows, self._cursor = self._wiring.log.read(self._cursor, limit=READ_AT_ONCE)
+        return rows
 
     def _watched(self, models: set[str]) -> dict[str, Watch]:
         if models - self._watches.keys():
@@ -213,8 +216,10 @@ class Loop:
             while (move := controller.tick(event_s=watch.event_s, now_s=now_s)) is not None:
                 done.moves.append(move)
                 routing = controller.routing
+            facts = self._champion_facts(routing)  # a move may have made another champion
             done.alarms += watch.settle(routing, now_s=now_s)
             done.alarms += watch.watch_champion(routing, facts, now_s=now_s)
+            done.alarms += watch.watch_drift(routing, facts, now_s=now_s)
             done.alarms += watch.watch_approval(controller.running_in(routing), now_s=now_s)
         else:
             controller.publish()  # without a champion on the board no first call would ever come
@@ -304,11 +309,11 @@ class Loop:
         controller.mark_replayed(rollout)
 
 
-def _by_model(entries: Sequence[LogEntry]) -> dict[str, list[LogEntry]]:
+def _by_model(rows: Sequence[LogRow]) -> dict[str, list[LogRow]]:
     """Each model's own, in their order: a watch need not look at everybody's."""
-    found: dict[str, list[LogEntry]] = defaultdict(list)
-    for entry in entries:
-        found[entry.model].append(entry)
+    found: dict[str, list[LogRow]] = defaultdict(list)
+    for row in rows:
+        found[row.model].append(row)
     return found
 
 

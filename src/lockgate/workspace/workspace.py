@@ -254,7 +254,9 @@ class Workspace(Alarming, Traffic):
         served = plane.model(model)
         columns, now_s = to_columns(table, served.contract.sent), self._wiring.clock()
         batch = from_columns(columns, served.contract, prefix=prefix, now_s=now_s, completing=served.completing)
-        return [prediction for part in batch.parts(ROWS_AT_ONCE) for prediction in served.caller.score(part)]
+        found = [prediction for part in batch.parts(ROWS_AT_ONCE) for prediction in served.caller.score(part)]
+        plane.say_windows()
+        return found
 
     def events(self, source: str, events: pl.DataFrame | Iterable[Mapping[str, object]]) -> Taken:
         """Events of a source, kept: a table of them, or rows as mappings. The same again is counted, and kept once.
@@ -357,6 +359,7 @@ class Workspace(Alarming, Traffic):
 
     def close(self) -> None:
         if self._plane is not None:
+            self._plane.say_windows()
             self._plane.log.close()
             self._plane = None
 

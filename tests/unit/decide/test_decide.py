@@ -9,14 +9,13 @@ import pytest
 
 from lockgate.decide import ladder
 from lockgate.decide.decay import decay
-from lockgate.decide.drift import drift, shifts
 from lockgate.decide.harm import quality
 from lockgate.decide.judgement import worst
 from lockgate.decide.offline import offline_gate
 from lockgate.decide.safety import margin, tolerance
 from lockgate.decide.worth import first_crossing, worth
 from lockgate.errors import SpecError
-from lockgate.records import ColumnProfile, Facet, GateSpec, Profile, RolloutSpec, Ruling
+from lockgate.records import GateSpec, RolloutSpec, Ruling
 
 NONE = np.array([])
 
@@ -211,43 +210,3 @@ def test_a_quiet_season_hides_no_decay() -> None:
 
 def test_no_block_is_no_decay() -> None:
     assert decay(reference_skill=0.3, tolerance=0.02, loss=NONE, base_loss=NONE).ruling is Ruling.UNDECIDED
-
-
-def column(name: str, *counts: int) -> ColumnProfile:
-    *cells, missing = counts
-    facet = Facet(name="value", edges=(0.0,), counts=tuple(cells))
-    return ColumnProfile(name=name, kind="number", facets=(facet,), missing=missing)
-
-
-def profile(*columns: ColumnProfile, **importance: float) -> Profile:
-    return Profile(rows=100, columns=columns, importance=importance)
-
-
-def test_a_column_is_ranked_by_what_the_champion_makes_of_it() -> None:
-    reference = profile(column("temp", 90, 10, 0), column("wind", 50, 50, 0), temp=0.0, wind=0.6)
-    window = profile(column("temp", 0, 100, 0), column("wind", 90, 10, 0))
-    temp_last = shifts(reference, window)
-    assert [shift.column for shift in temp_last] == ["wind", "temp"]
-    assert [shift.distance for shift in temp_last] == pytest.approx([0.4, 0.9])
-    assert temp_last[0].weight == pytest.approx(0.24)
-
-
-@pytest.mark.parametrize(
-    ("importance", "ruling", "words"),
-    [
-        (0.6, Ruling.FAIL, "look at the calls"),
-        (0.0, Ruling.UNDECIDED, "does not use it, so nobody is called"),
-        (0.1, Ruling.UNDECIDED, "too little for the champion to matter"),
-    ],
-)
-def test_a_drift_calls_somebody_only_where_the_champion_leans_on_the_column(
-    importance: float, ruling: Ruling, words: str
-) -> None:
-    reference = profile(column("wind", 50, 50, 0), wind=importance)
-    (shift,) = shifts(reference, profile(column("wind", 90, 10, 0)))
-    item = drift(shift, bar=0.2)
-    assert item.ruling is ruling
-    assert item.sentence.startswith(
-        f"wind moved by 0.40 of 1 from its reference; the champion's use of it is {importance:.1%}"
-    )
-    assert words in item.sentence

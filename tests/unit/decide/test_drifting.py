@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -171,9 +172,31 @@ def test_an_alarm_begins_once_says_since_when_and_is_over_once(before: Profile) 
     assert [one.ruling for _, one in told] == [Ruling.FAIL, Ruling.UNDECIDED]
     assert told[0][0] in (7, 8, 9)
     assert "delay: higher by 0.3" in told[0][1].sentence
-    assert f"since window 7 of {told[0][0]}." in told[0][1].sentence
+    assert told[0][1].sentence.endswith(", since 2026-01-01 09:05 UTC."), "as the window says it"
     assert told[1][1].sentence.startswith("The drift is over. ")
     assert not judge.is_alarmed
+
+
+def test_windows_that_say_no_time_are_told_by_their_number(before: Profile) -> None:
+    judge = judge_on(before)
+    timeless = [msgspec.structs.replace(one, since_s=None) for one in windows(before)]
+    told = [what.judgement for one in timeless if (what := judge.observe_judgement(one))]
+    assert "since window 7 of " in told[0].sentence
+
+
+def test_a_drift_is_dated_by_the_window_it_began_in_also_over_a_stop(before: Profile) -> None:
+    judge = judge_on(before)
+    for place, one in enumerate(windows(before)):
+        found = judge.observe_judgement(msgspec.structs.replace(one, since_s=3600.0 * place))
+        if found:
+            break
+        state = judge.state()
+        judge = judge_on(before)
+        judge.load(state)
+    assert found is not None
+    assert "since 1970-01-01 06:00 UTC" in found.judgement.sentence
+    assert found.moved[0].since_s == 3600.0 * 6
+    assert found.moved[0].name in judge.alone()
 
 
 def test_a_judge_stopped_and_resumed_after_every_window_gives_the_same_bits(before: Profile) -> None:

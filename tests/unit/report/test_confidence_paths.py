@@ -11,20 +11,35 @@ from numpy.typing import NDArray
 
 import lockgate
 from lockgate.decide.decay import decay
-from lockgate.decide.drift import Shift, drift
 from lockgate.decide.harm import contract_breaks, quality
 from lockgate.decide.judgement import Judgement
 from lockgate.decide.offline import offline_gate
 from lockgate.decide.worth import worth
 from lockgate.errors import SpecError
 from lockgate.monitor.verdicts import verdict
-from lockgate.records import GateSpec, RolloutSpec, Ruling, Verdict
+from lockgate.records import Evidence, Gate, GateSpec, RolloutSpec, Ruling, Verdict
 from lockgate.report.confidence import MOST_ENDS, block_ends, bound_of, closing, domain, gauge, strength
 from lockgate.stats import glst
 from lockgate.stats.glst import Memory
 
 Floats = NDArray[np.float64]
 LINE = math.log(20)
+# As ledgers hold it from before drift had evidence.
+MOVED_ONCE = Judgement(
+    ruling=Ruling.FAIL,
+    gate=Gate(
+        name="drift of wind",
+        question="harm",
+        claim="drifted",
+        measure="wind",
+        method="total variation x importance",
+        margin=0.2,
+        alpha=None,
+        guarantee="not measured",
+    ),
+    evidence=Evidence(estimate=0.4, detail={"importance": 0.7, "weight": 0.28, "bar": 0.2}),
+    sentence="wind moved by 0.40 of 1 from its reference; the champion's use of it is 70.0%: look at the calls.",
+)
 MEMORIES: tuple[Memory, ...] = ("independent", "new", "short", "long")
 
 
@@ -226,7 +241,7 @@ def test_a_judges_interval_is_the_one_it_looked_at() -> None:
 def test_evidence_without_a_path_has_a_gauge_and_no_interval() -> None:
     spec = RolloutSpec()
     breaks = of(contract_breaks(spec, pairs=400, broke=(1, 25)))
-    moved = of(drift(Shift(column="wind", distance=0.4, importance=0.7, weight=0.28), bar=0.2))
+    moved = of(MOVED_ONCE)
     counts = np.full(28, 200.0)
     once = of(
         offline_gate(

@@ -19,7 +19,6 @@ import pytest
 
 import lockgate
 from lockgate.decide.decay import decay
-from lockgate.decide.drift import Shift, drift
 from lockgate.decide.harm import contract_breaks, quality
 from lockgate.decide.judgement import Judgement
 from lockgate.decide.offline import offline_gate
@@ -27,13 +26,29 @@ from lockgate.decide.safety import by_rate
 from lockgate.decide.worth import worth
 from lockgate.errors import SpecError
 from lockgate.monitor.verdicts import verdict
-from lockgate.records import Evidence, GateSpec, RolloutSpec, Ruling, Step, Verdict
+from lockgate.records import Evidence, Gate, GateSpec, RolloutSpec, Ruling, Step, Verdict
 from lockgate.report import drawing, notebook
 from lockgate.report.words import BARS, counted, e_value, figure
 
 DAYS = np.random.default_rng(3).standard_normal(40) * 0.02
 PAST = np.random.default_rng(4).standard_normal(40) * 0.02
 SPEC = RolloutSpec()
+# As ledgers hold it from before drift had evidence.
+MOVED_ONCE = Judgement(
+    ruling=Ruling.FAIL,
+    gate=Gate(
+        name="drift of wind",
+        question="harm",
+        claim="drifted",
+        measure="wind",
+        method="total variation x importance",
+        margin=0.2,
+        alpha=None,
+        guarantee="not measured",
+    ),
+    evidence=Evidence(estimate=0.4, detail={"importance": 0.7, "weight": 0.28, "bar": 0.2}),
+    sentence="wind moved by 0.40 of 1 from its reference; the champion's use of it is 70.0%: look at the calls.",
+)
 
 
 def of(judgement: Judgement) -> Verdict:
@@ -73,6 +88,12 @@ def offline(days: int = 28) -> Verdict:
     )
 
 
+def drifted() -> Verdict:
+    rng = np.random.default_rng(5)
+    reference = lockgate.profile({"wind": rng.standard_normal(20_000)})
+    return lockgate.drift(reference, lockgate.profile({"wind": rng.normal(0.6, 1, 900)}, against=reference)).verdict
+
+
 CHAMPION = 0.5 + DAYS / 4
 STEP = Step(name="5%", kind="share", share=0.05, tolerance=0.01)
 # name: (a real verdict, its ruling, how many panels)
@@ -95,7 +116,8 @@ CASES: dict[str, tuple[Verdict, Ruling, int]] = {
         Ruling.FAIL,
         3,
     ),
-    "drift": (of(drift(Shift(column="wind", distance=0.4, importance=0.7, weight=0.28), bar=0.2)), Ruling.FAIL, 1),
+    "drift": (drifted(), Ruling.FAIL, 1),
+    "drift of old": (of(MOVED_ONCE), Ruling.FAIL, 1),
     "breaks": (of(contract_breaks(SPEC, pairs=400, broke=(1, 25))), Ruling.UNDECIDED, 1),
     "safe": (of(by_rate(SPEC, STEP, calls=800, bad=0, steps=4)), Ruling.PASS, 1),
     "offline": (offline(), Ruling.UNDECIDED, 2),

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from lockgate.cli.demo.cast import Cast
 from lockgate.cli.demo.stage import Stage
 from lockgate.cli.demo.world import MODEL, at
-from lockgate.records import Alarm, Retraining, RolloutSpec, RolloutState, Routing, Verdict
+from lockgate.records import Alarm, Retraining, RolloutSpec, RolloutState, Routing
+from lockgate.records.drift import DriftFound
 from lockgate.report import ledger
 from lockgate.workspace.workspace import Workspace
 
@@ -72,10 +73,10 @@ class Late:
             self.cast.in_batches(at(11, 15), lambda: any(a.cause == "degradation" for a in self._alarms()))
         for alarm in self._alarms():
             self.stage.say(f"{alarm.severity:<6} {self._when(alarm.at_s)}  {alarm.sentence}")
-        notes = {v.subject[-1]: v for v in self.cast.records(Verdict) if v.gate.name.startswith("drift of")}
-        temperature = notes.get("temp")
+        found = [one for drift in self.cast.records(DriftFound) for one in drift.moved]
+        moved = [one for one in found if one.name == "temp"]
         self.stage.claim(
-            temperature is not None and temperature.evidence.detail["importance"] == 0 and temperature.ruling != "fail",
+            any(one.is_listed for one in moved) and not any(one.weight for one in moved),
             "temperature has drifted far, and is ranked low: the champion does not use it",
         )
         pages = [alarm for alarm in self._alarms() if alarm.severity == "page"]

@@ -17,6 +17,7 @@ from lockgate.decide.judgement import Judgement
 from lockgate.errors import SpecError
 from lockgate.records import Evidence, Gate, Ruling
 from lockgate.records.drift import DriftState, Foreseen, LineState, Moved
+from lockgate.records.duration import minute
 from lockgate.records.evidence import ENGINE
 from lockgate.records.profile import Profile
 from lockgate.records.record import decode, digest, encode
@@ -49,6 +50,7 @@ class DriftJudge:
         self._bets, self._weights = self._lines.bets, self._lines.weights
         self._onset = onset.start(self._bets)
         self._rows, self._is_alarmed = 0, False
+        self._dates: dict[int, float] = {}
 
     @property
     def is_alarmed(self) -> bool:
@@ -71,6 +73,7 @@ class DriftJudge:
         """
         self._onset = onset.after(self._onset, self._bets, counted(self._lines, self.reference, window), deff=self.deff)
         self._rows += window.rows
+        self._date(window.since_s)
         log_m = self.log_evidence
         if self._is_alarmed:
             if log_m > 0:
@@ -87,9 +90,10 @@ class DriftJudge:
         """How it stands now. window: the last one, for words about means."""
         columns = self._onset.columns
         seen = judged.Seen(self._each(), [c.pooled for c in columns], window, [c.since for c in columns])
-        moved = judged.rank(
+        ranked = judged.rank(
             self._lines, self.reference, seen, alpha=judged.LIST_ALPHA, windows=max(1, self._onset.windows)
         )
+        moved = tuple(msgspec.structs.replace(one, since_s=self._dates.get(one.since or 0)) for one in ranked)
         log_m = onset.log_mean(seen.log_e, self._weights)
         has_drifted = log_m >= self._line and judged.has_effect(moved, self.eps)
         return judged.Found(
@@ -110,9 +114,19 @@ class DriftJudge:
             said = judged.told(
                 moved, log_m, self._line, rows=int(held.pooled.sum()), before=self.reference.rows, eps=self.eps
             )
-            return f"{said[:-1]}, since window {held.since} of {self.windows}."
+            return f"{said[:-1]}, since {self._when(held.since)}."
         said = judged.told((), log_m, self._line, rows=self._rows, before=self.reference.rows, eps=self.eps)
         return f"The drift is over. {said}" if was_alarmed else said
+
+    def alone(self) -> frozenset[str]:
+        """The columns and pairs whose own evidence would raise the alarm, whatever the others show. Over all of them together
+        that happens by chance no more often than an alarm does.
+        """
+        each, found = self._each(), dict[str, float]()
+        for line, log_m in zip(self._lines.lines, each, strict=True):
+            name = judged.named(self._lines.items[line.item])
+            found[name] = np.logaddexp(found.get(name, -math.inf), float(log_m) + math.log(line.weight))
+        return frozenset(name for name, log_m in found.items() if log_m >= self._line)
 
     def notes(self) -> tuple[str, ...]:
         return judged.notes(self.reference, self._lines)
@@ -145,6 +159,7 @@ class DriftJudge:
                     )
                     for column in self._onset.columns
                 ),
+                dates=tuple(sorted(self._dates.items())),
             )
         ).decode()
 
@@ -172,7 +187,20 @@ class DriftJudge:
                 for line in held.lines
             ),
         )
-        self._rows, self._is_alarmed = held.rows, held.is_alarmed
+        self._rows, self._is_alarmed, self._dates = held.rows, held.is_alarmed, dict(held.dates)
+
+    def _date(self, since_s: float | None) -> None:
+        """Of the windows in which evidence began that stands now, when they did."""
+        if since_s is not None:
+            self._dates[self._onset.windows] = since_s
+        standing = {column.since for column in self._onset.columns}
+        self._dates = {number: at_s for number, at_s in self._dates.items() if number in standing}
+
+    def _when(self, since: int) -> str:
+        at_s = self._dates.get(since)
+        if at_s is None:
+            return f"window {since} of {self.windows}"
+        return minute(at_s)
 
     def _each(self) -> judged.Floats:
         """Log M of every line."""

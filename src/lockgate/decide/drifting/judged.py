@@ -155,6 +155,11 @@ def _moved(
     )
 
 
+def named(item: ColumnProfile | Pair) -> str:
+    """As `Moved.name` has it."""
+    return f"{item.first} with {item.second}" if isinstance(item, Pair) else item.name
+
+
 def told(moved: Sequence[Moved], log_e: float, line: float, *, rows: int, before: int, eps: float) -> str:
     """The verdict in a sentence: what moved, how, and on how much evidence. moved: empty where nothing is shown."""
     if not rows:
@@ -169,8 +174,12 @@ def told(moved: Sequence[Moved], log_e: float, line: float, *, rows: int, before
 
 
 def chosen(moved: Sequence[Moved]) -> tuple[Moved, ...]:
-    """Those listed; where evidence is shared among too many for any to be, the foremost."""
-    return tuple(one for one in moved if one.is_listed) or (max(moved, key=lambda one: one.log_e),)
+    """Those listed, without pairs of which a column moved by itself; where evidence is shared among too many for any to be
+    listed, the foremost.
+    """
+    alone = {one.column for one in moved if one.is_listed and one.other is None}
+    listed = [one for one in moved if one.is_listed and (one.other is None or not alone & {one.column, one.other})]
+    return tuple(listed) or (max(moved, key=lambda one: one.log_e),)
 
 
 def number(log_value: float) -> str:

@@ -1,0 +1,180 @@
+"""What one process counts of the calls it answers: a window for each version and hour, written into the log once a minute.
+
+A call costs its caller one append to a queue. All else, the counting too, is done by the thread that looks for a new routing,
+a few times a second, and nothing that goes wrong there comes near an answer: it is said once, and those calls are not
+counted. numpy alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import secrets
+import threading
+import time
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
+
+from lockgate.errors import LockgateError
+from lockgate.features.profiles.rows import LiveWindow
+from lockgate.records.duration import UNITS_S
+from lockgate.records.prediction import LogEntry, Prediction, Window
+from lockgate.records.profile import Profile
+from lockgate.records.record import encode
+
+HOUR_S = UNITS_S["h"]
+# How long at most a call is counted and not written: what a killed process loses.
+SAY_EVERY_S = 60.0
+# An hour that is over, and has had no call for so long, is written at once.
+REST_S = 1.0
+RETRY_S = 5.0
+# Requests that may wait to be counted, hours that may be open, windows that may wait for a disk that refuses.
+MOST_NOTED, MOST_OPEN, MOST_UNSAID = 50_000, 48, 200
+_log = logging.getLogger("lockgate.windows")
+_Version = tuple[str, str]  # the model's name, and who answered
+
+
+class _Open:
+    """An hour that is being counted. began, last: when its first and its latest call were counted, by the monotonic clock."""
+
+    __slots__ = ("began", "last", "live")
+
+    def __init__(self, live: LiveWindow, now: float) -> None:
+        self.live, self.began, self.last = live, now, now
+
+
+class Counted:
+    """profile: a version's reference; raises LockgateError where there is none to count against. keep: writes windows, all or
+    none, and raises where the disk refuses. missed: calls that were answered and not counted, since the start.
+    """
+
+    def __init__(self, profile: Callable[[str], Profile], keep: Callable[[Sequence[Window]], None]) -> None:
+        self._profile, self._keep = profile, keep
+        self._who = f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(3)}"
+        self._numbers: dict[_Version, int] = defaultdict(int)
+        self._noted: deque[Sequence[LogEntry]] = deque()
+        self._lock = threading.Lock()
+        self._open: dict[tuple[_Version, float], _Open] = {}
+        self._newest: dict[_Version, float] = {}
+        self._references: dict[str, Profile | None] = {}
+        self._orders: dict[str, tuple[str, ...]] = {}
+        self._unsettled: frozenset[str] = frozenset()
+        self._unsaid: list[Window] = []
+        self._not_before = -math.inf
+        self.missed = 0
+
+    def note(self, entries: Sequence[LogEntry]) -> None:
+        """What was answered; on every caller's path."""
+        if len(self._noted) < MOST_NOTED:
+            self._noted.append(entries)
+        else:
+            self.missed += len(entries)
+
+    def look(self, orders: Mapping[str, tuple[str, ...]], *, is_last: bool = False) -> None:
+        """Count what was noted, and write what is due. Never raises.
+
+        orders: by model, the names of a row's inputs as its calls have them now. is_last: all of it is due.
+        """
+        with self._lock:
+            now = time.monotonic()
+            try:
+                self._count(orders, now)
+                self._unsaid += self._due(now, is_last=is_last)
+            except Exception:  # noqa: BLE001 - whatever it is, calls are answered and routings looked for
+                _log.exception("Calls were not counted; drift is judged without them.")
+                self._open.clear()
+            self._say(now, is_last=is_last)
+
+    def _count(self, orders: Mapping[str, tuple[str, ...]], now: float) -> None:
+        # Where a model's columns have changed, calls of both orders may be among these, and among the next.
+        changed = frozenset(name for name, order in orders.items() if self._orders.get(name, order) != order)
+        unsure, self._unsettled, self._orders = changed | self._unsettled, changed, dict(orders)
+        held: _Open | None = None
+        model = by = ""
+        since_s = math.inf
+        for _ in range(len(self._noted)):
+            for entry in self._noted.popleft():
+                if type(entry) is not Prediction or entry.model not in orders:
+                    continue
+                # Nearly every call is of the version and the hour of the one before it.
+                if entry.served_by != by or not 0 <= entry.asked_s - since_s < HOUR_S or entry.model != model:
+                    model, by = entry.model, entry.served_by
+                    since_s = math.floor(entry.asked_s / HOUR_S) * HOUR_S
+                    held = None if model in unsure else self._opened(entry, since_s, now)
+                    if held is not None:
+                        held.last = now
+                if held is not None:
+                    self._add(held.live, entry)
+                elif model in unsure:
+                    self.missed += 1
+
+    def _add(self, live: LiveWindow, call: Prediction) -> None:
+        try:
+            live.add(call.inputs, call.value, call.asked_s)
+        except LockgateError:  # a row that another contract read
+            self.missed += 1
+
+    def _opened(self, call: Prediction, hour_s: float, now: float) -> _Open | None:
+        """The hour's, begun where it is the first; None where there is nothing to count it against."""
+        version = (call.model, call.served_by)
+        held = self._open.get((version, hour_s))
+        reference = self._reference(call) if held is None else None
+        if reference is not None:
+            held = _Open(LiveWindow(reference, self._orders[call.model]), now)
+            self._open[version, hour_s] = held
+            self._newest[version] = max(hour_s, self._newest.get(version, hour_s))
+        return held
+
+    def _reference(self, call: Prediction) -> Profile | None:
+        """Of who answered: a constant or a person's own rule has none, and needs none."""
+        name = call.served_by
+        if name not in self._references:
+            try:
+                found = self._profile(name)
+                LiveWindow(found, self._orders[call.model])
+                self._references[name] = found
+            except (LockgateError, OSError) as error:
+                self._references[name] = None
+                if call.served_by == call.version:
+                    _log.warning(
+                        "The calls of version %s are not counted, and its drift is not judged: %s", name, error
+                    )
+        return self._references[name]
+
+    def _due(self, now: float, *, is_last: bool) -> list[Window]:
+        found: list[Window] = []
+        many = sorted(self._open.values(), key=lambda held: held.last)[: max(0, len(self._open) - MOST_OPEN)]
+        for (version, hour_s), held in list(self._open.items()):
+            is_over = hour_s < self._newest[version] and now - held.last >= REST_S
+            is_due = is_over or version[0] in self._unsettled or now - held.began >= SAY_EVERY_S or held in many
+            if is_last or is_due:
+                del self._open[version, hour_s]
+                found.append(self._window(version, hour_s, held.live.take()))
+        return found
+
+    def _window(self, version: _Version, hour_s: float, counted: Profile) -> Window:
+        number = self._numbers[version]
+        self._numbers[version] = number + 1
+        return Window(
+            model=version[0],
+            version=version[1],
+            who=self._who,
+            number=number,
+            since_s=hour_s,
+            until_s=hour_s + HOUR_S,
+            profile=encode(counted).decode(),
+        )
+
+    def _say(self, now: float, *, is_last: bool) -> None:
+        if not self._unsaid or (now < self._not_before and not is_last):
+            return
+        try:
+            self._keep(self._unsaid)
+        except Exception as error:  # noqa: BLE001 - as above; what was not written is tried again
+            if self._not_before < now - 2 * RETRY_S:
+                _log.warning("Windows of calls could not be written, and are kept for now: %s", error)
+            self._not_before = now + RETRY_S
+            self._unsaid = self._unsaid[-MOST_UNSAID:]
+        else:
+            self._unsaid = []
