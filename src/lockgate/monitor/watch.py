@@ -139,7 +139,7 @@ class Watch:
         try:
             # Before days are closed: a closed day's calls are forgotten.
             by_call = [] if running is None else self._harm_of(running).look(running, self._fold)
-            closed = self._matured(routing, rollout, facts, now_s)
+            closed = self._matured(routing, rollout, now_s)
             pairs = [pair for _, pair in closed if pair is not None]
             has_news = bool(by_call or closed) or self._judged != (running, len(self._blocks))
             found = [] if running is None or not has_news else self._judge_rollout(running, by_call, pairs, now_s)
@@ -164,7 +164,7 @@ class Watch:
             self._unwritten = []
         # Units cannot be folded twice: what a write that failed has lost is written at the next look.
         self._unwritten += self._ab.look(rollout, self._pending.take(rollout), self._fold, now_s=now_s)
-        closed = self._matured(routing, None, facts, now_s)
+        closed = self._matured(routing, None, now_s)
         is_due = self._ab.is_due()
         if closed or self._unwritten or is_due:
             self._records.write(*(block for block, _ in closed), *self._unwritten, self._ab.state())
@@ -277,20 +277,11 @@ class Watch:
         self._harm = self._judged = None
         self._fold.hand_out_again()
 
-    def _matured(
-        self, routing: Routing, rollout: Rollout | None, facts: ChampionFacts, now_s: float
-    ) -> list[tuple[Block, PairBlock | None]]:
+    def _matured(self, routing: Routing, rollout: Rollout | None, now_s: float) -> list[tuple[Block, PairBlock | None]]:
         """The blocks of the days that may be closed, oldest first."""
         found: list[tuple[Block, PairBlock | None]] = []
         for day, calls in self._fold.closable():
-            block = champion_block(
-                day,
-                calls,
-                champion=routing.champion,
-                loss=self._loss,
-                contract=facts.contract,
-                reference=facts.profile,
-            )
+            block = champion_block(day, calls, champion=routing.champion, loss=self._loss)
             found.append((block, self._pair_block(day, calls, rollout, now_s)))
         return found
 

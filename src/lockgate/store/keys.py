@@ -23,14 +23,26 @@ from lockgate.records import (
     Spend,
     Verdict,
 )
-from lockgate.records.drift import DriftStanding
+from lockgate.records.drift import CountedDay, DriftStanding
 from lockgate.records.entry import EntryKind
 from lockgate.records.harm_state import HarmState
 from lockgate.records.log_trouble import LogTrouble
 from lockgate.records.silence import Silence
 from lockgate.store.ports import Kept, Replaced
 
-REPLACED = (AbState, AlarmLife, DriftStanding, HarmState, Health, LogTrouble, Retraining, Rollout, Routing, Silence)
+REPLACED = (
+    AbState,
+    AlarmLife,
+    CountedDay,
+    DriftStanding,
+    HarmState,
+    Health,
+    LogTrouble,
+    Retraining,
+    Rollout,
+    Routing,
+    Silence,
+)
 CHAINED: dict[type, EntryKind] = {
     Verdict: "verdict",
     Move: "move",
@@ -48,7 +60,7 @@ def key(record: Kept) -> str:
         return str(record.ref)
     if isinstance(record, Routing | Health | LogTrouble):
         return record.model
-    if isinstance(record, AlarmLife | DriftStanding):
+    if isinstance(record, AlarmLife | CountedDay | DriftStanding):
         return record.key
     if isinstance(record, Silence):
         return record.source

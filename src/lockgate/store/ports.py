@@ -33,7 +33,7 @@ from lockgate.records import (
     Verdict,
     Version,
 )
-from lockgate.records.drift import DriftFound, DriftStanding
+from lockgate.records.drift import CountedDay, DriftFound, DriftStanding
 from lockgate.records.entry import EntryKind
 from lockgate.records.harm_state import HarmState
 from lockgate.records.log_trouble import LogNotice, LogTrouble
@@ -53,6 +53,7 @@ Written = (
     | Dataset
     | Drill
     | DriftFound
+    | CountedDay
     | DriftStanding
     | HarmState
     | Health
@@ -79,6 +80,7 @@ K = TypeVar(
     Dataset,
     Drill,
     DriftFound,
+    CountedDay,
     DriftStanding,
     HarmState,
     Health,

@@ -294,7 +294,7 @@ class Loop:
             for day in days:
                 if day.day in written:
                     continue
-                fold = Fold(rollout.model, horizon_s=0.0, keeps_inputs=False)
+                fold = Fold(rollout.model, horizon_s=0.0)
                 fold.feed(day.entries)
                 wiring.records.write(
                     pair_block(
