@@ -28,9 +28,22 @@ from lockgate.records.entry import EntryKind
 from lockgate.records.harm_state import HarmState
 from lockgate.records.log_trouble import LogTrouble
 from lockgate.records.silence import Silence
+from lockgate.records.usual import FaultStanding
 from lockgate.store.ports import Kept, Replaced
 
-REPLACED = (AbState, AlarmLife, DriftStanding, HarmState, Health, LogTrouble, Retraining, Rollout, Routing, Silence)
+REPLACED = (
+    AbState,
+    AlarmLife,
+    DriftStanding,
+    FaultStanding,
+    HarmState,
+    Health,
+    LogTrouble,
+    Retraining,
+    Rollout,
+    Routing,
+    Silence,
+)
 CHAINED: dict[type, EntryKind] = {
     Verdict: "verdict",
     Move: "move",
@@ -46,7 +59,7 @@ def key(record: Kept) -> str:
     """What tells records of one kind apart."""
     if isinstance(record, Dataset):
         return str(record.ref)
-    if isinstance(record, Routing | Health | LogTrouble):
+    if isinstance(record, Routing | FaultStanding | Health | LogTrouble):
         return record.model
     if isinstance(record, AlarmLife | DriftStanding):
         return record.key

@@ -40,6 +40,7 @@ from lockgate.records.log_trouble import LogNotice, LogTrouble
 from lockgate.records.prediction import LogEntry, LogLine, LogRow
 from lockgate.records.silence import Silence
 from lockgate.records.source import Values
+from lockgate.records.usual import FaultStanding
 
 if TYPE_CHECKING:
     import polars as pl
@@ -54,6 +55,7 @@ Written = (
     | Drill
     | DriftFound
     | DriftStanding
+    | FaultStanding
     | HarmState
     | Health
     | LogTrouble
@@ -80,6 +82,7 @@ K = TypeVar(
     Drill,
     DriftFound,
     DriftStanding,
+    FaultStanding,
     HarmState,
     Health,
     LogTrouble,

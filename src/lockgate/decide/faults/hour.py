@@ -6,6 +6,8 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+import msgspec
+
 from lockgate.records.profile import Profile
 
 HOUR_S = 3600.0
@@ -68,3 +70,8 @@ def joined(hours: Iterable[Hour]) -> Hour:
             for level, rows in levels.items():
                 held[level] = held.get(level, 0) + rows
     return Hour(first.start_s, window, refused, strange)
+
+
+def without_pairs(profile: Profile) -> Profile:
+    """No fault is one of two columns together, and pairs are most of what is added up."""
+    return msgspec.structs.replace(profile, pairs=())
