@@ -13,7 +13,7 @@ import pytest
 
 from lockgate.decide.alarm_budget import shares
 from lockgate.decide.faults import look, stream
-from lockgate.decide.faults.conversions import conversions
+from lockgate.decide.faults.conversions import CONVERSIONS
 from lockgate.decide.faults.fault import Fault
 from lockgate.decide.faults.hour import HOUR_S, Hour, joined
 from lockgate.decide.faults.usual import WEEKS, learnt
@@ -317,7 +317,7 @@ def test_what_was_learnt_survives_being_written_down(world: World):
 
 
 def test_each_conversion_has_its_way_back_and_a_name_of_its_own():
-    known = list(conversions())
+    known = list(CONVERSIONS)
     assert len({one.name for one in known}) == len(known)
     assert all(one.back.of(one.of(17.0)) == pytest.approx(17.0) for one in known)
 

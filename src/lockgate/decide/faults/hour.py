@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
 import msgspec
 
-from lockgate.records.profile import Profile
+from lockgate.records.profile import ColumnProfile, Profile
 
 HOUR_S = 3600.0
 
@@ -75,3 +75,8 @@ def joined(hours: Iterable[Hour]) -> Hour:
 def without_pairs(profile: Profile) -> Profile:
     """No fault is one of two columns together, and pairs are most of what is added up."""
     return msgspec.structs.replace(profile, pairs=())
+
+
+def pairs(reference: Profile, hour: Hour) -> Iterator[tuple[ColumnProfile, ColumnProfile]]:
+    """Each column of the reference, and of the hour, which has the same cells."""
+    return zip(reference.columns, hour.window.columns, strict=True)
