@@ -61,6 +61,17 @@ class DriftWatch:
         """Until when windows are of no use any more; -inf before the first was taken."""
         return -math.inf if self._stored is None else self._stored.until_s - LATE_S
 
+    @property
+    def taken_until_s(self) -> float:
+        """The hour up to which windows were taken of the champion: of those before nothing is waited for."""
+        return self._standing.until_s
+
+    def take_read(self, version: str) -> list[tuple[Window, Profile]]:
+        """The champion's windows that were read since they were last asked for here: to be judged for faults too."""
+        hours = self._hours.setdefault(version, Hours())
+        found, hours.fresh = hours.fresh, []
+        return found
+
     def feed(self, came: Batch) -> None:
         for window in came.windows:
             self._unread.setdefault(window.version, []).append(window)

@@ -28,6 +28,7 @@ from lockgate.records.entry import EntryKind
 from lockgate.records.harm_state import HarmState
 from lockgate.records.log_trouble import LogTrouble
 from lockgate.records.silence import Silence
+from lockgate.records.usual import FaultStanding
 from lockgate.store.ports import Kept, Replaced
 
 REPLACED = (
@@ -35,6 +36,7 @@ REPLACED = (
     AlarmLife,
     CountedDay,
     DriftStanding,
+    FaultStanding,
     HarmState,
     Health,
     LogTrouble,
@@ -58,7 +60,7 @@ def key(record: Kept) -> str:
     """What tells records of one kind apart."""
     if isinstance(record, Dataset):
         return str(record.ref)
-    if isinstance(record, Routing | Health | LogTrouble):
+    if isinstance(record, Routing | FaultStanding | Health | LogTrouble):
         return record.model
     if isinstance(record, AlarmLife | CountedDay | DriftStanding):
         return record.key

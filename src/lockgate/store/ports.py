@@ -40,6 +40,7 @@ from lockgate.records.log_trouble import LogNotice, LogTrouble
 from lockgate.records.prediction import LogEntry, LogLine, LogRow
 from lockgate.records.silence import Silence
 from lockgate.records.source import Values
+from lockgate.records.usual import FaultStanding
 
 if TYPE_CHECKING:
     import polars as pl
@@ -55,6 +56,7 @@ Written = (
     | DriftFound
     | CountedDay
     | DriftStanding
+    | FaultStanding
     | HarmState
     | Health
     | LogTrouble
@@ -82,6 +84,7 @@ K = TypeVar(
     DriftFound,
     CountedDay,
     DriftStanding,
+    FaultStanding,
     HarmState,
     Health,
     LogTrouble,
