@@ -7,6 +7,7 @@ plan is in time is the one that starts.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
@@ -99,11 +100,20 @@ def _waits(one: Retraining) -> bool:
     return one.state is RetrainingState.MADE and one.again_s is not None
 
 
+def _in_time_s(workspace: Workspace, version: Version, plan: Plan, event_s: float) -> float | None:
+    """From when on the plan would be in time if all stays as it is; None where days alone do not mend it, for a step needs
+    its calls however long one waits.
+    """
+    if "replay" not in workspace.model(version.model).rollout.ladder or plan.days is None:
+        return None
+    steps = math.fsum(math.inf if step.days is None else step.days for step in plan.steps)
+    return None if steps > plan.deadline_days else event_s + (plan.days - plan.deadline_days) * DAY_S
+
+
 def _refused(workspace: Workspace, version: Version, plan: Plan, event_s: float) -> Start:
-    is_replayed = "replay" in workspace.model(version.model).rollout.ladder
+    from_s = _in_time_s(workspace, version, plan, event_s)
     when = "its plan is asked again every day"
-    if plan.days is not None and plan.days > plan.deadline_days and is_replayed:
-        from_s = event_s + (plan.days - plan.deadline_days) * DAY_S
+    if from_s is not None and from_s > event_s:
         when += f", and is in time from some {datetime.fromtimestamp(from_s, UTC):%Y-%m-%d} on, for replay scores what passes"
     said = f"Its rollout is not started yet: {' '.join(plan.refusals)} Until then it holds nothing up; {when}."
     return Start(said, f"lockgate plan {version.short}", event_s + DAY_S)
