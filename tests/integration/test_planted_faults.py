@@ -1,4 +1,4 @@
-"""Faults planted into real calls of flights, through a workspace: scored, logged, counted by who answers, told by the loop."""
+"""Faults planted into real calls of flights: scored, logged, counted by who answers, and told by the loop of a workspace."""
 
 from __future__ import annotations
 
