@@ -209,7 +209,7 @@ def worker() -> dict[str, float]:
 
 
 def stream(rows: int, columns: int, group: int) -> None:
-    """float32, written a million rows at a time, then counted out of the file by two processes: all of it, and a tenth of it."""
+    """float32, written a million rows at a time, then counted by two processes: all of it, and a tenth of it."""
     with tempfile.TemporaryDirectory() as folder:
         parts = Path(folder)
         rng = np.random.default_rng(3)

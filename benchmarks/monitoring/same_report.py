@@ -8,8 +8,9 @@ process for each run; figures are medians (and ranges) of CPU seconds, user and 
 tables lie in memory beforehand in the tool's own form, and a report of 2,000 rows has been made: imports and loading are
 left out for everybody. Memory is how far the peak rose above that.
 
-A report has two parts: figures (what moved, column by column) and a page or charts of them. Reference and window have as
-many rows. Columns are those of quiet_windows.py, one of which has moved by half of its standard deviation.
+A report has two parts: figures (what moved, column by column), which are compared, and a page or charts of them, which each
+tool draws in its own way. Reference and window have as many rows. Columns are those of quiet_windows.py, one of which has
+moved by half of its standard deviation.
 """
 
 from __future__ import annotations
@@ -87,9 +88,8 @@ def main() -> None:
         for name, own in runs.items():
             own.append(_again(pythons[name], name, asked.rows))
     print(f"{asked.rows:,} rows x 20 columns against as many, {asked.rounds} processes each in turn")
-    ours = _whole(runs["lockgate"])
     for own in runs.values():
-        _print(own, ours)
+        _print(own, runs["lockgate"])
 
 
 def _again(python: str, name: str, rows: int) -> dict[str, Any]:
@@ -102,16 +102,24 @@ def _again(python: str, name: str, rows: int) -> dict[str, Any]:
     return found
 
 
-def _whole(runs: list[dict[str, Any]]) -> float:
-    return statistics.median(sum(run["cpu_s"].values()) for run in runs)
-
-
-def _print(runs: list[dict[str, Any]], ours: float) -> None:
-    whole, rose = _whole(runs), statistics.median(run["rose_mb"] for run in runs)
-    print(f"\n{runs[0]['tool']}: {whole:.2f} s of CPU, {whole / ours:.1f} times Lockgate's, memory +{rose:.0f} MB")
+def _print(runs: list[dict[str, Any]], ours: list[dict[str, Any]]) -> None:
+    rose = statistics.median(run["rose_mb"] for run in runs)
+    print(f"\n{runs[0]['tool']}: memory +{rose:.0f} MB beside {runs[0]['table_mb']:.0f} MB of tables")
     for name in runs[0]["cpu_s"]:
         each = [run["cpu_s"][name] for run in runs]
         print(f"  {name:<44} {statistics.median(each):8.3f} s ({min(each):.3f} to {max(each):.3f})")
+    for part in ("figures", "page"):
+        if (whole := _spent(runs, part)) and runs is not ours:
+            print(
+                f"  {part}: {whole:.2f} s, {whole / _spent(ours, part):.1f} times Lockgate's {_spent(ours, part):.2f} s"
+            )
+
+
+def _spent(runs: list[dict[str, Any]], part: str) -> float:
+    """CPU seconds of all that belongs to the figures, or to the page, by the median run; 0 where it has no such part."""
+    return statistics.median(
+        sum(spent for name, spent in run["cpu_s"].items() if name.startswith(part)) for run in runs
+    )
 
 
 if __name__ == "__main__":

@@ -594,7 +594,7 @@ def drift(paths: int) -> list[Row]:
     if not path.exists():
         return []
     test: ModuleType = _load(path)
-    return [*_drift_quiet(max(5, paths // 33)), *_drift_clusters(test), *_drift_found(test, max(50, paths // 5))]
+    return [*_drift_quiet(max(5, paths // 33)), *_drift_clusters(test), *_drift_found(test, max(50, paths // 10))]
 
 
 def _drift_quiet(references: int) -> Iterator[Row]:

@@ -525,8 +525,8 @@ def quiet_windows() -> str:
     head = ["tool, at its defaults"]
     for before, window in sizes:
         head += [f"windows flagged, {window:,} rows against {before:,}", "columns in each"]
-    return f"""**The rivals' own defaults**: the tools themselves on the same {drawn["windows"]} windows of twenty such columns,
-in which nothing has moved. The share of windows in which a tool calls at least one column drifted, and of how many columns it
+    return f"""**The rivals at their defaults**, run themselves on the same {drawn["windows"]} windows of twenty such columns,
+in which nothing has moved: the share of windows in which a tool calls at least one column drifted, and of how many columns it
 says so on average. {drawn["references"]} references; a standard error is over them.
 
 {table(head, body)}
