@@ -1,7 +1,7 @@
 """Lockgate's report of drift over two tables in memory; run by same_report.py.
 
 The figures: both tables counted, the bets drawn up, one look. The page: every column's cells side by side and what moved,
-ranked, as Altair charts in HTML.
+ranked, as Altair charts in HTML. The next window: counted and looked at, the reference and its bets being there.
 """
 
 from __future__ import annotations
@@ -30,11 +30,16 @@ def prepare(before: Columns, after: Columns) -> Parts:
         profile, counts, drift = found
         return *found, lg.chart(profile, counts).to_html(), lg.chart(drift).to_html()
 
+    def again(found: Any) -> Any:
+        profile = found[0]
+        return profile, lg.drift(profile, lg.profile(window, against=profile)), *found[1:]
+
     return {
         "figures: both profiles": counted,
         "figures: bets and verdict": judged,
         "page: charts in HTML": drawn,
-        "a verdict of the two profiles once more": lambda found: lg.drift(*found[:2]),
+        "next window: profile and verdict": again,
+        "a verdict of two profiles": lambda found: lg.drift(found[0], found[2]),
     }
 
 

@@ -22,11 +22,13 @@ def prepare(before: Columns, after: Columns) -> Parts:
 
     def figures(_: Any) -> Any:
         fitted = nannyml.UnivariateDriftCalculator(column_names=list(reference)).fit(reference)
-        found = fitted.calculate(window)
-        found.to_df()
-        return found
+        fitted.calculate(window).to_df()
+        return fitted
 
-    return {"figures: fit, calculate": figures}
+    return {
+        "figures: fit, calculate": figures,
+        "next window: calculate": lambda fitted: fitted.calculate(window).to_df(),
+    }
 
 
 if __name__ == "__main__":

@@ -8,9 +8,9 @@ process for each run; figures are medians (and ranges) of CPU seconds, user and 
 tables lie in memory beforehand in the tool's own form, and a report of 2,000 rows has been made: imports and loading are
 left out for everybody. Memory is how far the peak rose above that.
 
-A report has two parts: figures (what moved, column by column), which are compared, and a page or charts of them, which each
-tool draws in its own way. Reference and window have as many rows. Columns are those of quiet_windows.py, one of which has
-moved by half of its standard deviation.
+A report has figures (what moved, column by column) and a page or charts of them, which each tool draws in its own way. Then
+the same window comes as the next one against the reference that is there. Reference and window have as many rows. Columns
+are those of quiet_windows.py, one of which has moved by half of its standard deviation.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def _print(runs: list[dict[str, Any]], ours: list[dict[str, Any]]) -> None:
     for name in runs[0]["cpu_s"]:
         each = [run["cpu_s"][name] for run in runs]
         print(f"  {name:<44} {statistics.median(each):8.3f} s ({min(each):.3f} to {max(each):.3f})")
-    for part in ("figures", "page"):
+    for part in ("figures", "page", "next window"):
         if (whole := _spent(runs, part)) and runs is not ours:
             print(
                 f"  {part}: {whole:.2f} s, {whole / _spent(ours, part):.1f} times Lockgate's {_spent(ours, part):.2f} s"
