@@ -4,7 +4,7 @@
 
 No rival: the limit is the machine's memory. The bar: 200 bytes for a call of seven numbers and three texts, as the log gives
 it, decoded from msgpack. Beside it, without a bar: what a rollout and time add, another version's answer and the outcome, a
-stretch later; and what is left where nobody counts the rows. Each in a process of its own.
+stretch later. Each in a process of its own.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from lockgate.records.prediction import LogEntry, entry_encoder, lines_decoder
 
 CALLS, AT_ONCE = 500_000, 2_000
 VERSION, OTHER = "a" * 64, "b" * 64
-KINDS = ("by itself", "with its shadow and outcome", "without its row")
+KINDS = ("by itself", "with its shadow and outcome")
 
 
 def resident() -> int:
@@ -71,8 +71,7 @@ def measure(calls: int, kind: str) -> None:
 def taken_in(calls: int, kind: str) -> tuple[Fold, float]:
     """A fold that has taken in so many calls, and microseconds of CPU for each entry, decoding counted."""
     is_joined = kind == KINDS[1]
-    rows = {"keeps_inputs": False} if kind == KINDS[2] else {}
-    fold = Fold("late", horizon_s=14 * 86_400.0, **rows)
+    fold = Fold("late", horizon_s=14 * 86_400.0)
     spent, entries = 0.0, 0
     waiting: list[LogEntry] = []
     for first in range(0, calls, AT_ONCE):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pandas as pd
 
-DEMO = Path(__file__).resolve().parents[2] / "src" / "lockgate" / "cli" / "demo" / "project"
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,14 +37,18 @@ class Real:
 
 def flights() -> Real:
     """The demo's own table of calls: learnt on what landed before April, checked on April."""
-    sys.path.insert(0, str(DEMO))
+    sys.path[:0] = [str(ROOT / "src/lockgate/cli/demo/project"), str(ROOT / "tests/integration")]
+    import flights_by_hand  # the live features, written by hand for the tests
     import polars as pl
 
-    from flights import columns, sources, table
+    from flights import columns, journeys, sources, table
 
     asked = pl.col("asked_at")
-    calls = table.calls(sources.read_sources()).filter(pl.col("late").is_not_null())
-    kept = calls.select("flight_id", "asked_at", *columns.SCHEDULE_LIVE, "late")
+    seen = (*columns.SCHEDULE, *columns.LIVE)
+    read = sources.read_sources()
+    flown = journeys.journeys(read)
+    calls = table.calls(flown, read).hstack(flights_by_hand.live(flown)).filter(pl.col("late").is_not_null())
+    kept = calls.select("flight_id", "asked_at", *seen, "late")
     april = pl.datetime(2013, 4, 1, time_zone="UTC")
     before = calls.filter(pl.col("landed_at") < april).select(kept.columns)
     held = kept.filter((asked >= april) & (asked < pl.datetime(2013, 5, 1, time_zone="UTC")))
@@ -57,7 +61,7 @@ def flights() -> Real:
         target="late",
         train=before.to_pandas(),
         held=held.to_pandas(),
-        numbers=tuple(name for name in columns.SCHEDULE_LIVE if name not in text),
+        numbers=tuple(name for name in seen if name not in text),
         text=text,
         suffix="parquet",
     )

@@ -16,6 +16,8 @@ import polars as pl
 import pytest
 
 from lockgate.records import Prediction, Shadow
+from lockgate.records.prediction import Window
+from lockgate.records.profile import read_profile
 from lockgate.store.log_table import LogTables
 from lockgate.store.log_union import UnionLog
 from lockgate.store.segments import SegmentLog
@@ -102,6 +104,8 @@ def killed_often(shop: Any, out: str, *, kills: int, seed: int, has_shadow: bool
     shadows = Counter(entry.id for entry in entries if isinstance(entry, Shadow))
     assert shadows == (Counter(found["id"].to_list()) if has_shadow else Counter())
     assert log_of(shop).joined("tide").height == table.height
+    windows = {(e.who, e.number): read_profile(e.profile, "A window") for e in entries if isinstance(e, Window)}
+    assert sum(window.rows for window in windows.values()) == table.height, "each call is counted once"
 
 
 @pytest.fixture

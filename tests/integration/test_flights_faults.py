@@ -16,9 +16,11 @@ from lockgate.decide.faults import look
 from lockgate.decide.faults.hour import Hour
 from lockgate.decide.faults.usual import learnt
 from lockgate.features.profiles.table import Asked, in_memory, reference, window
+from lockgate.monitor.drift_watch import Reign
 from lockgate.monitor.fault_watch import FaultWatch
 from lockgate.records import MonitorSpec, Profile
-from lockgate.records.usual import Usual
+from lockgate.records.prediction import Window
+from lockgate.records.usual import FaultStanding, Usual, text_of
 from lockgate.store.memory import MemoryRecords
 
 PROJECT = Path(lockgate.__file__).parent / "cli" / "demo" / "project"
@@ -182,12 +184,12 @@ def test_clean_hours_raise_nothing_but_what_was_wrong_with_the_stations(
     November, and no weather at all on the last day.
     """
     records = MemoryRecords()
-    watch = FaultWatch("flights", MonitorSpec(), records, usual=usual)
-    held: list[Hour] = []
+    records.write(FaultStanding(model="flights", version="v1", usual=text_of(usual)))
+    watch, reign = FaultWatch("flights", MonitorSpec(), records), Reign("v1", APRIL.timestamp())
     told: dict[str, str] = {}
     for hour, _ in hours(calls, cells, APRIL, APRIL + dt.timedelta(days=days)):
-        held = [*held, hour][-24:]
-        for one in watch.look("v1", cells, held, now_s=hour.end_s + 900):
+        told_now = watch.look(reign, cells, [counted(hour)], of_table=None, whole_until_s=hour.end_s, now_s=hour.end_s)
+        for one in told_now:
             if not one.is_over:
                 told[f"{one.about} {dt.datetime.fromtimestamp(one.at_s, dt.UTC):%m-%d}"] = one.sentence
     weather = {"missing", "late", "stale"}
@@ -196,3 +198,17 @@ def test_clean_hours_raise_nothing_but_what_was_wrong_with_the_stations(
     if days > 60:
         assert {name.split()[-1][:2] for name in told} <= {"07", "08", "11", "12"}
         assert {"missing temp 12-31", "missing humid 12-31", "missing report 12-31"} <= set(told)
+
+
+def counted(hour: Hour) -> tuple[Window, Profile]:
+    """As a worker says it."""
+    told = Window(
+        model="flights",
+        version="v1",
+        who="w",
+        number=int(hour.start_s),
+        since_s=hour.start_s,
+        until_s=hour.end_s,
+        profile="",
+    )
+    return told, hour.window

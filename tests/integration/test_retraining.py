@@ -116,6 +116,8 @@ def test_the_recipe_is_replayed_at_past_cut_offs_and_says_that_it_is_the_recipe(
 
 
 def test_what_holds_a_retraining_back_is_named_and_now_passes_over_it(workshop: Any):
+    file = workshop.root / "lockgate.toml"
+    file.write_text(file.read_text().replace('deadline = "30d"', 'deadline = "90d"'))  # which its plan keeps
     workspace = workshop.open()
     with pytest.raises(Conflict, match=r"no outcome has matured.*--now"):
         workspace.retrain(TIDE)

@@ -12,7 +12,9 @@ import polars as pl
 import pytest
 
 from lockgate.errors import Conflict, ContractError, NotFound, SpecError, StoreError
-from lockgate.records import Prediction, Shadow
+from lockgate.records import Prediction, Profile, Shadow
+from lockgate.records.prediction import Window
+from lockgate.records.profile import merged, read_profile
 from lockgate.workspace import scoring
 from lockgate.workspace.scoring import Options, Progress
 
@@ -33,6 +35,17 @@ def rows(shop: Any, count: int = 20) -> pl.DataFrame:
 
 def logged(shop: Any, prefix: str) -> dict[str, Prediction]:
     return {e.id: e for e in shop.log() if isinstance(e, Prediction) and e.id.startswith(prefix)}
+
+
+def windows(shop: Any) -> dict[tuple[str, int], Window]:
+    return {(row.who, row.number): row for row in shop.log() if isinstance(row, Window)}
+
+
+def by_hour(found: list[Window]) -> dict[float, Profile]:
+    hours: dict[float, list[Profile]] = {}
+    for row in found:
+        hours.setdefault(row.since_s, []).append(read_profile(row.profile, "A window"))
+    return {hour: whole for hour, own in sorted(hours.items()) if (whole := merged(own)) is not None}
 
 
 def score(shop: Any, table: pl.DataFrame, folder: Path, **more: Any) -> Any:
@@ -59,6 +72,30 @@ def test_each_row_has_its_keys_its_call_and_its_answer_and_the_log_says_the_same
         table.select("boat", pl.col("asked_at").dt.epoch("us") / 1e6).rows()
     )
     assert set(out["served_by"]) == {shop.versions["trees"]}
+
+
+def test_its_calls_are_counted_by_version_and_hour_as_those_of_a_worker_are(shop: Any, tmp_path: Path) -> None:
+    table = rows(shop, 50)
+    before = set(windows(shop))
+    score(shop, table, tmp_path, rows_at_once=9, prefix="counted")
+    by_shard = [row for key, row in windows(shop).items() if key not in before]
+    assert {row.version for row in by_shard} == {shop.versions["trees"]}
+    workspace = shop.open()
+    workspace.score("tide", table, prefix="worker")
+    workspace.close()
+    by_worker = [row for key, row in windows(shop).items() if key not in before and row not in by_shard]
+    assert by_hour(by_shard) == by_hour(by_worker)
+    assert sum(profile.rows for profile in by_hour(by_shard).values()) == 50
+
+
+def test_a_shard_of_too_many_hours_is_answered_and_not_counted_and_says_so(shop: Any, tmp_path: Path) -> None:
+    table = shop.table(first_day=41, days=4, per_day=30).drop("y", "known_at")
+    before = windows(shop)
+    found = score(shop, table, tmp_path, prefix="hours")
+    assert found.rows == 120
+    assert windows(shop) == before
+    (note,) = found.notes
+    assert note.startswith("The rows of a shard lie in 64 hours, more than 48: they are not counted for drift. Sort ")
 
 
 def test_the_answers_are_those_of_the_table_scored_in_memory(shop: Any, tmp_path: Path) -> None:

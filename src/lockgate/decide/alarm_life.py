@@ -41,7 +41,12 @@ def raised(held: AlarmLife | None, alarm: Alarm) -> Told:
 
 def ended(life: AlarmLife, why: str, *, at_s: float, now_s: float) -> Told:
     """It is over by itself. why: a sentence."""
-    over = Alarm(
+    return _ended(life, over(life, why, at_s=at_s, now_s=now_s))
+
+
+def over(life: AlarmLife, why: str, *, at_s: float, now_s: float) -> Alarm:
+    """What a watcher says that finds it over, to be laid beside how its cause stands by then."""
+    return Alarm(
         id=f"{life.id}-over",
         model=life.model,
         cause=life.cause,
@@ -55,7 +60,6 @@ def ended(life: AlarmLife, why: str, *, at_s: float, now_s: float) -> Told:
         version=life.version,
         is_over=True,
     )
-    return _ended(life, over)
 
 
 def woken(life: AlarmLife, *, now_s: float) -> Told | None:

@@ -5,20 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from lockgate.decide.reading import read_elsewhere
-from lockgate.features.columns import from_tuples
-from lockgate.features.profiles.columns import window
 from lockgate.metrics import Loss
 from lockgate.monitor.fold import DAY_S
 from lockgate.monitor.joined import Joined
-from lockgate.records import Block, Contract, PairBlock, Profile, Rollout
+from lockgate.records import Block, PairBlock, Rollout
 
 Floats = NDArray[np.float64]
 
 
-def champion_block(
-    day: float, calls: Joined, *, champion: str, loss: Loss, contract: Contract, reference: Profile | None
-) -> Block:
+def champion_block(day: float, calls: Joined, *, champion: str, loss: Loss) -> Block:
     """What the champion did on a day's calls, whoever served them, beside the day's own base rate."""
     value, is_known = calls.values_of(champion)
     is_scored = is_known & calls.is_labelled
@@ -36,7 +31,6 @@ def champion_block(
         base_loss=float(loss.of(base, outcomes).sum()),
         outcome_sum=float(outcomes.sum()),
         failures=int(calls.by_way(lambda routed: routed.failure is not None).sum()),
-        profile=None if reference is None else _profile(calls, champion, contract, reference),
     )
 
 
@@ -77,16 +71,3 @@ def _scored(is_scored: NDArray[np.bool_], *columns: Floats) -> tuple[Floats, ...
     """
     table = np.stack([column[is_scored] for column in columns], axis=1)
     return tuple(table.T)
-
-
-def _profile(calls: Joined, champion: str, contract: Contract, reference: Profile) -> Profile:
-    """Counts over the reference's cells. Rows logged under another contract do not fit and are left out."""
-    width = len(contract.asked)
-    ways: list[int] = np.unique(calls.way).tolist()
-    is_out = calls.by_way(read_elsewhere([calls.ways.routed[way] for way in ways], champion))
-    inputs = calls.inputs()
-    rows = np.flatnonzero(~is_out & (np.array([len(row) for row in inputs], dtype=np.int64) == width))
-    value, is_known = calls.values_of(champion)
-    said = np.where(is_known, value, np.nan)[rows]
-    own = [inputs[row] for row in rows.tolist()]
-    return window(from_tuples(contract.asked, own), reference, predictions=said)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -16,6 +15,7 @@ from lockgate.records import Alarm, Block, ModelSpec, Ruling, Verdict
 from lockgate.records.alarm import Severity
 
 FEWEST_SCORED = 30
+DAYS_PER_YEAR = 365.0
 _Told = tuple[Literal["degradation", "fallback"], Severity, str]
 _CAUSES: dict[str, _Told] = {
     "degradation": ("degradation", "page", "lockgate retrain {model}"),
@@ -41,9 +41,9 @@ def degradation(
         tolerance=spec.monitor.tolerance,
         loss=np.array([block.loss / block.scored for block in judged]),
         base_loss=np.array([block.base_loss / block.scored for block in judged]),
-        # The block test has the whole share: what follows an alarm of the e-detector's, weeks earlier, is not tried yet.
-        champions=run_length(spec.monitor, "degradation", champions_per_year),
-        days=math.inf,
+        # Half of the share each: see docs/estimates.md#degradation.
+        champions=2 * run_length(spec.monitor, "degradation", champions_per_year),
+        days=2 * run_length(spec.monitor, "degradation", DAYS_PER_YEAR),
         starts_s=[block.start_s for block in judged],
         metric=spec.judged_by,
     )

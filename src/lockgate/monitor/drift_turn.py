@@ -18,10 +18,11 @@ from lockgate.monitor.hours import GRACE_S, HOUR_S, Taken, also_read
 from lockgate.monitor.verdicts import verdict
 from lockgate.records import Alarm, MonitorSpec, Ruling, Verdict
 from lockgate.records.drift import DriftFound, DriftStanding, Moved
-from lockgate.records.duration import seconds
+from lockgate.records.duration import UNITS_S, seconds
 from lockgate.records.profile import Profile, read_profile
 from lockgate.records.record import encode
 
+DAY_S = UNITS_S["d"]
 MOST_KEPT = 100  # columns and pairs that are kept beside a verdict
 
 
@@ -34,7 +35,9 @@ class Said(NamedTuple):
 
 
 class Turn:
-    """One turn over the hours that can be taken. sources: of columns that are computed of events, of what."""
+    """One turn over the hours that can be taken. sources: of columns that are computed of events, of what. days: what was
+    taken, by the beginning of its day.
+    """
 
     def __init__(
         self,
@@ -52,6 +55,7 @@ class Turn:
         self._taken = None if standing.taken is None else read_profile(standing.taken, "What was taken of the calls")
         self._told = standing.told
         self.said: list[Said] = []
+        self.days: dict[float, Profile] = {}
 
     @property
     def standing(self) -> DriftStanding:
@@ -78,6 +82,8 @@ class Turn:
         self._read = also_read(self._read, hour.windows, until_s=hour.until_s)
         if hour.profile is not None:
             self._taken = hour.profile if self._taken is None else self._taken + hour.profile
+            day_s = math.floor((hour.until_s - HOUR_S) / DAY_S) * DAY_S
+            self.days[day_s] = hour.profile if day_s not in self.days else self.days[day_s] + hour.profile
         self._standing = msgspec.structs.replace(
             held,
             until_s=hour.until_s,

@@ -19,10 +19,10 @@ from lockgate.decide.drifting.judge import DriftJudge
 from lockgate.errors import SpecError
 from lockgate.monitor import alarms
 from lockgate.monitor.came import Batch
-from lockgate.monitor.drift_turn import Said, Turn, is_over
+from lockgate.monitor.drift_turn import Turn, is_over
 from lockgate.monitor.hours import HOUR_S, LATE_S, Hours, Taken
 from lockgate.records import Alarm, Contract, MonitorSpec
-from lockgate.records.drift import DriftFound, DriftStanding
+from lockgate.records.drift import CountedDay, DriftFound, DriftStanding
 from lockgate.records.duration import UNITS_S, lasted, seconds
 from lockgate.records.prediction import Window
 from lockgate.records.profile import Profile
@@ -33,7 +33,7 @@ YEAR_S = 365 * UNITS_S["d"]
 NEVER_S = -1e15  # before every call
 FEWEST_WINDOWS = 2.0  # to a false alarm: under that a judge would alarm at anything
 _log = logging.getLogger("lockgate.loop")
-ready(DriftFound, DriftStanding)  # the pages read them beside the loop
+ready(CountedDay, DriftFound, DriftStanding)  # the pages read them beside the loop
 
 
 class Reign(NamedTuple):
@@ -60,6 +60,17 @@ class DriftWatch:
     def forgotten_until_s(self) -> float:
         """Until when windows are of no use any more; -inf before the first was taken."""
         return -math.inf if self._stored is None else self._stored.until_s - LATE_S
+
+    @property
+    def taken_until_s(self) -> float:
+        """The hour up to which windows were taken of the champion: of those before nothing is waited for."""
+        return self._standing.until_s
+
+    def take_read(self, version: str) -> list[tuple[Window, Profile]]:
+        """The champion's windows that were read since they were last asked for here: to be judged for faults too."""
+        hours = self._hours.setdefault(version, Hours())
+        found, hours.fresh = hours.fresh, []
+        return found
 
     def feed(self, came: Batch) -> None:
         for window in came.windows:
@@ -114,7 +125,7 @@ class DriftWatch:
             turn.take(hour)
         turn.close(event_s, hours.next_s(turn.until_s))
         after = turn.standing
-        told = self._write(after, turn.said)
+        told = self._write(after, turn)
         self._standing = self._stored = after
         hours.forget(after.until_s, {one.who: one for one in after.read})
         return told
@@ -162,14 +173,25 @@ class DriftWatch:
             self._judge = _judge(self._model, self._spec, reference, self._standing.judge)
         return self._judge
 
-    def _write(self, standing: DriftStanding, said: Sequence[Said]) -> list[Alarm]:
+    def _write(self, standing: DriftStanding, turn: Turn) -> list[Alarm]:
+        said = turn.said
         verdicts = [one.verdict for one in said]
         found = [one.found for one in said if one.found is not None]
         raised: list[Alarm] = []
         for one in said:
             raised += self._ended(one.alarm, raised) if one.alarm.is_over else [one.alarm]
-        beside: list[Written] = [standing, *verdicts, *found]
+        days = [self._day(standing, start_s, profile) for start_s, profile in turn.days.items()]
+        beside: list[Written] = [standing, *days, *verdicts, *found]
         return alarms.tell(self._records, *beside, alarms=raised)
+
+    def _day(self, standing: DriftStanding, start_s: float, profile: Profile) -> CountedDay:
+        """With what was taken of it before; one that was counted over other cells begins anew."""
+        day = CountedDay(model=self._model, version=standing.version, start_s=start_s, profile=profile)
+        held = self._records.get(CountedDay, day.key)
+        before = None if held is None else held.profile
+        if isinstance(before, Profile) and before.cells == profile.cells:
+            return msgspec.structs.replace(day, profile=before + profile)
+        return day
 
     def _ended(self, over: Alarm, raised: Sequence[Alarm]) -> list[Alarm]:
         """The end of each alarm that is open about it; one note where none is."""

@@ -41,8 +41,7 @@ class Fold:
 
     watermark_s: the latest question, but for those dated in the future, which close no day and let nothing be forgotten
     until their time has come. unknown_outcomes: of no call, until the last closed day; late_outcomes: those that came for a
-    call after its day had been closed here. keeps_inputs: whether the rows are wanted when a day closes, which take as many
-    bytes as all the rest.
+    call after its day had been closed here. Their inputs are not kept: windows count those.
     """
 
     def __init__(
@@ -52,7 +51,6 @@ class Fold:
         horizon_s: float,
         deadline_s: float = 0.0,
         closed_until_s: float = -math.inf,
-        keeps_inputs: bool = True,
     ) -> None:
         self.model = model
         self.watermark_s = -math.inf
@@ -66,7 +64,7 @@ class Fold:
         self._closed_before_s = closed_until_s
         self._closed = ClosedCalls()
         self._days: dict[float, int] = defaultdict(int)  # how many calls are open
-        self._open = OpenCalls(model, keeps_inputs=keeps_inputs)
+        self._open = OpenCalls(model)
         self._early: dict[str, list[Fact]] = defaultdict(list)
         self._ahead: list[float] = []  # a heap: when calls dated in the future say they were asked
         self.late_shadows: list[str] = []

@@ -52,6 +52,7 @@ class Hours:
     def __init__(self) -> None:
         self._logged: dict[float, Logged] = {}
         self._windows: dict[tuple[str, int], tuple[Window, Profile]] = {}
+        self.fresh: list[tuple[Window, Profile]] = []  # for others who read them too, until these take them
 
     def feed_calls(self, asked_s: Floats, answered_s: Floats) -> None:
         """Those that the version answered."""
@@ -73,6 +74,7 @@ class Hours:
                 problems.append(str(error))
                 continue
             self._windows[window.who, window.number] = (window, found)
+            self.fresh.append((window, found))
         return problems
 
     def next_s(self, until_s: float) -> float:

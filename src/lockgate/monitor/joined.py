@@ -10,9 +10,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from lockgate.errors import InvariantBroken
 from lockgate.monitor.call import Call, Key
-from lockgate.monitor.packed import Inputs, Row, Rows
+from lockgate.monitor.packed import Rows
 from lockgate.monitor.ways import Numbers, Pair, Said, Ways, count, paired
 from lockgate.records import Cell, Outcome, Prediction
 
@@ -29,7 +28,7 @@ class Joined(Sequence[Call]):
 
     way: how each was routed and answered, a place in `ways.routed`; word: what the first shadow said of it, a place in
     `ways.said`, -1 where there is none; said: its value; more: further shadows by row, as (word, value). outcome: shape
-    (n, 3): value, at_s and received_s where is_labelled. packed: the inputs, None where nobody keeps them.
+    (n, 3): value, at_s and received_s where is_labelled.
     """
 
     model: str
@@ -45,14 +44,12 @@ class Joined(Sequence[Call]):
     more: More
     is_labelled: Bools
     outcome: Floats
-    packed: Inputs | None
 
     @classmethod
     def of(cls, parts: Sequence[Joined]) -> Joined:
         """One behind another. parts: at least one, all of one fold."""
         if len(parts) == 1:
             return parts[0]
-        packed = [part.packed for part in parts if part.packed is not None]
         more: More = {}
         at = 0
         for part in parts:
@@ -72,7 +69,6 @@ class Joined(Sequence[Call]):
             more=more,
             is_labelled=np.concatenate([part.is_labelled for part in parts]),
             outcome=np.concatenate([part.outcome for part in parts]),
-            packed=Inputs.joined(packed) if len(packed) == len(parts) else None,
         )
 
     @classmethod
@@ -92,7 +88,6 @@ class Joined(Sequence[Call]):
             more={},
             is_labelled=np.empty(0, dtype=bool),
             outcome=np.empty((0, 3)),
-            packed=Inputs.of([]),
         )
 
     def __len__(self) -> int:
@@ -125,12 +120,6 @@ class Joined(Sequence[Call]):
                 outcome=told if is_labelled[row] else None,
             )
 
-    def inputs(self) -> list[Row]:
-        """Only of a fold that keeps them."""
-        if self.packed is None:
-            raise InvariantBroken(f"The inputs of the calls of {self.model} were asked for, and nobody kept them.")
-        return self.packed.rows()
-
     def routed(self, row: int) -> Prediction:
         """A prediction that was routed and answered as the row's was."""
         return self.ways.routed[int(self.way[row])]
@@ -157,7 +146,6 @@ class Joined(Sequence[Call]):
             more={at: more[row] for at, row in enumerate(places) if row in more} if more else {},
             is_labelled=self.is_labelled[rows],
             outcome=self.outcome[rows],
-            packed=None if self.packed is None else self.packed.take(rows),
         )
 
     def sorted(self) -> Joined:

@@ -33,13 +33,10 @@ class Answered(NamedTuple):
 
 
 class OpenCalls:
-    """Calls are numbered as they come: a serial is a place in one of the parts, which follow one another.
+    """Calls are numbered as they come: a serial is a place in one of the parts, which follow one another."""
 
-    keeps_inputs: whether somebody will count the rows.
-    """
-
-    def __init__(self, model: str, *, keeps_inputs: bool) -> None:
-        self._model, self._keeps_inputs = model, keeps_inputs
+    def __init__(self, model: str) -> None:
+        self._model = model
         self._ways = Ways()
         self._serials = Serials()
         self._parts: list[Part] = []
@@ -56,7 +53,7 @@ class OpenCalls:
     def add(self, calls: Came, numbers: Ints) -> None:
         """calls: that are not held; numbers: of their ids."""
         self._serials.add(numbers, self._next)
-        self._parts.append(Part(self._ways, self._next, calls, keeps_inputs=self._keeps_inputs))
+        self._parts.append(Part(self._ways, self._next, calls))
         self._next += len(calls)
         while len(self._parts) > 1 and _are_one(*self._parts[-2:]):
             later = self._parts.pop()

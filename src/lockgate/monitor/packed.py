@@ -1,20 +1,13 @@
-"""Many texts, and many rows of inputs, held as bytes: what waits for its day to close is no object of its own."""
+"""Many texts held as bytes: what waits for its day to close is no object of its own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from lockgate.records.prediction import Scalar
-
 Rows = NDArray[np.intp]
-Row = tuple[Scalar, ...]
-_encode = msgspec.msgpack.Encoder().encode
-_rows_decoder: msgspec.msgpack.Decoder[list[Row]] = msgspec.msgpack.Decoder(list[Row])
 
 
 class Texts:
@@ -46,44 +39,6 @@ class Texts:
         starts: list[int] = (stops[rows] - self.lengths[rows]).tolist()
         blob = self.blob
         return [blob[start:end].decode() for start, end in zip(starts, ends, strict=True)]
-
-
-class Inputs:
-    """The inputs of many calls, each as it came, value for value and type for type; unpacked when they are asked for."""
-
-    __slots__ = ("blob", "count", "order", "parts")
-
-    def __init__(self, count: int, blob: bytes, parts: Sequence[Inputs] = (), order: Rows | None = None) -> None:
-        self.count, self.blob, self.parts, self.order = count, blob, parts, order
-
-    @classmethod
-    def of(cls, rows: Sequence[Row]) -> Inputs:
-        return cls(len(rows), _encode(rows)[_header(len(rows)) :])
-
-    @classmethod
-    def joined(cls, parts: Sequence[Inputs]) -> Inputs:
-        count = sum(part.count for part in parts)
-        if any(part.order is not None or part.parts for part in parts):
-            return cls(count, b"", parts)
-        return cls(count, b"".join(part.blob for part in parts))
-
-    def take(self, rows: Rows) -> Inputs:
-        return Inputs(rows.size, b"", (self,), rows)
-
-    def rows(self) -> list[Row]:
-        if not self.parts:
-            # The rows one behind another are the list of them once its length stands before.
-            return _rows_decoder.decode(b"\xdd" + self.count.to_bytes(4, "big") + self.blob)
-        found = list(chain.from_iterable(part.rows() for part in self.parts))
-        if self.order is None:
-            return found
-        places: list[int] = self.order.tolist()
-        return [found[place] for place in places]
-
-
-def _header(count: int) -> int:
-    """How many bytes say in msgpack that so many follow."""
-    return 1 if count < 16 else 3 if count < 65_536 else 5
 
 
 def _narrow(lengths: Sequence[int]) -> NDArray[np.unsignedinteger]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from lockgate.monitor.came import Came, is_each_once
 from lockgate.monitor.joined import NONE, Bools, Floats, Joined, More
-from lockgate.monitor.packed import Inputs, Rows, Texts
+from lockgate.monitor.packed import Rows, Texts
 from lockgate.monitor.ways import Numbers, Ways
 
 MOST = 8_192
@@ -20,7 +20,7 @@ class Part:
     judges yet; is_judged: handed out.
     """
 
-    def __init__(self, ways: Ways, first: int, calls: Came, *, keeps_inputs: bool) -> None:
+    def __init__(self, ways: Ways, first: int, calls: Came) -> None:
         self.first, self.size = first, len(calls)
         self._ways, self._model = ways, calls.entries[0].model
         ids, units = calls.of("id"), calls.of("unit")
@@ -28,7 +28,6 @@ class Part:
         self.asked_s = calls.floats("asked_s")
         self._value, self.latency_ms = calls.floats("value"), calls.floats("latency_ms")
         self.way = ways.numbers(calls)
-        self._inputs = Inputs.of(calls.of("inputs")) if keeps_inputs else None
         self.is_open: Bools = np.ones(self.size, dtype=bool)
         self.is_unripe: Bools = np.array([rollout is not None for rollout in calls.of("rollout")], dtype=bool)
         self.is_judged: Bools = np.zeros(self.size, dtype=bool)
@@ -68,8 +67,6 @@ class Part:
             self._outcome = np.concatenate([self.outcome, later.outcome])
             self._is_labelled = np.concatenate([self.is_labelled, later.is_labelled])
         self._ids, self._units = Texts.joined([self._ids, later._ids]), Texts.joined([self._units, later._units])
-        if self._inputs is not None and later._inputs is not None:
-            self._inputs = Inputs.joined([self._inputs, later._inputs])
         for name in ("asked_s", "_value", "latency_ms", "way", "is_open", "is_unripe", "is_judged"):
             setattr(self, name, np.concatenate([getattr(self, name), getattr(later, name)]))
         self.size += later.size
@@ -94,7 +91,6 @@ class Part:
             else {},
             is_labelled=self.is_labelled[rows],
             outcome=self.outcome[rows],
-            packed=None if self._inputs is None else self._inputs.take(rows),
         )
 
     def add_shadows(self, rows: Rows, words: Numbers, values: Floats) -> None:

@@ -17,6 +17,7 @@ from lockgate.monitor.came import Batch
 from lockgate.monitor.drift_watch import DriftWatch, Reign
 from lockgate.monitor.evidence import RolloutEvidence
 from lockgate.monitor.fallback_watch import FallbackWatch
+from lockgate.monitor.fault_watch import FaultWatch
 from lockgate.monitor.fold import Fold
 from lockgate.monitor.harm import HarmWatch
 from lockgate.monitor.health import HealthMaker
@@ -41,6 +42,7 @@ from lockgate.records.duration import UNITS_S, seconds
 from lockgate.records.harm_state import HarmState
 from lockgate.records.prediction import LogRow
 from lockgate.records.skew import SkewReport
+from lockgate.records.usual import Usual
 from lockgate.store.ports import Records
 
 YEAR_S = 365 * UNITS_S["d"]
@@ -49,11 +51,14 @@ BUSY_DAYS = 28  # closed days of which the busiest says how many calls a year br
 
 @dataclass(frozen=True, kw_only=True)
 class ChampionFacts:
-    """What the watch must know of the champion's version: its contract, reference profile, and skill when it was made."""
+    """What the watch must know of the champion's version: its contract, reference profile, skill when it was made, and what
+    the hours of its table were like.
+    """
 
     contract: Contract
     profile: Profile | None
     skill: float | None
+    usual: Usual | None = None
 
 
 class Watch:
@@ -77,6 +82,7 @@ class Watch:
         self._untold_storms: dict[str, list[Judgement]] = {}
         self.skew = skew_watch.SkewWatch()
         self.drift = DriftWatch(model, spec.monitor, records)
+        self._faults = FaultWatch(model, spec.monitor, records)
         self._health = HealthMaker()
         self._fold = Fold(
             model,
@@ -117,6 +123,7 @@ class Watch:
         """rows: this model's."""
         came = Batch(rows)
         self.drift.feed(came)
+        self._faults.feed(came)
         self._fold.take(came, now_s=now_s)
         self._fallbacks.run_length = self._calls_to_a_false_storm()
         if came.calls is not None:
@@ -139,7 +146,7 @@ class Watch:
         try:
             # Before days are closed: a closed day's calls are forgotten.
             by_call = [] if running is None else self._harm_of(running).look(running, self._fold)
-            closed = self._matured(routing, rollout, facts, now_s)
+            closed = self._matured(routing, rollout, now_s)
             pairs = [pair for _, pair in closed if pair is not None]
             has_news = bool(by_call or closed) or self._judged != (running, len(self._blocks))
             found = [] if running is None or not has_news else self._judge_rollout(running, by_call, pairs, now_s)
@@ -164,7 +171,7 @@ class Watch:
             self._unwritten = []
         # Units cannot be folded twice: what a write that failed has lost is written at the next look.
         self._unwritten += self._ab.look(rollout, self._pending.take(rollout), self._fold, now_s=now_s)
-        closed = self._matured(routing, None, facts, now_s)
+        closed = self._matured(routing, None, now_s)
         is_due = self._ab.is_due()
         if closed or self._unwritten or is_due:
             self._records.write(*(block for block, _ in closed), *self._unwritten, self._ab.state())
@@ -215,6 +222,20 @@ class Watch:
         """What the windows of the champion's calls show, judged as they end."""
         reign = Reign(routing.champion, self._taken_over_s(routing))
         return self.drift.look(reign, facts.profile, event_s=self.event_s, now_s=now_s, contract=facts.contract)
+
+    def watch_faults(self, routing: Routing, facts: ChampionFacts, *, now_s: float) -> list[Alarm]:
+        """What is wrong with the champion's hours, judged as they grow; after `watch_drift`, which reads the windows."""
+        whole_until_s = self.drift.taken_until_s
+        if facts.profile is None or not self._faults.is_due(whole_until_s=whole_until_s, now_s=now_s):
+            return []
+        return self._faults.look(
+            Reign(routing.champion, self._taken_over_s(routing)),
+            facts.profile,
+            self.drift.take_read(routing.champion),
+            of_table=facts.usual,
+            whole_until_s=whole_until_s,
+            now_s=now_s,
+        )
 
     def watch_fallbacks(self, routing: Routing, *, now_s: float) -> list[Alarm]:
         """A page when too many of the champion's calls fail, a note when that is over; each once, also after a restart."""
@@ -277,20 +298,11 @@ class Watch:
         self._harm = self._judged = None
         self._fold.hand_out_again()
 
-    def _matured(
-        self, routing: Routing, rollout: Rollout | None, facts: ChampionFacts, now_s: float
-    ) -> list[tuple[Block, PairBlock | None]]:
+    def _matured(self, routing: Routing, rollout: Rollout | None, now_s: float) -> list[tuple[Block, PairBlock | None]]:
         """The blocks of the days that may be closed, oldest first."""
         found: list[tuple[Block, PairBlock | None]] = []
         for day, calls in self._fold.closable():
-            block = champion_block(
-                day,
-                calls,
-                champion=routing.champion,
-                loss=self._loss,
-                contract=facts.contract,
-                reference=facts.profile,
-            )
+            block = champion_block(day, calls, champion=routing.champion, loss=self._loss)
             found.append((block, self._pair_block(day, calls, rollout, now_s)))
         return found
 

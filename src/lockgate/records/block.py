@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from lockgate.records.profile import OlderProfile, Profile
 from lockgate.records.record import Record
 
 
@@ -43,7 +42,6 @@ class Block(Record, frozen=True, kw_only=True):
 
     calls: asked in the block; scored: those that the champion gave a value for and whose outcome is known, over which the
     sums run. loss: of the champion; base_loss: of the block's own mean outcome. failures: of the assigned versions.
-    profile: counts of the inputs and of what the champion said, over its reference cells.
     """
 
     model: str
@@ -57,7 +55,6 @@ class Block(Record, frozen=True, kw_only=True):
     base_loss: float
     outcome_sum: float
     failures: int
-    profile: Profile | OlderProfile | None = None
     schema: int = 1
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lockgate.records.evidence import Ruling, Verdict
-from lockgate.records.profile import Role
+from lockgate.records.profile import OlderProfile, Profile, Role
 from lockgate.records.record import Record
 
 
@@ -104,6 +104,22 @@ class DriftState(Record, frozen=True, kw_only=True):
     lines: tuple[LineState, ...]
     dates: tuple[tuple[int, float], ...] = ()
     schema: int = 1
+
+
+class CountedDay(Record, frozen=True, kw_only=True):
+    """A day of a champion's calls, counted over the cells of its reference; it grows by its hours as they are taken, outcomes
+    or none. start_s: event time, a whole day (UTC).
+    """
+
+    model: str
+    version: str
+    start_s: float
+    profile: Profile | OlderProfile
+    schema: int = 1
+
+    @property
+    def key(self) -> str:
+        return f"{self.model}/{self.version}/{self.start_s:.0f}"
 
 
 class WindowsRead(Record, frozen=True, kw_only=True):

@@ -51,7 +51,8 @@ class Retraining(Record, frozen=True, kw_only=True):
 
     causes: the words of `retrain.when` that asked for it, or "by hand"; verdict: the degradation's. attempt: 2 where its
     process died once. started_s, ended_s: event time; written_s: wall time of the start. rows: new ones that came from the
-    log. window: the stretch that the version was trained on. cpu_s: processor time of the whole. sentence: how it stands.
+    log. window: the stretch that the version was trained on. cpu_s: processor time of the whole. again_s: event time at which
+    the rollout of its version, whose plan was refused, is asked for again; None where it is not. sentence: how it stands.
     """
 
     id: str
@@ -72,6 +73,7 @@ class Retraining(Record, frozen=True, kw_only=True):
     version: str | None = None
     verdicts: tuple[str, ...] = ()
     cpu_s: float | None = None
+    again_s: float | None = None
     schema: int = 1
 
     @property

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import msgspec
+
+from lockgate.errors import StoreError
 from lockgate.records.record import Record
 
 
@@ -45,4 +48,41 @@ class Usual(Record, frozen=True, kw_only=True):
         return self.columns.get(name, _NOTHING)
 
 
+class Shown(Record, frozen=True, kw_only=True):
+    """When a fault that stands was shown last. at_s: the beginning of that hour; fewest: rows without it that end it."""
+
+    at_s: float
+    fewest: int
+
+
+class FaultStanding(Record, frozen=True, kw_only=True):
+    """How far a model's hours have been judged for faults, so that a restart goes on where it was. version: the champion
+    whose hours they were; usual: what they have been like, as `text_of` writes it; shown: by what an alarm is about.
+    """
+
+    model: str
+    version: str
+    usual: str
+    shown: dict[str, Shown] = {}
+    schema: int = 1
+
+
+def text_of(usual: Usual) -> str:
+    """As JSON. Its hours are numbers, which the records' own encoder does not sort."""
+    return _encoder.encode(usual).decode()
+
+
+def read_usual(body: bytes | str, where: str) -> Usual:
+    """Raises StoreError naming `where` if it is none."""
+    try:
+        return _decoder.decode(body)
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        raise StoreError(
+            f"{where} does not say what hours were like: {error}.",
+            cure="It was written by another version of Lockgate, or damaged; restore it from a backup.",
+        ) from error
+
+
 _NOTHING = ColumnUsual()
+_encoder = msgspec.json.Encoder()
+_decoder = msgspec.json.Decoder(Usual)

@@ -1,13 +1,15 @@
-"""What closed days say of the standing champions, in numbers for a monitoring system: skill, loss, and how far inputs lie."""
+"""What the days of the standing champions say, in numbers for a monitoring system: skill, loss, and how far inputs lie."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from lockgate.errors import LockgateError
 from lockgate.records import Block, Profile, Routing, WorkspaceSpec
+from lockgate.records.drift import DriftStanding
 from lockgate.records.duration import seconds
-from lockgate.records.profile import merged
+from lockgate.report.monitored.counted_days import counted_days, last_window
 from lockgate.report.monitored.histories import variations
 from lockgate.report.series import Sample
 from lockgate.store.ports import Records
@@ -16,12 +18,14 @@ FEWEST_SCORED = 30  # of a day; fewer say nothing
 
 
 class Quality:
-    """Looked at as often as one likes: a model's days are read again when one more is closed, or its champion is another."""
+    """Looked at as often as one likes: a model's days are read again when one more is closed, or counted on, or another
+    version is champion.
+    """
 
     def __init__(self, records: Records, spec: WorkspaceSpec, reference: Callable[[str], Profile | None]) -> None:
         """reference: of a version; it may raise LockgateError where there is none that can be read."""
         self._records, self._spec, self._reference = records, spec, reference
-        self._seen: dict[str, tuple[tuple[str, int], list[Sample]]] = {}
+        self._seen: dict[str, tuple[tuple[str, int, float], list[Sample]]] = {}
 
     def measured(self) -> list[Sample]:
         """Series, labels in their order, and value. Raises StoreError where the records cannot be read."""
@@ -29,17 +33,19 @@ class Quality:
 
     def _of(self, routing: Routing) -> list[Sample]:
         model = routing.model
-        key = routing.champion, self._records.count(Block, model)
+        standing = self._records.get(DriftStanding, f"{model}/{routing.champion}")
+        counted_s = -math.inf if standing is None else standing.until_s
+        key = routing.champion, self._records.count(Block, model), counted_s
         if model not in self._seen or self._seen[model][0] != key:
             own = [block for block in self._records.all(Block, model) if block.champion == routing.champion]
-            self._seen[model] = key, [*performance(model, own), *self._drift(model, routing.champion, own)]
+            self._seen[model] = key, [*performance(model, own), *self._drift(model, routing.champion, counted_s)]
         return self._seen[model][1]
 
-    def _drift(self, model: str, champion: str, own: Sequence[Block]) -> list[Sample]:
-        if model not in self._spec.model or not own:
+    def _drift(self, model: str, champion: str, until_s: float) -> list[Sample]:
+        if model not in self._spec.model or math.isinf(until_s):
             return []
-        since_s = own[-1].end_s - seconds(self._spec.model[model].monitor.window)
-        window = merged([p for block in own if block.start_s >= since_s and isinstance(p := block.profile, Profile)])
+        days = counted_days(self._records, model, champion)
+        window = last_window(days, seconds(self._spec.model[model].monitor.window))
         try:
             reference = self._reference(champion)
         except LockgateError:  # the loop says it in its log

@@ -18,6 +18,8 @@ def retraining_lines(found: Retraining, names: Mapping[str, str]) -> tuple[str, 
     lines += [f"window {window_words(one, is_chosen=one.name == found.window)}" for one in found.windows]
     if found.version is not None:
         lines.append(f"version {names.get(found.version, found.version)}; evidence: {', '.join(found.verdicts)}")
+    if found.again_s is not None:
+        lines.append(f"its plan is asked again {when(found.again_s)}")
     if found.cpu_s is not None:
         lines.append(f"it took {found.cpu_s:,.1f} s of CPU")
     return tuple(lines)
@@ -27,6 +29,8 @@ def following_of(found: Retraining) -> str:
     """The next command."""
     if found.is_under_way:
         return "lockgate status"
+    if found.again_s is not None and found.version is not None:
+        return f"lockgate plan {found.version[:6]}"
     if found.state is RetrainingState.MADE and found.version is not None:
         return f"lockgate rollout start {found.version[:6]}"
     if found.state is RetrainingState.REFUSED and found.verdicts:

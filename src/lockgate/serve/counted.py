@@ -35,6 +35,11 @@ _log = logging.getLogger("lockgate.windows")
 _Version = tuple[str, str]  # the model's name, and who answered
 
 
+def drawn_name() -> str:
+    """A word that stands for one who writes windows, and that nobody else has ever had."""
+    return f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(3)}"
+
+
 class _Open:
     """An hour that is being counted. began, last: when its first and its latest call were counted, by the monotonic clock."""
 
@@ -51,7 +56,7 @@ class Counted:
 
     def __init__(self, profile: Callable[[str], Profile], keep: Callable[[Sequence[Window]], None]) -> None:
         self._profile, self._keep = profile, keep
-        self._who = f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(3)}"
+        self._who = drawn_name()
         self._numbers: dict[_Version, int] = defaultdict(int)
         self._noted: deque[Sequence[LogEntry]] = deque()
         self._lock = threading.Lock()

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -23,9 +24,9 @@ from starlette.routing import Route
 
 from lockgate.decide.retraining import ATTEMPTS
 from lockgate.errors import LockgateError
-from lockgate.records import Retraining, RetrainingState, Routing
+from lockgate.records import Block, Retraining, RetrainingState, Routing
 from lockgate.server.statuses import refusal_of
-from lockgate.workspace import claim, retrainings
+from lockgate.workspace import claim, retrainings, starting
 from lockgate.workspace.workspace import Workspace
 
 EVERY_S, LOOK_EVERY_S = 2.0, 30.0
@@ -71,7 +72,7 @@ class Trainer:
         self._workspace = workspace
         self._holder = f"{os.getpid()}-{secrets.token_hex(4)}"
         self._children: dict[str, subprocess.Popen[bytes]] = {}
-        self._newest, self._look_at = -1, 0.0
+        self._newest, self._look_at = (-1, -1), 0.0
 
     def turn(self) -> list[Retraining]:
         """Those begun now."""
@@ -82,7 +83,8 @@ class Trainer:
         served = [r.model for r in wiring.records.all(Routing) if r.model in wiring.spec.model]
         event_s = {model: self._workspace.event_s(model) for model in served}
         retrainings.take_up(wiring, event_s=event_s)
-        for model in served if self._has_news() else ():
+        for model in served if self._has_news(served) else ():
+            starting.again(self._workspace, model)
             found = retrainings.due(wiring, model, event_s=event_s[model])
             if found.is_due:
                 retrainings.ask(wiring, model, found, by="lockgate", event_s=event_s[model])
@@ -101,9 +103,12 @@ class Trainer:
                 child.wait()
         self._workspace.wiring.lease.release(LEASE, self._holder)
 
-    def _has_news(self) -> bool:
-        """To look costs some milliseconds a model, so it is done when the ledger has grown, or time has passed."""
-        newest = self._workspace.wiring.records.newest()
+    def _has_news(self, served: Sequence[str]) -> bool:
+        """To look costs some milliseconds a model, so it is done when the ledger has grown, days have closed, or time has
+        passed.
+        """
+        records = self._workspace.wiring.records
+        newest = (records.newest(), sum(records.count(Block, model) for model in served))
         is_due = newest > self._newest or time.monotonic() >= self._look_at
         self._newest = newest
         if is_due:

@@ -23,14 +23,28 @@ from lockgate.records import (
     Spend,
     Verdict,
 )
-from lockgate.records.drift import DriftStanding
+from lockgate.records.drift import CountedDay, DriftStanding
 from lockgate.records.entry import EntryKind
 from lockgate.records.harm_state import HarmState
 from lockgate.records.log_trouble import LogTrouble
 from lockgate.records.silence import Silence
+from lockgate.records.usual import FaultStanding
 from lockgate.store.ports import Kept, Replaced
 
-REPLACED = (AbState, AlarmLife, DriftStanding, HarmState, Health, LogTrouble, Retraining, Rollout, Routing, Silence)
+REPLACED = (
+    AbState,
+    AlarmLife,
+    CountedDay,
+    DriftStanding,
+    FaultStanding,
+    HarmState,
+    Health,
+    LogTrouble,
+    Retraining,
+    Rollout,
+    Routing,
+    Silence,
+)
 CHAINED: dict[type, EntryKind] = {
     Verdict: "verdict",
     Move: "move",
@@ -46,9 +60,9 @@ def key(record: Kept) -> str:
     """What tells records of one kind apart."""
     if isinstance(record, Dataset):
         return str(record.ref)
-    if isinstance(record, Routing | Health | LogTrouble):
+    if isinstance(record, Routing | FaultStanding | Health | LogTrouble):
         return record.model
-    if isinstance(record, AlarmLife | DriftStanding):
+    if isinstance(record, AlarmLife | CountedDay | DriftStanding):
         return record.key
     if isinstance(record, Silence):
         return record.source

@@ -33,13 +33,14 @@ from lockgate.records import (
     Verdict,
     Version,
 )
-from lockgate.records.drift import DriftFound, DriftStanding
+from lockgate.records.drift import CountedDay, DriftFound, DriftStanding
 from lockgate.records.entry import EntryKind
 from lockgate.records.harm_state import HarmState
 from lockgate.records.log_trouble import LogNotice, LogTrouble
 from lockgate.records.prediction import LogEntry, LogLine, LogRow
 from lockgate.records.silence import Silence
 from lockgate.records.source import Values
+from lockgate.records.usual import FaultStanding
 
 if TYPE_CHECKING:
     import polars as pl
@@ -53,7 +54,9 @@ Written = (
     | Dataset
     | Drill
     | DriftFound
+    | CountedDay
     | DriftStanding
+    | FaultStanding
     | HarmState
     | Health
     | LogTrouble
@@ -79,7 +82,9 @@ K = TypeVar(
     Dataset,
     Drill,
     DriftFound,
+    CountedDay,
     DriftStanding,
+    FaultStanding,
     HarmState,
     Health,
     LogTrouble,

@@ -25,11 +25,12 @@ from lockgate.records import (
 )
 from lockgate.records.archive import Sample
 from lockgate.records.duration import UNITS_S
+from lockgate.records.usual import text_of
 from lockgate.records.version import Format, Role
 from lockgate.runtime import folder
 from lockgate.runtime.predictor import Engine
 from lockgate.runtime.sample import sample
-from lockgate.train import environment, profile
+from lockgate.train import environment, profile, usual
 from lockgate.train.question import Outside, Question
 from lockgate.train.split import Split
 
@@ -80,6 +81,7 @@ class Maker:
         self._code = environment.code(question.project)
         self._inputs: dict[str, tuple[Column, ...]] = {}
         self._reference = profile.reference(rows.train, question.contract)
+        self._hours = usual.Habits(rows, question.contract, self._reference, question.spec.monitor)
 
     def make(self, draft: Draft) -> Version:
         """The registered version. Nothing is registered before its folder is in place, and nothing is left half-written."""
@@ -146,7 +148,9 @@ class Maker:
         folder.put(place, folder.CONTRACT, self._q.contract)
         folder.put(place, folder.PIPELINE, draft.pipeline)
         folder.put(place, folder.SAMPLE, self._sample(draft.pipeline, saved.served or saved.engine))
-        folder.put(place, folder.PROFILE, profile.complete(self._reference, values, leaning))
+        reference = profile.complete(self._reference, values, leaning)
+        folder.put(place, folder.PROFILE, reference)
+        (place / folder.USUAL).write_text(text_of(self._hours.of(reference, values)))
 
     def _sample(self, pipeline: Pipeline, engine: Engine) -> Sample:
         def answer(columns: Columns) -> Floats:

@@ -205,6 +205,6 @@ def _replayed(
 def _calls(entries: Sequence[LogEntry]) -> Joined:
     """Every call with what is known of it."""
     model = next((entry.model for entry in entries), "")
-    fold = Fold(model, horizon_s=math.inf, keeps_inputs=False)
+    fold = Fold(model, horizon_s=math.inf)
     fold.feed(entries)
     return fold.open_calls()

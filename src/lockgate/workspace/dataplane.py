@@ -100,7 +100,7 @@ class DataPlane:
         self._lock = threading.Lock()
         self.log = Logbook(SegmentLog(home / "log").writer(), teller=NoticeFile(home / NOTICES))
         self.series = Series()
-        self.counted = Counted(self._profile, self.log.keep)
+        self.counted = Counted(self.profile, self.log.keep)
         self.models: dict[str, Served] = {}
         self.drills: dict[str, Served] = {}  # answered like models, and nothing of it is kept
         self.problems: dict[str, str] = {}
@@ -201,7 +201,7 @@ class DataPlane:
             for name, served in self.models.items()
         }
 
-    def _profile(self, version: str) -> Profile:
+    def profile(self, version: str) -> Profile:
         place = self._folders.path(version) / folder.PROFILE
         return read_profile(place.read_bytes(), f"{folder.PROFILE} of version {version[:12]}")
 

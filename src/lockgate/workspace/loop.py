@@ -220,6 +220,7 @@ class Loop:
             done.alarms += watch.settle(routing, now_s=now_s)
             done.alarms += watch.watch_champion(routing, facts, now_s=now_s)
             done.alarms += watch.watch_drift(routing, facts, now_s=now_s)
+            done.alarms += watch.watch_faults(routing, facts, now_s=now_s)
             done.alarms += watch.watch_approval(controller.running_in(routing), now_s=now_s)
         else:
             controller.publish()  # without a champion on the board no first call would ever come
@@ -262,6 +263,7 @@ class Loop:
                 contract=self._wiring.contract(routing.champion),
                 profile=self._reference(routing.champion),
                 skill=version.metrics.get("skill") if version else None,
+                usual=self._wiring.usual(routing.champion),
             )
         return self._facts[routing.champion]
 
@@ -294,7 +296,7 @@ class Loop:
             for day in days:
                 if day.day in written:
                     continue
-                fold = Fold(rollout.model, horizon_s=0.0, keeps_inputs=False)
+                fold = Fold(rollout.model, horizon_s=0.0)
                 fold.feed(day.entries)
                 wiring.records.write(
                     pair_block(

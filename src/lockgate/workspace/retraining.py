@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from lockgate.decide import retraining
-from lockgate.decide.judgement import Judgement, worst
+from lockgate.decide.judgement import Judgement
 from lockgate.decide.retraining import BY_HAND, PUSH, Window
 from lockgate.errors import Conflict, LockgateError, NotFound, SpecError
 from lockgate.monitor.verdicts import verdict
-from lockgate.records import ModelSpec, Retraining, RetrainingState, Ruling, Verdict, Version
+from lockgate.records import ModelSpec, Retraining, RetrainingState, Ruling, Version
 from lockgate.train.question import Question
 from lockgate.train.trial import Trials
-from lockgate.workspace import claim, logged_rows, making, own_training, retrainings, trying
+from lockgate.workspace import claim, logged_rows, making, own_training, retrainings, starting, trying
 from lockgate.workspace.trying import Place, WindowChoice
 from lockgate.workspace.wire import Wiring
 
@@ -67,7 +67,7 @@ def retrain(workspace: Workspace, model: str, asked: Asked, progress: Progress) 
         began_s = _cpu_s()
         try:
             one, made = _trained(workspace, spec, one, asked, progress)
-            return _ended(workspace, spec, one, made, event_s, began_s)
+            return _ended(workspace, one, made, event_s, began_s)
         except LockgateError as error:
             return _failed(wiring, one.id, str(error), event_s, began_s)
         except KeyboardInterrupt:
@@ -172,9 +172,7 @@ class _Recipe:
         )
 
 
-def _ended(
-    workspace: Workspace, spec: ModelSpec, one: Retraining, made: _Made, event_s: float, began_s: float
-) -> Retraining:
+def _ended(workspace: Workspace, one: Retraining, made: _Made, event_s: float, began_s: float) -> Retraining:
     """Gated as any other version, its evidence written beside it; then its rollout, where the config says so."""
     wiring, version = workspace.wiring, made.version
     subject = (version.id, retrainings.champion(wiring, one.model).id)
@@ -199,25 +197,12 @@ def _ended(
         sentence = f"{because} and failed its gate: {failed[0].sentence}{said}"
         following = f"lockgate why {failed[0].id}"
         return retrainings.end(wiring, one, RetrainingState.REFUSED, sentence, event_s=event_s, following=following)
-    sentence = f"{because} and may start its rollout.{said}"
-    following = f"lockgate rollout start {version.short}"
-    if spec.retrain.rollout == "auto":
-        sentence, following = _started(workspace, version, own, sentence, following)
-    return retrainings.end(wiring, one, RetrainingState.MADE, sentence, event_s=event_s, following=following)
-
-
-def _started(
-    workspace: Workspace, version: Version, own: Sequence[Verdict], sentence: str, following: str
-) -> tuple[str, str]:
-    """What a person is still needed for, and the command; "" where it has started."""
     recipe = next((v for v in own if v.gate.name == "recipe"), None)
-    if recipe is not None and worst([recipe.ruling]) is Ruling.FAIL:
-        return f"{sentence} It was not started by itself: {recipe.sentence}", following
-    try:
-        move = workspace.rollout(version, by="lockgate")
-    except (Conflict, SpecError) as error:
-        return f"{sentence} It was not started by itself: {error}", following
-    return f"{sentence} Its rollout {move.rollout} has started by itself.", ""
+    start = starting.ask(workspace, version, recipe, event_s=event_s)
+    may = "passed its gate" if start.again_s is not None else "may start its rollout"
+    sentence = f"{because} and {may}.{said}" + (f" {start.said}" if start.said else "")
+    one = msgspec.structs.replace(one, again_s=start.again_s)
+    return retrainings.end(wiring, one, RetrainingState.MADE, sentence, event_s=event_s, following=start.following)
 
 
 def _failed(wiring: Wiring, name: str, why: str, event_s: float, began_s: float) -> Retraining:

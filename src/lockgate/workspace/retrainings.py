@@ -31,6 +31,8 @@ from lockgate.records.duration import seconds
 from lockgate.workspace import claim
 from lockgate.workspace.wire import Wiring
 
+REFUSED_PLAN = "plan"
+
 
 def champion(wiring: Wiring, model: str) -> Version:
     """Raises NotFound where the model has none."""
@@ -98,28 +100,58 @@ def end(
 ) -> Retraining:
     """Its last state, and an alarm where a person is needed; both or neither."""
     done = msgspec.structs.replace(one, state=state, ended_s=event_s, sentence=sentence)
-    severity: Severity = "note" if following == "" else "ticket"
-    told = Alarm(
-        id=f"a{one.id[1:]}",
-        model=one.model,
-        cause="retraining",
-        severity=severity,
-        sentence=sentence,
-        next=following or f"lockgate why {one.id}",
-        verdict=None,
-        at_s=event_s,
-        written_s=wiring.clock(),
-        about=state.value,
-        version=done.version,
+    about = state.value if done.again_s is None else REFUSED_PLAN
+    _tell(
+        wiring,
+        done,
+        f"a{one.id[1:]}",
+        about,
+        event_s=event_s,
+        following=following,
+        past="The model was retrained since.",
     )
-    alarms.tell(wiring.records, done, alarms=[told])
-    alarms.end(wiring.records, one.model, lambda life: _past(life, state), at_s=event_s, now_s=told.written_s)
     return done
 
 
-def _past(life: AlarmLife, state: RetrainingState) -> str | None:
-    is_other = life.cause == "retraining" and life.about != state.value
-    return "The model was retrained since." if is_other else None
+def told_again(wiring: Wiring, one: Retraining, sentence: str, *, event_s: float, following: str) -> Retraining:
+    """Of one that ended with a refused plan: its rollout has started, or may be."""
+    done = msgspec.structs.replace(one, sentence=sentence, again_s=None)
+    _tell(
+        wiring,
+        done,
+        f"a{secrets.token_hex(4)}",
+        done.state.value,
+        event_s=event_s,
+        following=following,
+        past="Its plan is in time.",
+    )
+    return done
+
+
+def _tell(
+    wiring: Wiring, done: Retraining, name: str, about: str, *, event_s: float, following: str, past: str
+) -> None:
+    """The record with its alarm, a ticket where a person is needed; then alarms about another end of it are over."""
+    severity: Severity = "note" if following == "" else "ticket"
+    told = Alarm(
+        id=name,
+        model=done.model,
+        cause="retraining",
+        severity=severity,
+        sentence=done.sentence,
+        next=following or f"lockgate why {done.id}",
+        verdict=None,
+        at_s=event_s,
+        written_s=wiring.clock(),
+        about=about,
+        version=done.version,
+    )
+    alarms.tell(wiring.records, done, alarms=[told])
+
+    def is_past(life: AlarmLife) -> str | None:
+        return past if life.cause == "retraining" and life.about != about else None
+
+    alarms.end(wiring.records, done.model, is_past, at_s=event_s, now_s=told.written_s)
 
 
 def take_up(wiring: Wiring, *, event_s: dict[str, float]) -> list[Retraining]:
@@ -162,6 +194,8 @@ def _has_data(datasets: Sequence[Dataset], own: Version, last: Retraining | None
 def _waiting(wiring: Wiring, own: Version, last: Retraining | None) -> str | None:
     """A retrained version that passed its gate, that no rollout has tried, and that nobody passed over."""
     if last is None or last.state is not RetrainingState.MADE or last.version in (None, own.id):
+        return None
+    if last.again_s is not None:  # its plan is refused so far: it holds nothing up
         return None
     made = wiring.records.get(Version, str(last.version))
     tried = {version for rollout in wiring.records.all(Rollout, own.model) for version in rollout.challengers}

@@ -31,6 +31,7 @@ from lockgate.workspace import answers
 from lockgate.workspace.ahead import ahead
 from lockgate.workspace.collecting import seldom_collected
 from lockgate.workspace.dataplane import DataPlane, Served
+from lockgate.workspace.shard_windows import ShardWindows
 from lockgate.workspace.wire import Wiring
 
 if TYPE_CHECKING:
@@ -194,6 +195,7 @@ class _Scoring:
         self._job = made.job
         self._may_be_logged = self.has_asked = made.is_resumed
         self._notes: tuple[str, ...] = ()
+        self._windows = ShardWindows(plane.profile)
 
     def run(self) -> tuple[str, ...]:
         while True:
@@ -202,7 +204,7 @@ class _Scoring:
                 self._under(self._plane.model(self._job.model))
             except _OtherContract:
                 continue
-            return self._notes
+            return (*self._notes, *self._windows.notes)
 
     def _under(self, served: Served) -> None:
         with (
@@ -221,10 +223,11 @@ class _Scoring:
             yield part.places, answers.of_predictions(part.said)
         elif self._plane.is_sampled(self._job.model):
             yield part.places, answers.of_predictions(self._caller.keep(part.said))
+            self._plane.append(self._windows.of(part.said))
         else:
             table_places = part.places + self._row(shard.number)
             lines = serve_answers.lines(part.said, prefix=self._job.prefix, places=table_places)
-            self._plane.append(lines)
+            self._plane.append([*lines, *self._windows.of(part.said)])
             for arm, calls in zip(part.said.answers, lines, strict=False):  # the shadows stand last
                 if isinstance(calls, Calls):
                     yield part.places[arm.rows], answers.of_calls(calls)

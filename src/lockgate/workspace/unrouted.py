@@ -55,7 +55,7 @@ class Unrouted:
     def _fold(self, model: str) -> Fold:
         if model not in self._folds:
             horizon_s = seconds(self._spec.model[model].outcomes.horizon)
-            self._folds[model] = Fold(model, horizon_s=horizon_s, keeps_inputs=False)
+            self._folds[model] = Fold(model, horizon_s=horizon_s)
         return self._folds[model]
 
     def _write(self, model: str, fold: Fold, now_s: float) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from lockgate.errors import NotFound, StoreError
 from lockgate.records import Contract, Profile, Version, WorkspaceSpec
 from lockgate.records.profile import read_profile
+from lockgate.records.usual import Usual, read_usual
 from lockgate.release.controller import Controller
 from lockgate.runtime import folder
 from lockgate.runtime.predictor import Predictor
@@ -93,6 +94,13 @@ class Wiring:
         """Raises StoreError where an older engine counted it."""
         place = self.folders.path(version) / folder.PROFILE
         return read_profile(place.read_bytes(), f"{folder.PROFILE} of version {version[:12]}")
+
+    def usual(self, version: str) -> Usual | None:
+        """What the hours of its table were like; None of a version that was made before they were counted."""
+        place = self.folders.path(version) / folder.USUAL
+        if not place.exists():
+            return None
+        return read_usual(place.read_bytes(), f"{folder.USUAL} of version {version[:12]}")
 
 
 def wire(project: Path, spec: WorkspaceSpec, clock: Clock) -> Wiring:

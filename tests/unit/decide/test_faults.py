@@ -13,7 +13,7 @@ import pytest
 
 from lockgate.decide.alarm_budget import shares
 from lockgate.decide.faults import look, stream
-from lockgate.decide.faults.conversions import conversions
+from lockgate.decide.faults.conversions import CONVERSIONS
 from lockgate.decide.faults.fault import Fault
 from lockgate.decide.faults.hour import HOUR_S, Hour, joined
 from lockgate.decide.faults.usual import WEEKS, learnt
@@ -259,7 +259,11 @@ def test_silence_is_told_once_enough_was_due_and_by_how_much(world: World):
     last = world.hour(world.rows, world.next)
     waited = {
         minutes: stream.silent(
-            world.reference, world.usual, [last], until_s=last.until_s + 60 * minutes, alpha=world.alpha
+            world.reference,
+            world.usual,
+            since_s=last.until_s,
+            until_s=last.until_s + 60 * minutes,
+            alpha=world.alpha,
         )
         for minutes in (5, 10, 30)
     }
@@ -275,7 +279,7 @@ def test_nobody_is_missed_where_traffic_was_never_steady(world: World):
     silent = Usual(rows=dict.fromkeys(range(168), (0, 200, 200)), until_s=START_S)
     young = Usual(rows=dict.fromkeys(range(168), (200,) * (WEEKS - 2)), until_s=START_S)
     for usual in (silent, young, Usual()):
-        assert stream.silent(world.reference, usual, [], until_s=START_S + 9e5, alpha=world.alpha) is None
+        assert stream.silent(world.reference, usual, since_s=START_S, until_s=START_S + 9e5, alpha=world.alpha) is None
 
 
 def test_half_a_stream_doubled_and_an_even_hour_of_few_rows_are_none(world: World):
@@ -313,7 +317,7 @@ def test_what_was_learnt_survives_being_written_down(world: World):
 
 
 def test_each_conversion_has_its_way_back_and_a_name_of_its_own():
-    known = list(conversions())
+    known = list(CONVERSIONS)
     assert len({one.name for one in known}) == len(known)
     assert all(one.back.of(one.of(17.0)) == pytest.approx(17.0) for one in known)
 

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
+from lockgate.decide.faults.habits import habits
+from lockgate.decide.faults.hour import Hour, without_pairs
 from lockgate.features.profiles.columns import reference, window
 from lockgate.monitor import alarms
-from lockgate.monitor.fault_watch import FaultWatch, Hour
-from lockgate.records import Alarm, Column, MonitorSpec, Profile, Verdict
+from lockgate.monitor.came import Batch
+from lockgate.monitor.drift_watch import Reign
+from lockgate.monitor.fault_watch import FaultWatch
+from lockgate.records import Alarm, Column, MonitorSpec, Prediction, Profile, Verdict
+from lockgate.records.prediction import Window
+from lockgate.records.record import encode
+from lockgate.records.usual import FaultStanding, text_of
 from lockgate.report import ledger
 from lockgate.report.why import why
 from lockgate.store.memory import MemoryRecords
@@ -26,36 +36,76 @@ def rows_of(place: int, rows: int = 120, *, price: float | None = None) -> dict[
 
 
 class Shop:
-    """A model's records, its watch that has learnt four weeks, and the wall clock beside its hours."""
+    """A model's records, which know four weeks of its hours; workers that count calls; and the wall clock beside them."""
 
     def __init__(self) -> None:
         self.records = MemoryRecords()
         months = [rows_of(place) for place in range(WEEKS)]
         joined = {name: np.concatenate([one[name] for one in months]) for name in months[0]}
         self.reference: Profile = reference(joined, CONTRACT, time="asked")
+        cells = without_pairs(self.reference)
+        hours = (Hour(MONDAY_S + place * HOUR_S, window(one, cells)) for place, one in enumerate(months))
+        self.usual = habits(cells, hours, MonitorSpec())
+        self.records.write(FaultStanding(model="m", version="v1", usual=text_of(self.usual)))
         self.watch = self.new_watch()
-        self.watch.learn(self.reference, (self.hour(place, one) for place, one in enumerate(months)))
-        self.hours: list[Hour] = []
+        self.numbers = 0
+        self.last_s = self.whole_s = -math.inf
 
     def new_watch(self) -> FaultWatch:
-        known = getattr(self, "watch", None)
-        return FaultWatch("m", MonitorSpec(), self.records, usual=known.state if known else None)
+        return FaultWatch("m", MonitorSpec(), self.records)
 
-    def hour(self, place: int, rows: dict[str, np.ndarray]) -> Hour:
-        return Hour(MONDAY_S + place * HOUR_S, window(rows, self.reference))
+    def count(self, place: int, rows: dict[str, np.ndarray]) -> list[tuple[Window, Profile]]:
+        """What a worker says of some rows of an hour, and the last of its calls in the log."""
+        since_s = MONDAY_S + (WEEKS + place) * HOUR_S
+        counted = window(rows, self.reference)
+        self.numbers += 1
+        self.last_s = max(self.last_s, float(rows["asked"].max()))
+        self.watch.feed(Batch([call(self.last_s)]))
+        told = Window(
+            model="m",
+            version="v1",
+            who="w",
+            number=self.numbers,
+            since_s=since_s,
+            until_s=since_s + HOUR_S,
+            profile=encode(counted).decode(),
+        )
+        return [(told, counted)]
 
     def pass_hour(self, place: int, rows: dict[str, np.ndarray] | None = None) -> list[Alarm]:
-        """An hour after the month, whole, looked at a quarter of an hour after its end."""
-        own = self.hour(WEEKS + place, rows_of(WEEKS + place) if rows is None else rows)
-        self.hours = [*self.hours, own][-24:]
-        return self.look(own.end_s + 900)
+        """An hour after the month, whole, looked at as it ends."""
+        windows = self.count(place, rows_of(WEEKS + place) if rows is None else rows)
+        self.whole_s = MONDAY_S + (WEEKS + place + 1) * HOUR_S
+        return self.look(self.whole_s, windows)
 
-    def look(self, now_s: float, version: str = "v1") -> list[Alarm]:
-        return self.watch.look(version, self.reference, self.hours, now_s=now_s)
+    def look(self, now_s: float, windows: Sequence[tuple[Window, Profile]] = (), *, version: str = "v1") -> list[Alarm]:
+        return self.watch.look(
+            Reign(version, -math.inf),
+            self.reference,
+            windows,
+            of_table=self.usual,
+            whole_until_s=self.whole_s,
+            now_s=now_s,
+        )
 
     @property
     def open(self) -> list[str]:
         return [life.about for life in alarms.opened(self.records, "m")]
+
+
+def call(asked_s: float) -> Prediction:
+    return Prediction(
+        id=f"{asked_s}",
+        model="m",
+        unit="u",
+        asked_s=asked_s,
+        answered_s=asked_s,
+        arm="champion",
+        version="v1",
+        served_by="v1",
+        value=0.5,
+        latency_ms=1.0,
+    )
 
 
 @pytest.fixture
@@ -93,10 +143,10 @@ def test_an_hour_is_judged_while_it_grows_and_a_graver_fault_is_told_again(shop:
     shop.pass_hour(0)
     whole = rows_of(WEEKS + 1)
     partly = whole | {"price": np.where(np.arange(120) % 3 == 0, np.nan, whole["price"])}
-    shop.hours.append(shop.hour(WEEKS + 1, {name: values[:60] for name, values in partly.items()}))
-    (ticket,) = shop.look(shop.hours[-1].start_s + 1800)
+    half = shop.count(1, {name: values[:60] for name, values in partly.items()})
+    (ticket,) = shop.look(shop.whole_s + 1800, half)
     assert (ticket.severity, ticket.about) == ("ticket", "missing price")
-    assert shop.look(shop.hours[-1].start_s + 1860) == []
+    assert shop.look(shop.whole_s + 1860) == []
     (page,) = shop.pass_hour(2, rows_of(WEEKS + 2) | {"price": np.full(120, np.nan)})
     assert (page.severity, page.of) == ("page", ticket.id)
     assert shop.open == ["missing price"]
@@ -106,21 +156,21 @@ def test_what_is_at_fault_raises_no_bar(shop: Shop) -> None:
     for place in range(72):
         shop.pass_hour(place, rows_of(WEEKS + place) | {"price": np.full(120, np.nan)})
     assert shop.open == ["missing price"]
-    assert "missing" not in shop.watch.state.column("price").shares
-    assert shop.watch.state.column("price").hours == WEEKS
+    assert "missing" not in shop.watch.usual.column("price").shares
+    assert shop.watch.usual.column("price").hours == WEEKS
 
 
 def test_silence_is_heard_by_the_wall_clock_and_is_over_with_the_next_call(shop: Shop) -> None:
     shop.pass_hour(0)
-    wall_s = shop.hours[-1].end_s + 900
+    wall_s = shop.whole_s
     assert shop.look(wall_s + 300) == []
     (silent,) = shop.look(wall_s + 3600)
     assert (silent.about, silent.severity, silent.next) == ("silent", "page", "lockgate status")
-    assert silent.sentence.startswith("No call has come for 1 h: 60 or more were due")
+    assert silent.sentence.startswith("No call has come for 1 h: 61 or more were due"), silent.sentence
     assert shop.look(wall_s + 7200) == []
     (over,) = shop.pass_hour(5)
-    assert over.sentence.startswith("Calls come again: 120 in the last hour.")
-    held = shop.watch.state.rows[int((MONDAY_S + (WEEKS + 3) * HOUR_S) // HOUR_S) % 168]
+    assert over.sentence.startswith("Calls come again, the last at 2013-05-27 05:5")
+    held = shop.watch.usual.rows[int((MONDAY_S + (WEEKS + 3) * HOUR_S) // HOUR_S) % 168]
     assert 0 not in held, "hours that were silent by a fault are no example"
 
 
@@ -137,11 +187,13 @@ def test_a_restart_tells_nothing_twice_and_ends_what_is_over(shop: Shop) -> None
 
 def test_another_champion_begins_with_its_own_answers_and_the_same_inputs(shop: Shop) -> None:
     shop.pass_hour(0)
-    known = shop.watch.state.column("price").hours
-    shop.look(shop.hours[-1].end_s + 900, version="v2")
-    assert shop.watch.state.column("price").hours == known
-    assert shop.watch.state.column("price").scores == {}
+    known = shop.watch.usual.column("price").hours
+    shop.look(shop.whole_s + 900, version="v2")
+    assert shop.watch.usual.column("price").hours == known
+    assert shop.watch.usual.column("price").scores == {}
 
 
-def test_nothing_is_told_before_there_is_a_call(shop: Shop) -> None:
-    assert FaultWatch("m", MonitorSpec(), shop.records).look("v1", shop.reference, [], now_s=0.0) == []
+def test_nothing_is_told_before_there_is_a_call() -> None:
+    shop = Shop()
+    assert shop.look(0.0) == []
+    assert shop.records.all(Verdict) == []

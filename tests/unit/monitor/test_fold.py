@@ -6,7 +6,6 @@ import random
 
 import pytest
 
-from lockgate.errors import InvariantBroken
 from lockgate.monitor.call import Call
 from lockgate.monitor.closed import ClosedCalls
 from lockgate.monitor.fold import DAY_S, PATIENCE_S, Fold
@@ -99,15 +98,6 @@ def test_any_order_any_pieces_and_any_repeats_give_the_same_calls_and_counts(see
     shuffled = entries + chance.sample(entries, 40)
     chance.shuffle(shuffled)
     assert state(folded(shuffled, pieces=1 + seed)) == state(folded(entries))
-
-
-def test_a_fold_that_keeps_no_inputs_knows_all_the_rest_and_says_so_when_it_is_asked_for_them() -> None:
-    light = Fold("m", horizon_s=HORIZON_S, keeps_inputs=False)
-    light.feed(day_of_calls())
-    assert state(light) == state(folded(day_of_calls()))
-    assert len(folded(day_of_calls()).open_calls().inputs()) == 60
-    with pytest.raises(InvariantBroken, match="inputs of the calls of m"):
-        light.open_calls().inputs()
 
 
 def test_the_counts_are_those_made_by_hand() -> None:

@@ -12,13 +12,10 @@ from lockgate.monitor.came import Came
 from lockgate.monitor.part import Part
 from lockgate.monitor.ways import ROUTED, Ways
 from lockgate.records import Prediction
-from lockgate.records.prediction import Arm, Scalar
+from lockgate.records.prediction import Arm
 
 texts = st.text(max_size=5) | st.sampled_from(["\0", "\0\0", "\0u", "ü" * 300])
 floats = st.floats()
-scalars: st.SearchStrategy[Scalar] = st.one_of(
-    floats, st.integers(-(2**63), 2**63 - 1), texts, st.booleans(), st.none()
-)
 arms: st.SearchStrategy[Arm] = st.sampled_from(["champion", "challenger"])
 predictions = st.builds(
     Prediction,
@@ -36,28 +33,24 @@ predictions = st.builds(
     rollout=st.none() | texts,
     failure=st.none() | texts,
     flags=st.lists(texts, max_size=2).map(tuple),
-    inputs=st.lists(scalars, max_size=4).map(tuple),
 )
 
 
-def own(call: Call | Prediction, routed: Prediction, inputs: object) -> bytes:
-    """As bytes: NaN is NaN there, -0.0 is not 0.0, and 1, 1.0 and True are three."""
+def own(call: Call | Prediction, routed: Prediction) -> bytes:
+    """As bytes: NaN is NaN there, and -0.0 is not 0.0."""
     shared = [getattr(routed, field) for field in ROUTED]
-    return msgspec.msgpack.encode((call.id, call.unit, call.asked_s, call.value, call.latency_ms, shared, inputs))
+    return msgspec.msgpack.encode((call.id, call.unit, call.asked_s, call.value, call.latency_ms, shared))
 
 
 @given(st.lists(predictions, min_size=1, max_size=40), st.integers(0, 39), st.randoms())
-def test_what_is_held_comes_back_bit_for_bit_and_type_for_type(
-    came: list[Prediction], cut: int, chance: object
-) -> None:
+def test_what_is_held_comes_back_bit_for_bit(came: list[Prediction], cut: int, chance: object) -> None:
     ways, cut = Ways(), cut % len(came)
-    part = Part(ways, 0, Came(came[cut:]), keeps_inputs=True)
+    part = Part(ways, 0, Came(came[cut:]))
     if cut:
-        part = Part(ways, 0, Came(came[:cut]), keeps_inputs=True)
-        part.append(Part(ways, cut, Came(came[cut:]), keeps_inputs=True))
+        part = Part(ways, 0, Came(came[:cut]))
+        part.append(Part(ways, cut, Came(came[cut:])))
     rows = np.array(chance.sample(range(len(came)), len(came)))  # type: ignore[attr-defined]
     found = part.take(rows)
     again = found.take(np.argsort(rows))
     for calls, order in ((found, rows.tolist()), (again, range(len(came)))):
-        told = [own(call, call.routed, inputs) for call, inputs in zip(calls, calls.inputs(), strict=True)]
-        assert told == [own(came[row], came[row], came[row].inputs) for row in order]
+        assert [own(call, call.routed) for call in calls] == [own(came[row], came[row]) for row in order]

@@ -10,7 +10,8 @@ import pytest
 
 from lockgate.errors import SpecError, StoreError
 from lockgate.features.profiles.columns import reference, window
-from lockgate.records import Block, Column, OlderProfile, Profile, decode, encode
+from lockgate.records import Column, OlderProfile, Profile, decode, encode
+from lockgate.records.drift import CountedDay
 from lockgate.records.profile import ENGINE, merged, read_profile
 
 WAIT = (Column(name="wait", type="float"),)
@@ -76,10 +77,7 @@ def test_an_older_engine_is_named_with_what_to_do() -> None:
         read_profile(b"{}", "profile.json")
 
 
-def test_a_block_that_an_older_engine_counted_is_read_still() -> None:
-    block = Block(
-        model="m", start_s=0.0, end_s=1.0, champion="v", calls=1, labelled=1, scored=1, loss=0.0, base_loss=0.0,
-        outcome_sum=0.0, failures=0,
-    )  # fmt: skip
-    body = encode(block).replace(b'"profile":null', b'"profile":' + OLD)
-    assert isinstance(decode(Block, body).profile, OlderProfile)
+def test_a_day_that_an_older_engine_counted_is_read_still() -> None:
+    day = CountedDay(model="m", version="v", start_s=0.0, profile=of(np.arange(9.0)))
+    body = encode(day).replace(encode(day.profile), OLD)
+    assert isinstance(decode(CountedDay, body).profile, OlderProfile)

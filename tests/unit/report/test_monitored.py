@@ -17,6 +17,7 @@ import pytest
 import lockgate as lg
 from lockgate.errors import NotFound, StoreError
 from lockgate.records import Alarm, Block, ModelSpec, Profile, Routing
+from lockgate.records.drift import CountedDay
 from lockgate.report.monitored import Told, of_model, of_table, page
 from lockgate.report.monitored.of_model import MOST_DAYS
 from lockgate.report.monitored.told import Raised
@@ -56,9 +57,8 @@ def lived(reference: Profile, days: int, *, moved: float = 0.0, champion: str = 
             base_loss=180 * 0.5,
             outcome_sum=60.0,
             failures=2,
-            profile=window,
         )
-        records.write(block)
+        records.write(block, CountedDay(model="m", version="c1", start_s=block.start_s, profile=window))
     return records
 
 
@@ -162,7 +162,7 @@ def test_pages_of_the_time_stand_beside_the_promise(reference):
 def test_a_takeover_is_marked_and_performance_goes_on_over_it(reference):
     records = lived(reference, 6)
     later = records.all(Block, "m")[-1]
-    fresh = msgspec.structs.replace(later, start_s=later.end_s, end_s=later.end_s + DAY_S, champion="c2", profile=None)
+    fresh = msgspec.structs.replace(later, start_s=later.end_s, end_s=later.end_s + DAY_S, champion="c2")
     records.write(fresh)
     found = told(records, reference)
     assert [at_s for at_s, _ in found.takeovers] == [fresh.start_s]
@@ -179,7 +179,7 @@ def test_what_cannot_be_told_is_said(reference):
 
     found = of_model(lived(reference, 5), "m", SPEC, damaged)
     assert found.drift == ()
-    assert "No closed day" in found.drift_says
+    assert "No day of this champion" in found.drift_says
     drawn(found)
 
 

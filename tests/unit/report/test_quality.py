@@ -11,6 +11,7 @@ import pytest
 import lockgate as lg
 from lockgate.errors import StoreError
 from lockgate.records import Block, ModelSpec, Profile, Routing, WorkspaceSpec
+from lockgate.records.drift import CountedDay, DriftStanding
 from lockgate.report.quality import Quality
 from lockgate.store.memory import MemoryRecords
 from lockgate.telemetry.families import FAMILIES
@@ -28,7 +29,7 @@ def profile(mean: float, against: Profile | None = None) -> Profile:
 REFERENCE = profile(0.0)
 
 
-def block(day: int, *, scored: int = 100, champion: str = "c1", mean: float = 0.0) -> Block:
+def block(day: int, *, scored: int = 100, champion: str = "c1") -> Block:
     return Block(
         model="m",
         start_s=day * DAY_S,
@@ -41,8 +42,17 @@ def block(day: int, *, scored: int = 100, champion: str = "c1", mean: float = 0.
         base_loss=0.5 * scored,
         outcome_sum=1.0,
         failures=0,
-        profile=profile(mean, REFERENCE),
     )
+
+
+def counted(found: MemoryRecords, *days: int, mean: float = 0.0, champion: str = "c1") -> MemoryRecords:
+    for day in days:
+        whole = profile(mean, REFERENCE)
+        found.write(
+            CountedDay(model="m", version=champion, start_s=day * DAY_S, profile=whole),
+            DriftStanding(model="m", version=champion, began_s=None, until_s=(day + 1) * DAY_S),
+        )
+    return found
 
 
 def records(*blocks: Block) -> MemoryRecords:
@@ -64,17 +74,27 @@ def test_the_newest_day_with_enough_outcomes_is_told_and_a_thin_one_is_not():
 
 
 def test_each_column_has_its_distance_and_the_one_that_moved_the_largest():
-    found = told(Quality(records(block(0, mean=1.0)), SPEC, lambda _: REFERENCE))
+    found = told(Quality(counted(records(), 0, mean=1.0), SPEC, lambda _: REFERENCE))
     assert found["lockgate_drift_distance_ratio", "m", "delay"] > 0.3
     assert found["lockgate_drift_distance_ratio", "m", "seats"] == pytest.approx(0.0)
 
 
+def test_days_that_were_counted_on_are_seen_and_only_those_in_the_window():
+    held = counted(records(), *range(8), mean=1.0)
+    quality = Quality(held, SPEC, lambda _: REFERENCE)
+    before = told(quality)["lockgate_drift_distance_ratio", "m", "delay"]
+    counted(held, *range(8, 15))
+    assert before > 0.3
+    assert told(quality)["lockgate_drift_distance_ratio", "m", "delay"] == pytest.approx(0.0)
+
+
 def test_another_champions_days_say_nothing_of_this_one():
-    assert told(Quality(records(block(0, champion="c0")), SPEC, lambda _: REFERENCE)) == {}
+    held = counted(records(block(0, champion="c0")), 0, champion="c0")
+    assert told(Quality(held, SPEC, lambda _: REFERENCE)) == {}
 
 
 def test_a_day_more_is_seen_and_the_reference_is_not_read_meanwhile():
-    held, asked = records(block(0)), list[str]()
+    held, asked = counted(records(block(0)), 0), list[str]()
 
     def reference(version: str) -> Profile:
         asked.append(version)
@@ -93,5 +113,5 @@ def test_a_reference_that_cannot_be_read_leaves_the_rest():
     def reference(_: str) -> Profile:
         raise StoreError("Another engine counted it.")
 
-    found = told(Quality(records(block(0)), SPEC, reference))
+    found = told(Quality(counted(records(block(0)), 0), SPEC, reference))
     assert set(found) == {("lockgate_loss_mean", "m"), ("lockgate_skill_ratio", "m")}

@@ -172,7 +172,7 @@ class Early:
         """Calls as the watch counts them: by id, once."""
         from lockgate.monitor.fold import Fold
 
-        fold = Fold(MODEL, horizon_s=0.0, keeps_inputs=False)
+        fold = Fold(MODEL, horizon_s=0.0)
         fold.feed(e for e in self.ws.wiring.log.read()[0] if isinstance(e, Prediction | Outcome))
         return len(fold.open_calls())
 

@@ -10,7 +10,7 @@ from scipy.special import gammaln
 
 from lockgate.decide.faults import bets
 from lockgate.decide.faults.fault import Fault, Found, fault, part
-from lockgate.decide.faults.hour import Hour
+from lockgate.decide.faults.hour import Hour, pairs
 from lockgate.decide.faults.usual import carried
 from lockgate.records.profile import ColumnProfile, Profile
 from lockgate.records.usual import Usual
@@ -27,7 +27,7 @@ ZEROS, SHUFFLED = "zeros", "shuffled"
 def scores(reference: ColumnProfile, now: ColumnProfile) -> dict[str, float]:
     """What the bets on either reached in this hour, as log e, or minus it."""
     found: dict[str, float] = {}
-    if _can_be_zeros(reference):
+    if reference.kind == "number" and _can_be_zeros(reference):
         found[ZEROS] = float(_zero_scores(reference) @ _with_missing(now))
     if reference.kind == "category" and reference.there and now.there:
         found[SHUFFLED] = _shuffled(reference, np.array(now.facets[0].counts, dtype=np.float64))
@@ -38,11 +38,11 @@ def judged(
     reference: Profile, hour: Hour, usual: Usual, paid: Mapping[str, Mapping[str, float]], *, alpha: float
 ) -> Iterator[Fault]:
     """paid: by column what `scores` gave. alpha: of one test."""
-    for held in reference.columns:
-        now = hour.window.column(held.name, held.role)
-        if now is None or held.role != "input" or now.rows < FEWEST:
+    for held, now in pairs(reference, hour):
+        own = paid.get(held.name, {})
+        if held.role != "input" or not own or now.rows < FEWEST:
             continue
-        before, own = usual.column(held.name), paid.get(held.name, {})
+        before = usual.column(held.name)
         for name, told in ((ZEROS, _zeros), (SHUFFLED, _codes)):
             log_e = carried(before, name, own.get(name, 0.0))
             if log_e >= bets.line(alpha, before.scores.get(name, 0.0)):
@@ -94,8 +94,9 @@ def _codes(held: ColumnProfile, now: ColumnProfile, hour: Hour, log_e: float, al
     return fault("shuffled", held.name, hour, found, said, fewest=FEWEST)
 
 
+@lru_cache(maxsize=1024)
 def _can_be_zeros(held: ColumnProfile) -> bool:
-    return held.kind == "number" and bool(held.there) and held.missing >= FEWEST_MISSING * held.rows
+    return bool(held.there) and held.missing >= FEWEST_MISSING * held.rows
 
 
 def _zero_cell(held: ColumnProfile) -> int:
@@ -122,7 +123,7 @@ def _shuffled(held: ColumnProfile, counts: bets.Floats) -> float:
     """
     before = np.array(held.facets[0].counts, dtype=np.float64)
     shares = (before + 0.5) / (before + 0.5).sum()
-    upper = tails.highest_each(before, delta=bets.DELTA)
+    upper = _upper(held)
     order, asked = np.argsort(-counts, kind="stable"), int(np.count_nonzero(counts))
     changed = np.sort(before / before.sum())[::-1] + bets.FLOOR
     first, rest = order[:asked], order[asked:]
@@ -136,3 +137,8 @@ def _shuffled(held: ColumnProfile, counts: bets.Floats) -> float:
     mean = least + float((upper[places] * (h - least)).sum()) + bets.EPS * float(most - least)
     orders = gammaln(counts.size + 1) - gammaln(rest.size + 1)
     return float(counts[first] @ np.log(h[:asked]) - counts.sum() * np.log(min(most, mean)) - orders)
+
+
+@lru_cache(maxsize=1024)
+def _upper(held: ColumnProfile) -> bets.Floats:
+    return tails.highest_each(held.facets[0].counts, delta=bets.DELTA)

@@ -56,9 +56,12 @@ _ONE_WAY = (
 )
 
 
-def conversions() -> Iterator[Conversion]:
-    """Each, and its way back."""
+def _both_ways() -> Iterator[Conversion]:
     for one in _ONE_WAY:
         yield one
         if one.factor != -1.0:
             yield one.back
+
+
+CONVERSIONS = tuple(_both_ways())
+"""Each, and its way back."""

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from lockgate.records.profile import Profile
+import msgspec
+
+from lockgate.records.profile import ColumnProfile, Profile
 
 HOUR_S = 3600.0
 
@@ -68,3 +70,13 @@ def joined(hours: Iterable[Hour]) -> Hour:
             for level, rows in levels.items():
                 held[level] = held.get(level, 0) + rows
     return Hour(first.start_s, window, refused, strange)
+
+
+def without_pairs(profile: Profile) -> Profile:
+    """No fault is one of two columns together, and pairs are most of what is added up."""
+    return msgspec.structs.replace(profile, pairs=())
+
+
+def pairs(reference: Profile, hour: Hour) -> Iterator[tuple[ColumnProfile, ColumnProfile]]:
+    """Each column of the reference, and of the hour, which has the same cells."""
+    return zip(reference.columns, hour.window.columns, strict=True)

@@ -8,7 +8,7 @@ from lockgate.decide.alarm_budget import run_length
 from lockgate.decide.faults import cells, rates, stream, stuck, units
 from lockgate.decide.faults.counted import bad_rows
 from lockgate.decide.faults.fault import Fault
-from lockgate.decide.faults.hour import Hour
+from lockgate.decide.faults.hour import Hour, pairs
 from lockgate.decide.faults.usual import name_of
 from lockgate.records import MonitorSpec
 from lockgate.records.profile import Profile, refuse_other_cells
@@ -33,11 +33,13 @@ def alpha_of(spec: MonitorSpec, reference: Profile, *, looks_per_year: float = L
 
 
 def scores(reference: Profile, hour: Hour) -> dict[str, dict[str, float]]:
-    """By column what the hour's bets paid, as log e; what `usual.learnt` and `faults` take."""
+    """By column what the hour's bets paid, as log e; what `usual.learnt` and `faults` take. Raises SpecError where the hour
+    was counted over other cells.
+    """
+    refuse_other_cells(reference, hour.window)
     found: dict[str, dict[str, float]] = {}
-    for held in reference.columns:
-        now = hour.window.column(held.name, held.role)
-        if now is None or held.role != "input":
+    for held, now in pairs(reference, hour):
+        if held.role != "input":
             continue
         paid = units.scores(held, now) | cells.scores(held, now)
         if paid:
@@ -61,7 +63,6 @@ def faults(
     together (Ville). paid: what `scores` gives. stretch: the hour and some before it, where it has too few rows alone to
     count shares. Raises SpecError where the hour was counted over other cells.
     """
-    refuse_other_cells(reference, hour.window)
     own = scores(reference, hour) if paid is None else paid
     longer = hour if stretch is None else stretch
     twice = stream.doubled(reference, longer, alpha=alpha)

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 
 from lockgate.decide.faults.counted import Counted, bad_rows, newest_s, stands_still, strange_rows
 from lockgate.decide.faults.fault import STATUS, Fault, Found, Kind, fault, part, urgency
-from lockgate.decide.faults.hour import Hour
+from lockgate.decide.faults.hour import Hour, pairs
 from lockgate.decide.faults.usual import PREDICTION, highest_share, name_of
 from lockgate.records.duration import lasted, minute
 from lockgate.records.profile import ColumnProfile, Profile
@@ -29,24 +30,27 @@ A_FEW = 0.05
 SHOWN = 3
 
 
+@lru_cache(maxsize=4096)
+def _of_reference(reference: ColumnProfile, what: Counted) -> float:
+    rows = reference.rows
+    return tails.highest(rows, bad_rows(reference).get(what, 0), delta=DELTA) if rows else 0.0
+
+
 def bar(reference: ColumnProfile | None, usual: ColumnUsual, what: Counted, hour: Hour) -> float:
     """The share of rows that may be bad in this hour and is no fault; up to 1, where nothing can be told."""
-    of_reference = 0.0
-    if reference is not None and reference.rows:
-        of_reference = tails.highest(reference.rows, bad_rows(reference).get(what, 0), delta=DELTA)
+    of_reference = 0.0 if reference is None else _of_reference(reference, what)
     highest = max(of_reference, *(highest_share(usual, what, of_day) for of_day in hour.of_days))
     return min(1.0, max(highest + ROOM[what], RATIO * highest))
 
 
 def judged(reference: Profile, hour: Hour, usual: Usual, *, alpha: float) -> Iterator[Fault]:
     """alpha: of one test."""
-    for held in reference.columns:
+    for held, now in pairs(reference, hour):
         name = name_of(held)
-        now = hour.window.column(held.name, held.role)
-        if now is None or not now.rows:
-            continue
         yield from _of_type(reference, held, now, hour, name)
         for what, bad in bad_rows(now).items():
+            if not bad:
+                continue
             highest = bar(held, usual.column(name), what, hour)
             log_p = tails.log_at_least(now.rows, bad, bar=highest)
             if log_p <= math.log(alpha):

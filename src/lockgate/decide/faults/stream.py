@@ -43,17 +43,15 @@ class Silence(NamedTuple):
     due: float
 
 
-def silence(usual: Usual, hours: Sequence[Hour], *, until_s: float) -> Silence | None:
+def silence(usual: Usual, *, since_s: float, until_s: float) -> Silence | None:
     """The stretch that ends at until_s, to which traffic is known; None where no hour of it is known to be steady.
 
-    hours: the last ones, whether over or not. It begins with the last row, or before the last hours that were all but empty.
+    since_s: the last call, whichever version answered it.
     """
-    with_rows = [one for one in hours if one.window.rows and one.since_s <= until_s]
-    last = max((one.until_s for one in with_rows), default=usual.until_s)
-    if last is None or until_s <= last:
+    if until_s <= since_s:
         return None
-    due = due_rows(usual, max(last, until_s - LONGEST_S), until_s)
-    return None if not due else Silence(last, until_s, 0, due)
+    due = due_rows(usual, max(since_s, until_s - LONGEST_S), until_s)
+    return None if not due else Silence(since_s, until_s, 0, due)
 
 
 def due_rows(usual: Usual, since_s: float, until_s: float) -> float:
@@ -68,9 +66,9 @@ def due_rows(usual: Usual, since_s: float, until_s: float) -> float:
     return found
 
 
-def silent(reference: Profile, usual: Usual, hours: Sequence[Hour], *, until_s: float, alpha: float) -> Fault | None:
-    """alpha: of one look."""
-    found = silence(usual, hours, until_s=until_s)
+def silent(reference: Profile, usual: Usual, *, since_s: float, until_s: float, alpha: float) -> Fault | None:
+    """since_s: the last call; until_s: up to when calls are known. alpha: of one look."""
+    found = silence(usual, since_s=since_s, until_s=until_s)
     if found is None:
         return None
     log_p = tails.log_at_most_poisson(found.rows, expected=found.due)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from lockgate.decide.faults.counted import only_value
 from lockgate.decide.faults.fault import Fault, Found, fault, urgency
-from lockgate.decide.faults.hour import HOUR_S, Hour
+from lockgate.decide.faults.hour import HOUR_S, Hour, pairs
 from lockgate.decide.faults.usual import ALIKE, highest_share, name_of, running
 from lockgate.records.duration import minute
 from lockgate.records.profile import ColumnProfile, Profile
@@ -35,14 +35,14 @@ RUN_S = 12 * HOUR_S
 
 def judged(reference: Profile, hour: Hour, usual: Usual, *, alpha: float) -> Iterator[Fault]:
     """alpha: of one test."""
-    for held in reference.columns:
-        name = name_of(held)
-        now, own = hour.window.column(held.name, held.role), usual.column(name)
+    for held, now in pairs(reference, hour):
+        name, value = name_of(held), only_value(now)
+        own = usual.column(name)
         is_known = held.role == "prediction" or own.hours >= FEWEST_HOURS
-        if now is None or not is_known or not _varies(held):
+        if value is None or not is_known or not _varies(held):
             continue
-        rows, value = running(own, now), only_value(now)
-        if rows < FEWEST or value is None or rows < LONGER * own.longest:
+        rows = running(own, now)
+        if rows < FEWEST or rows < LONGER * own.longest:
             continue
         since_s = own.run_since_s if own.value == value and own.run_since_s is not None else hour.since_s
         log_p = _log_chance(held, rows)

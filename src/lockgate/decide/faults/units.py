@@ -10,15 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import NamedTuple
 
 import numpy as np
 
 from lockgate.decide.faults import bets
-from lockgate.decide.faults.conversions import Conversion, conversions
+from lockgate.decide.faults.conversions import CONVERSIONS, Conversion
 from lockgate.decide.faults.counted import only_value, sure_mean
 from lockgate.decide.faults.fault import Fault, Found, fault
-from lockgate.decide.faults.hour import Hour
+from lockgate.decide.faults.hour import Hour, pairs
 from lockgate.decide.faults.usual import name_of, recent_means
 from lockgate.records.profile import FINER, ColumnProfile, Profile
 from lockgate.records.usual import ColumnUsual, Usual
@@ -33,33 +32,26 @@ SHOWN = 2
 FINEST = 16.0
 SLOWLY = 0.5  # of the farthest jump that an hour or three made
 ALIKE = 5.0  # nats by which two conversions are not told apart
-_KNOWN = {one.name: one for one in conversions()}
-_PLACE = {name: place for place, name in enumerate(_KNOWN)}
-
-
-class _Bets(NamedTuple):
-    """The bets of one column, one a conversion. log_scores: shape (conversions, cells)."""
-
-    conversions: tuple[Conversion, ...]
-    log_scores: bets.Floats
+_KNOWN = {one.name: one for one in CONVERSIONS}
+_NAMES = tuple(_KNOWN)
+_PLACE = {name: place for place, name in enumerate(_NAMES)}
 
 
 def scores(reference: ColumnProfile, now: ColumnProfile) -> dict[str, float]:
-    """By conversion the log e that its bet paid in this hour, or minus it."""
+    """By conversion the log e of its bet in this hour, of those that paid."""
     own = _bets(reference)
     if own is None or not now.there:
         return {}
-    paid = own.log_scores @ np.array(now.facets[0].counts, dtype=np.float64) - math.log(len(own.conversions))
-    return {one.name: float(log_e) for one, log_e in zip(own.conversions, paid.tolist(), strict=True)}
+    log_e = own @ np.array(now.facets[0].counts, dtype=np.float64) - math.log(len(_NAMES))
+    return {_NAMES[place]: float(log_e[place]) for place in np.flatnonzero(log_e > 0).tolist()}
 
 
 def judged(
     reference: Profile, hour: Hour, usual: Usual, paid: Mapping[str, Mapping[str, float]], *, alpha: float
 ) -> Iterator[Fault]:
     """paid: by column what `scores` gave. alpha: of one test."""
-    for held in reference.columns:
-        now = hour.window.column(held.name, held.role)
-        if now is None or held.kind != "number" or held.role != "input":
+    for held, now in pairs(reference, hour):
+        if held.kind != "number" or held.role != "input":
             continue
         own = usual.column(name_of(held))
         found = _by_reference(held, now, hour, own, paid.get(held.name, {}), alpha) or _by_jump(held, now, hour, own)
@@ -75,7 +67,7 @@ def _by_reference(
     paid: Mapping[str, float],
     alpha: float,
 ) -> Fault | None:
-    if now.there < FEWEST or not held.sd or held.mean is None or now.mean is None or only_value(now):
+    if not paid or now.there < FEWEST or not held.sd or held.mean is None or now.mean is None or only_value(now):
         return None
     sure = [
         (log_e, _KNOWN[name])
@@ -117,12 +109,12 @@ def _by_jump(held: ColumnProfile, now: ColumnProfile, hour: Hour, usual: ColumnU
     mean = sure_mean(now)
     if mean is None or only_value(now) or now.there < FEWEST or usual.steps < FEWEST_STEPS:
         return None
-    landed = [
-        (one, before, usual.step[lag - 1])
-        for one in conversions()
+    far = [
+        (before, usual.step[lag - 1])
         for lag, before in recent_means(usual, hour)
-        if _is_far(mean - before, held, usual.step[lag - 1]) and _lands(one, before, mean, usual.step[lag - 1])
+        if _is_far(mean - before, held, usual.step[lag - 1])
     ]
+    landed = [(one, before, step) for one in CONVERSIONS for before, step in far if _lands(one, before, mean, step)]
     if not landed:
         return None
     best, before, step = landed[0]
@@ -164,7 +156,8 @@ def _told(held: ColumnProfile, now: ColumnProfile, hour: Hour, one: Conversion, 
 
 
 @lru_cache(maxsize=1024)
-def _bets(reference: ColumnProfile) -> _Bets | None:
+def _bets(reference: ColumnProfile) -> bets.Floats | None:
+    """What a row of each cell pays, shape (conversions, cells); None of a column that has no two numbers."""
     own = reference.moments
     if reference.kind != "number" or own is None or own.low is None or own.high is None or own.low == own.high:
         return None
@@ -173,9 +166,8 @@ def _bets(reference: ColumnProfile) -> _Bets | None:
     at = np.concatenate([[own.low], edges, [own.high]])
     order = np.argsort(at, kind="stable")
     share = np.maximum.accumulate(np.concatenate([[0.0], below, [1.0]])[order])
-    known = tuple(conversions())
-    changed = np.array([_shares(one, edges, at[order], share) for one in known])
-    return _Bets(known, bets.log_scores(reference.facets[0].counts, changed))
+    changed = np.array([_shares(one, edges, at[order], share) for one in CONVERSIONS])
+    return bets.log_scores(reference.facets[0].counts, changed)
 
 
 def _shares(one: Conversion, edges: bets.Floats, at: bets.Floats, share: bets.Floats) -> bets.Floats:

@@ -17,7 +17,7 @@ from lockgate.errors import LockgateError, NotFound
 from lockgate.metrics.figures import named
 from lockgate.records import Alarm, AlarmLife, Block, ModelSpec, Profile, Routing, Ruling, Version
 from lockgate.records.duration import seconds
-from lockgate.records.profile import merged
+from lockgate.report.monitored.counted_days import DAY_S, counted_days, last_window
 from lockgate.report.monitored.histories import drift_rows, prediction_column
 from lockgate.report.monitored.told import Course, DriftRow, Point, Raised, Stretch, Told
 from lockgate.stats import score_bet
@@ -26,18 +26,20 @@ from lockgate.store.ports import Records
 MOST_DAYS = 28
 """Up to so many closed days are shown one by one, without intervals; more are put together by weeks."""
 FEWEST_DAYS = 4  # of a week, for an interval
-WEEK_S = 7 * 86400.0
+WEEK_S = 7 * DAY_S
 
 
 @dataclass(frozen=True)
 class Days:
     """The closed days in the time asked for, oldest first: blocks as whoever was champion then did on them, own those of the
-    newest day's champion, over whose reference they were counted. names: versions by id, as people say them.
+    newest day's champion. counted: when each of its days began and what windows counted of it, over its reference. names:
+    versions by id, as people say them.
     """
 
     champion: Version | None
     blocks: Sequence[Block]
     own: Sequence[Block]
+    counted: Sequence[tuple[float, Profile]]
     reference: Profile | None
     names: Mapping[str, str]
 
@@ -80,7 +82,8 @@ def of_model(
         profile = None
     names = {version.id: version.short for version in records.all(Version, model)}
     champion = records.get(Version, routing.champion)
-    days = Days(champion, within, [b for b in within if b.champion == last], profile, names)
+    counted = counted_days(records, model, last, since_s=since_s)
+    days = Days(champion, within, [b for b in within if b.champion == last], counted, profile, names)
     return _told(records, model, spec, days, (since_s, until_s))
 
 
@@ -173,35 +176,29 @@ def _skill_of(part: Sequence[Block]) -> float:
 
 
 def _predictions(days: Days) -> Course:
-    found = [
-        (b, column.mean)
-        for b in days.blocks
-        if isinstance(b.profile, Profile) and (column := prediction_column(b.profile))
-    ]
+    found = [(at_s, column.mean) for at_s, profile in days.counted if (column := prediction_column(profile))]
     before = prediction_column(days.reference) if days.reference else None
     return Course(
         name="Mean prediction",
         better="",
-        realised=tuple(Point(b.start_s, b.end_s, mean) for b, mean in found if mean is not None),
+        realised=tuple(Point(at_s, at_s + DAY_S, mean) for at_s, mean in found if mean is not None),
         before=before.mean if before else None,
     )
 
 
 def _drift(spec: ModelSpec, days: Days) -> tuple[tuple[DriftRow, ...], str]:
-    """The monitor's window of closed days against the reference, looked at once."""
-    counted = [(b, b.profile) for b in days.own if isinstance(b.profile, Profile)]
-    if days.reference is None or not counted:
-        return (), "No closed day of this champion has been counted over its reference."
-    since_s = counted[-1][0].end_s - seconds(spec.monitor.window)
-    window = merged([profile for block, profile in counted if block.start_s >= since_s])
-    if window is None or window.cells != days.reference.cells:
+    """The monitor's window of days against the reference, looked at once."""
+    window = last_window(days.counted, seconds(spec.monitor.window))
+    if days.reference is None or window is None:
+        return (), "No day of this champion has been counted over its reference."
+    if window.cells != days.reference.cells:
         return (), "The reference has other cells than the days that were counted."
     lines = drawn_up(days.reference, score_bet.EPS, score_bet.DELTA)
     found = judged.once(
         days.reference, window, eps=score_bet.EPS, delta=score_bet.DELTA, alpha=0.05, deff=1.0, lines=lines
     )
-    rows = drift_rows(found.moved, days.reference, [profile for _, profile in counted])
-    said = f"The last {spec.monitor.window} of closed days, looked at once and as if rows were independent."
+    rows = drift_rows(found.moved, days.reference, [profile for _, profile in days.counted])
+    said = f"The last {spec.monitor.window} of calls, by whole days, looked at once and as if rows were independent."
     return rows, f"{said} {found.judgement.sentence}"
 
 
@@ -224,5 +221,7 @@ def _notes(days: Days) -> tuple[str, ...]:
     found = ["Intervals are by the jackknife over whole days, and only of weeks: a day by itself has none."]
     if len(days.own) < len(days.blocks):
         who = days.names.get(days.own[-1].champion, "the newest day's champion")
-        found.append(f"Drift is of the days of {who} alone; all else is of whoever was champion on the day.")
+        found.append(
+            f"Drift and the mean prediction are of the days of {who} alone; all else is of whoever was champion on the day."
+        )
     return tuple(found)

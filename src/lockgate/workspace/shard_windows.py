@@ -1,0 +1,96 @@
+"""What the calls of a scored table are counted into: a window for each version and hour, logged in one piece with them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lockgate.errors import LockgateError
+from lockgate.features.columns import take
+from lockgate.features.profiles.columns import window
+from lockgate.records.prediction import Window
+from lockgate.records.profile import Profile
+from lockgate.records.record import encode
+from lockgate.serve.answers import ArmAnswers, Scored
+from lockgate.serve.counted import HOUR_S, drawn_name
+
+MOST_HOURS = 48
+
+
+class ShardWindows:
+    """profile: a version's reference; raises LockgateError where there is none to count against. notes: which calls are not
+    counted, and why; each said once.
+    """
+
+    def __init__(self, profile: Callable[[str], Profile]) -> None:
+        self._profile = profile
+        self._who = drawn_name()
+        self._numbers: dict[str, int] = defaultdict(int)
+        self._references: dict[str, Profile | None] = {}
+        self._notes: dict[str, None] = {}
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(self._notes)
+
+    def of(self, said: Scored) -> list[Window]:
+        return [found for part in said.answers for found in self._of_arm(said, part)]
+
+    def _of_arm(self, said: Scored, part: ArmAnswers) -> Iterator[Window]:
+        served_by = part.answered.served_by
+        for version in dict.fromkeys(served_by):
+            reference = self._reference(version, said, is_chosen=version == part.version)
+            if reference is not None:
+                own = np.array([by == version for by in served_by])
+                yield from self._of_version(said, part.rows[own], part.answered.values[own], version, reference)
+
+    def _of_version(
+        self, said: Scored, rows: NDArray[np.intp], values: NDArray[np.float64], version: str, reference: Profile
+    ) -> Iterator[Window]:
+        columns = take(said.batch.columns, rows)
+        hours, places = np.unique(np.floor(said.batch.asked_s[rows] / HOUR_S), return_inverse=True)
+        if hours.size > MOST_HOURS:
+            self._note(
+                f"The rows of a shard lie in {hours.size:,} hours, more than {MOST_HOURS}: they are not counted for drift. "
+                "Sort the table by its time, or hold it against the reference with lockgate.drift."
+            )
+            return
+        for place, hour in enumerate(hours.tolist()):
+            own = np.flatnonzero(places == place)
+            counted = window(take(columns, own), reference, predictions=values[own])
+            number = self._numbers[version]
+            self._numbers[version] = number + 1
+            yield Window(
+                model=said.served.routing.model,
+                version=version,
+                who=self._who,
+                number=number,
+                since_s=hour * HOUR_S,
+                until_s=(hour + 1) * HOUR_S,
+                profile=encode(counted).decode(),
+            )
+
+    def _reference(self, version: str, said: Scored, *, is_chosen: bool) -> Profile | None:
+        """Of who answered: a constant or a person's own rule has none, and needs none."""
+        if version not in self._references:
+            try:
+                self._references[version] = self._profile(version)
+            except (LockgateError, OSError) as error:
+                self._references[version] = None
+                if is_chosen:
+                    self._note(f"The calls of version {version[:12]} are not counted for drift: {error}")
+        found = self._references[version]
+        if found is None or not _is_held(found, said):
+            return None
+        return found
+
+    def _note(self, sentence: str) -> None:
+        self._notes[sentence] = None
+
+
+def _is_held(reference: Profile, said: Scored) -> bool:
+    """Whether the rows have all that the version was counted over: another contract's may not."""
+    return all(column.name in said.batch.columns for column in reference.columns if column.role == "input")
