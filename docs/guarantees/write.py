@@ -483,9 +483,10 @@ def drifting() -> str:
     return f"""## Drift
 
 Alarms in 1,000 windows of 20 columns and 105 pairs together, where one is promised: ten columns normal, five exponential,
-five categories, and the pairs of the numbers. For each figure {quiet[0]["paths"]} references of real rows are drawn, each with
-1,000 windows, and each may mislead; the bets are those that `lockgate.DriftJudge` draws up on them. Windows are drawn as counts of cells, which are
-all that the judge sees (`tests/calibration/test_drift_counts.py` holds them against rows). In none of these worlds does a
+five categories, and the pairs of the numbers. For each figure {quiet[0]["paths"]} references of real rows are drawn,
+each with 1,000 windows, and each may mislead; the bets are those that `lockgate.DriftJudge` draws up on them. Windows are
+drawn as counts of cells, which are all that the judge sees (`tests/calibration/test_drift_counts.py` holds them against
+rows). In none of these worlds does a
 window leave the ball of 2 % total variation about the truth behind its reference. *Quiet*: nothing moves. *Rim*: every column
 and pair stands at the ball's rim, where a bet on its mean gains most. *Wandering*: each goes to and fro between two such
 places. *Spiking*: each window jumps to another place on the rim.
@@ -525,9 +526,9 @@ def quiet_windows() -> str:
     head = ["tool, at its defaults"]
     for before, window in sizes:
         head += [f"windows flagged, {window:,} rows against {before:,}", "columns in each"]
-    return f"""**The rivals at their defaults**, run themselves on the same {drawn["windows"]} windows of twenty such columns, nothing
-having moved: the share of windows in which a tool calls at least one column drifted, and of how many columns it says so on
-average. {drawn["references"]} references; a standard error is over them.
+    return f"""**The rivals at their defaults**, run themselves on the same {drawn["windows"]} windows of twenty such columns,
+nothing having moved: the share of windows in which a tool calls at least one column drifted, and of how many columns it says
+so on average. {drawn["references"]} references; a standard error is over them.
 
 {table(head, body)}
 
