@@ -148,5 +148,6 @@ def test_a_version_keeps_the_profile_of_its_inputs_and_of_what_it_said(built):
     assert said.rows == said.moments.n > 50
     assert 0.0 <= said.moments.low < said.moments.high <= 1.0
     assert sum(profile.importance.values()) == pytest.approx(1.0)
+    assert set(profile.importance) <= {column.name for column in contract.asked}
     assert profile.time == contract.time
     assert profile.since_s < profile.until_s

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from lockgate.features.columns import Columns, take
-from lockgate.features.pipeline import Floats, Matrix, Pipeline
+from lockgate.features.pipeline import Floats, Pipeline
 from lockgate.features.profiles import columns as counting
 from lockgate.metrics import Loss
 from lockgate.records import Contract, Profile
@@ -38,25 +37,22 @@ def complete(inputs: Profile, predictions: Floats, importance: dict[str, float])
 def importance(
     engine: Engine, pipeline: Pipeline, rows: Columns, target: Floats, loss: Loss, seed: int
 ) -> dict[str, float]:
-    """Each input's share of the loss that shuffling it adds, on held-out rows (Breiman 2001).
+    """Each column's share of the loss that shuffling it adds, on held-out rows (Breiman 2001), by whatever features the model
+    sees of it.
 
-    Columns that the pipeline does not read are 0. Shares sum to 1 unless the model leans on nothing.
+    Of the columns that the pipeline reads. Shares sum to 1 unless the model leans on nothing.
     """
     rng = np.random.default_rng(seed)
     chosen = rng.permutation(target.size)[:SAMPLE]
-    inputs, outcome = pipeline.transform(take(rows, chosen)), target[chosen]
-    plain = float(loss.of(engine(inputs), outcome).mean())
+    sample, outcome = take(rows, chosen), target[chosen]
+
+    def lost(columns: Columns) -> float:
+        return float(loss.of(engine(pipeline.transform(columns)), outcome).mean())
+
+    plain = lost(sample)
     added: dict[str, float] = {}
-    for place, name in enumerate(pipeline.names):
-        shuffled = _shuffled(inputs, place, name, rng.permutation(chosen.size))
-        added[name] = max(0.0, float(loss.of(engine(shuffled), outcome).mean()) - plain)
+    for name in pipeline.needs:
+        shuffled = {**sample, name: sample[name][rng.permutation(chosen.size)]}
+        added[name] = max(0.0, lost(shuffled) - plain)
     total = sum(added.values())
     return {name: value / total if total > 0 else 0.0 for name, value in added.items()}
-
-
-def _shuffled(inputs: Matrix | Columns, place: int, name: str, order: NDArray[np.int64]) -> Matrix | Columns:
-    if isinstance(inputs, dict):
-        return {**inputs, name: inputs[name][order]}
-    moved = inputs.copy()
-    moved[:, place] = moved[order, place]
-    return moved

@@ -227,6 +227,28 @@ def test_a_column_that_the_model_does_not_use_wakes_nobody(world: World):
     assert (found.about, found.severity) == ("missing price", "ticket")
 
 
+def test_a_column_that_the_version_does_not_read_is_a_note_and_says_so(world: World):
+    reference_ = msgspec.structs.replace(world.reference, importance={"temp": 1.0})
+    for change in (null("price"), put("price", 21.5), put("price", pl.col("price") * 100)):
+        (found,) = look.faults(reference_, world.hour(change(world.rows), world.next), world.usual, alpha=world.alpha)
+        assert found.severity == "note"
+        assert found.sentence.endswith("The champion does not read it, so nobody is called.")
+    (read,) = look.faults(reference_, world.hour(null("temp")(world.rows), world.next), world.usual, alpha=world.alpha)
+    assert read.severity == "page"
+
+
+def test_a_jump_from_far_off_back_to_where_the_reference_is_is_no_fault(world: World):
+    mean = world.rows["temp"].mean()
+    assert isinstance(mean, float)
+    start_s = START_S + (world.next - 1) * HOUR_S
+    far = msgspec.structs.replace(world.usual.column("temp"), means=((start_s, 10 * mean),))
+    usual = msgspec.structs.replace(world.usual, columns={**world.usual.columns, "temp": far})
+    there, back = put("temp", pl.col("temp") * 100), world.hour(world.rows, world.next)
+    assert look.faults(world.reference, back, usual, alpha=world.alpha, per_hour=60) == ()
+    (away,) = look.faults(world.reference, world.hour(there(world.rows), world.next), usual, alpha=world.alpha)
+    assert away.about == "unit temp"
+
+
 def test_what_is_missing_every_morning_is_no_fault_and_at_noon_it_is(world: World):
     usual = world.usual
     for day in range(2):

@@ -120,6 +120,16 @@ def urgency(reference: Profile, column: str, *, breaks: bool) -> Severity:
     return "page" if breaks and reference.importance.get(column, 1.0) > 0 else "ticket"
 
 
+def heard(one: Fault, reference: Profile) -> Fault:
+    """A column that the version does not read wakes nobody; where nobody measured what it reads, each is taken to be read."""
+    inputs = {column.name for column in reference.columns if column.role == "input"}
+    if not reference.importance or one.column in reference.importance or one.column not in inputs:
+        return one
+    said = f"{one.sentence} The champion does not read it, so nobody is called."
+    judgement = msgspec.structs.replace(one.judgement, sentence=said)
+    return msgspec.structs.replace(one, severity="note", judgement=judgement)
+
+
 def part(bad: int, rows: int) -> str:
     """Of how many how many: all 52 rows, 12 of 52 rows (23 %)."""
     return f"all {rows:,} rows" if bad == rows else f"{bad:,} of {rows:,} rows ({bad / rows:.1%})"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from lockgate.decide.alarm_budget import run_length
 from lockgate.decide.faults import cells, rates, stream, stuck, units
 from lockgate.decide.faults.counted import bad_rows
-from lockgate.decide.faults.fault import Fault
+from lockgate.decide.faults.fault import Fault, heard
 from lockgate.decide.faults.hour import Hour, pairs
 from lockgate.decide.faults.usual import name_of
 from lockgate.records import MonitorSpec
@@ -73,7 +73,8 @@ def faults(
         *cells.judged(reference, hour, usual, own, alpha=per_hour * alpha),
         *([] if twice is None else [twice]),
     ]
-    return tuple(sorted(_plain(found), key=lambda one: (one.severity != "page", one.about)))
+    told = [heard(one, reference) for one in _plain(found)]
+    return tuple(sorted(told, key=lambda one: (one.severity != "page", one.about)))
 
 
 def _plain(found: Iterable[Fault]) -> list[Fault]:

@@ -112,7 +112,7 @@ def _by_jump(held: ColumnProfile, now: ColumnProfile, hour: Hour, usual: ColumnU
     far = [
         (before, usual.step[lag - 1])
         for lag, before in recent_means(usual, hour)
-        if _is_far(mean - before, held, usual.step[lag - 1])
+        if _is_far(mean - before, held, usual.step[lag - 1]) and not _is_back(held, before, mean)
     ]
     landed = [(one, before, step) for one in CONVERSIONS for before, step in far if _lands(one, before, mean, step)]
     if not landed:
@@ -139,6 +139,12 @@ def _others(like: Sequence[Conversion]) -> str:
 
 def _is_far(jump: float, held: ColumnProfile, step: float) -> bool:
     return abs(jump) > max(FARTHER * step, NEAR * (held.sd or 0.0))
+
+
+def _is_back(held: ColumnProfile, before: float, mean: float) -> bool:
+    """From far off to where the reference lies: a shower is over, or a unit is right again; nothing is wrong now."""
+    near, middle = NEAR * (held.sd or 0.0), held.mean or 0.0
+    return abs(mean - middle) <= near < abs(before - middle)
 
 
 def _lands(one: Conversion, before: float, mean: float, step: float) -> bool:
