@@ -19,7 +19,7 @@ from lockgate.features.profiles.columns import reference
 from lockgate.features.profiles.rows import LiveWindow
 from lockgate.records import Column, Prediction
 from lockgate.records.prediction import Window
-from lockgate.serve.counted import Counted
+from lockgate.serve.counted import Asked, Counted
 
 COLUMNS, AT_ONCE = 20, 8
 
@@ -68,7 +68,7 @@ def main() -> None:
         for entries in requests:
             counted.note(entries)
         middle = time.process_time()
-        counted.look({"m": order}, is_last=True)
+        counted.look({"m": Asked(order, "v")}, is_last=True)
         looked.append(time.process_time() - middle)
         noted.append(middle - began)
         live, began = LiveWindow(known, order), time.process_time()

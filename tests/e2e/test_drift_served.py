@@ -120,3 +120,26 @@ def test_a_killed_worker_loses_what_it_had_not_written_and_the_verdict_says_how_
     assert len(calls) == 8 * PER_HOUR, "no call is lost"
     assert 0 <= standing.calls - standing.counted <= PER_HOUR
     workspace.close()
+
+
+def test_callers_that_break_the_contract_page_somebody_within_a_minute_or_two(workshop: Any, until: Any) -> None:
+    """A client was changed: its numbers come as texts, and every call is a 422."""
+    workspace = workshop.open()
+    with workshop.serving(workers=2) as server:
+        row = {"boat": "b", "asked_at": "2023-12-30T10:00:00Z", "x1": "0.3", "x2": 1.0, "colour": "red"}
+        for _ in range(60):
+            answered = httpx.post(f"{server.url}/predict/tide", json={"rows": [row]}, timeout=15)
+            assert (answered.status_code, answered.json()["error"]["column"]) == (422, "x1"), answered.text
+        until(lambda: _faults(workspace), "the fault", within_s=PATIENT_S)
+    (alarm,) = _faults(workspace)
+    assert (alarm.severity, alarm.about) == ("page", "contract x1")
+    assert alarm.sentence.startswith("The contract refused all 60 rows for x1")
+    why = workshop.run("why", alarm.verdict or "")
+    assert why.returncode == 0, why.stderr
+    status = workshop.run("status")
+    assert "contract refused all 60 rows" in status.stdout
+    workspace.close()
+
+
+def _faults(workspace: Any) -> list[Alarm]:
+    return [alarm for alarm in workspace.wiring.records.all(Alarm) if alarm.cause == "fault"]

@@ -136,7 +136,7 @@ def _taken(until_s: float, pairs: Sequence[tuple[Window, Profile]], calls: int, 
     ordered = sorted(pairs, key=lambda pair: (pair[0].since_s, pair[0].who, pair[0].number))
     profile = merged([profile for _, profile in ordered])
     windows = tuple(window for window, _ in ordered)
-    if profile is None:  # nothing is said of calls that nobody counts: a table's, or those of an older Lockgate
+    if profile is None or not profile.rows:  # of calls that nobody counted nothing is said
         return Taken(until_s, None, 0, 0, 0, windows)
     return Taken(until_s, profile, calls, profile.rows, profile.rows - counted, windows)
 

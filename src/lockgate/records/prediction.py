@@ -70,7 +70,8 @@ class Window(Record, tag="window", array_like=True, frozen=True, kw_only=True, g
     """What one process counted of the calls that a version answered in [since_s, until_s) of event time, since it last said.
 
     who: the process, by a word that is its alone; number: how many of this version it had written before. profile: the
-    counts, as JSON text of a `Profile`, whose whole numbers may be wider than msgpack's.
+    counts, as JSON text of a `Profile`, whose whole numbers may be wider than msgpack's. refused: calls that the contract did
+    not let in meanwhile, by column, as JSON text; "" for none.
     """
 
     model: str
@@ -80,6 +81,7 @@ class Window(Record, tag="window", array_like=True, frozen=True, kw_only=True, g
     since_s: float
     until_s: float
     profile: str
+    refused: str = ""
 
 
 LogRow = LogEntry | Window

@@ -13,8 +13,11 @@ import os
 import secrets
 import threading
 import time
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from msgspec import json
 
 from lockgate.errors import LockgateError
 from lockgate.features.profiles.rows import LiveWindow
@@ -41,12 +44,21 @@ def drawn_name() -> str:
 
 
 class _Open:
-    """An hour that is being counted. began, last: when its first and its latest call were counted, by the monotonic clock."""
+    """An hour that is being counted. began, last: when its first and its latest call were counted, by the monotonic clock.
+    refused: calls that the contract did not let in, by column.
+    """
 
-    __slots__ = ("began", "last", "live")
+    __slots__ = ("began", "last", "live", "refused")
 
     def __init__(self, live: LiveWindow, now: float) -> None:
-        self.live, self.began, self.last = live, now, now
+        self.live, self.began, self.last, self.refused = live, now, now, Counter[str]()
+
+
+class Asked(NamedTuple):
+    """How calls of a model are read. order: the names of a row's inputs; champion: whose hours count what is refused."""
+
+    order: tuple[str, ...]
+    champion: str
 
 
 class Counted:
@@ -59,9 +71,11 @@ class Counted:
         self._who = drawn_name()
         self._numbers: dict[_Version, int] = defaultdict(int)
         self._noted: deque[Sequence[LogEntry]] = deque()
+        self._refused: deque[tuple[str, str]] = deque(maxlen=MOST_NOTED)
         self._lock = threading.Lock()
         self._open: dict[tuple[_Version, float], _Open] = {}
         self._newest: dict[_Version, float] = {}
+        self._is_replayed: dict[_Version, bool] = {}
         self._references: dict[str, Profile | None] = {}
         self._orders: dict[str, tuple[str, ...]] = {}
         self._unsettled: frozenset[str] = frozenset()
@@ -76,15 +90,20 @@ class Counted:
         else:
             self.missed += len(entries)
 
-    def look(self, orders: Mapping[str, tuple[str, ...]], *, is_last: bool = False) -> None:
+    def refuse(self, model: str, column: str) -> None:
+        """A call that the contract did not let in, and the column that it named."""
+        self._refused.append((model, column))
+
+    def look(self, asked: Mapping[str, Asked], *, is_last: bool = False) -> None:
         """Count what was noted, and write what is due. Never raises.
 
-        orders: by model, the names of a row's inputs as its calls have them now. is_last: all of it is due.
+        asked: by model, how its calls are read now. is_last: all of it is due.
         """
         with self._lock:
             now = time.monotonic()
             try:
-                self._count(orders, now)
+                self._count({model: one.order for model, one in asked.items()}, now)
+                self._count_refused(asked, now)
                 self._unsaid += self._due(now, is_last=is_last)
             except Exception:  # noqa: BLE001 - whatever it is, calls are answered and routings looked for
                 _log.exception("Calls were not counted; drift is judged without them.")
@@ -106,7 +125,10 @@ class Counted:
                 if entry.served_by != by or not 0 <= entry.asked_s - since_s < HOUR_S or entry.model != model:
                     model, by = entry.model, entry.served_by
                     since_s = math.floor(entry.asked_s / HOUR_S) * HOUR_S
-                    held = None if model in unsure else self._opened(entry, since_s, now)
+                    held = None
+                    if model not in unsure:
+                        held = self._opened((model, by), since_s, now, is_chosen=by == entry.version)
+                        self._is_replayed[model, by] = entry.answered_s - entry.asked_s > HOUR_S
                     if held is not None:
                         held.last = now
                 if held is not None:
@@ -114,34 +136,50 @@ class Counted:
                 elif model in unsure:
                     self.missed += 1
 
+    def _count_refused(self, asked: Mapping[str, Asked], now: float) -> None:
+        """A call that was not let in has no time of its own: it is of this hour; where calls are replayed, of the newest."""
+        found = Counter(self._refused.popleft() for _ in range(len(self._refused)))
+        for (model, column), calls in found.items():
+            if model not in asked or model in self._unsettled:
+                continue
+            version = (model, asked[model].champion)
+            hour_s = math.floor(time.time() / HOUR_S) * HOUR_S
+            if self._is_replayed.get(version, False):
+                hour_s = self._newest[version]
+            held = self._opened(version, hour_s, now, is_chosen=True)
+            if held is not None:
+                held.refused[column] += calls
+                held.last = now
+
     def _add(self, live: LiveWindow, call: Prediction) -> None:
         try:
             live.add(call.inputs, call.value, call.asked_s)
         except LockgateError:  # a row that another contract read
             self.missed += 1
 
-    def _opened(self, call: Prediction, hour_s: float, now: float) -> _Open | None:
-        """The hour's, begun where it is the first; None where there is nothing to count it against."""
-        version = (call.model, call.served_by)
+    def _opened(self, version: _Version, hour_s: float, now: float, *, is_chosen: bool) -> _Open | None:
+        """The hour's, begun where it is the first; None where there is nothing to count it against. is_chosen: whether the
+        version was chosen for the call, and did not only answer it.
+        """
         held = self._open.get((version, hour_s))
-        reference = self._reference(call) if held is None else None
+        reference = self._reference(version, is_chosen=is_chosen) if held is None else None
         if reference is not None:
-            held = _Open(LiveWindow(reference, self._orders[call.model]), now)
+            held = _Open(LiveWindow(reference, self._orders[version[0]]), now)
             self._open[version, hour_s] = held
             self._newest[version] = max(hour_s, self._newest.get(version, hour_s))
         return held
 
-    def _reference(self, call: Prediction) -> Profile | None:
+    def _reference(self, version: _Version, *, is_chosen: bool) -> Profile | None:
         """Of who answered: a constant or a person's own rule has none, and needs none."""
-        name = call.served_by
+        model, name = version
         if name not in self._references:
             try:
                 found = self._profile(name)
-                LiveWindow(found, self._orders[call.model])
+                LiveWindow(found, self._orders[model])
                 self._references[name] = found
             except (LockgateError, OSError) as error:
                 self._references[name] = None
-                if call.served_by == call.version:
+                if is_chosen:
                     _log.warning(
                         "The calls of version %s are not counted, and its drift is not judged: %s", name, error
                     )
@@ -155,10 +193,10 @@ class Counted:
             is_due = is_over or version[0] in self._unsettled or now - held.began >= SAY_EVERY_S or held in many
             if is_last or is_due:
                 del self._open[version, hour_s]
-                found.append(self._window(version, hour_s, held.live.take()))
+                found.append(self._window(version, hour_s, held))
         return found
 
-    def _window(self, version: _Version, hour_s: float, counted: Profile) -> Window:
+    def _window(self, version: _Version, hour_s: float, held: _Open) -> Window:
         number = self._numbers[version]
         self._numbers[version] = number + 1
         return Window(
@@ -168,7 +206,8 @@ class Counted:
             number=number,
             since_s=hour_s,
             until_s=hour_s + HOUR_S,
-            profile=encode(counted).decode(),
+            profile=encode(held.live.take()).decode(),
+            refused=json.encode(held.refused).decode() if held.refused else "",
         )
 
     def _say(self, now: float, *, is_last: bool) -> None:

@@ -166,6 +166,8 @@ class Calls:
         columns = [column.name for column in served.request.contract.asked] if served and why.column else []
         column = None if why.column is None else why.column if why.column in columns else tracing.UNKNOWN
         self.plane.series.refused(why.code, model=model if served else "", column=column)
+        if served and why.code == "contract":
+            self.plane.counted.refuse(model, column or "its shape")
         _log.debug("Refused, %s: %s", why.code, why.message)
         return why
 

@@ -30,7 +30,7 @@ from lockgate.runtime.hosted import MOST_ROWS, Hosted
 from lockgate.runtime.user_rule import UserRule
 from lockgate.serve.call import Caller
 from lockgate.serve.completing import Completing
-from lockgate.serve.counted import Counted
+from lockgate.serve.counted import Asked, Counted
 from lockgate.serve.logbook import Logbook
 from lockgate.store.folders import Folders
 from lockgate.store.log_notices import NOTICES, NoticeFile
@@ -188,17 +188,18 @@ class DataPlane:
 
     def say_windows(self) -> None:
         """Write what was counted of the calls so far; otherwise it is written about once a minute."""
-        self.counted.look(self._orders(), is_last=True)
+        self.counted.look(self._asked(), is_last=True)
 
     def _look(self) -> None:
         self.log.look()
-        self.counted.look(self._orders())
+        self.counted.look(self._asked())
 
-    def _orders(self) -> dict[str, tuple[str, ...]]:
-        """By model, the names of the inputs that its calls are logged with."""
+    def _asked(self) -> dict[str, Asked]:
+        """By model, how its calls are logged now."""
+        held = {name: served.caller.served for name, served in self.models.items()}
         return {
-            name: tuple(column.name for column in served.caller.served.contract.asked)
-            for name, served in self.models.items()
+            name: Asked(tuple(column.name for column in served.contract.asked), served.routing.champion)
+            for name, served in held.items()
         }
 
     def profile(self, version: str) -> Profile:

@@ -219,11 +219,11 @@ class Loop:
             facts = self._champion_facts(routing)  # a move may have made another champion
             done.alarms += watch.settle(routing, now_s=now_s)
             done.alarms += watch.watch_champion(routing, facts, now_s=now_s)
-            done.alarms += watch.watch_drift(routing, facts, now_s=now_s)
-            done.alarms += watch.watch_faults(routing, facts, now_s=now_s)
             done.alarms += watch.watch_approval(controller.running_in(routing), now_s=now_s)
         else:
             controller.publish()  # without a champion on the board no first call would ever come
+        done.alarms += watch.watch_drift(routing, facts, now_s=now_s)
+        done.alarms += watch.watch_faults(routing, facts, now_s=now_s)  # also where no call was let in yet
         done.alarms += watch.watch_fallbacks(routing, now_s=now_s)
         self._watch_skew(model, done, now_s)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -15,7 +16,7 @@ from lockgate.records import Column, Prediction, Shadow
 from lockgate.records.prediction import Scalar, Window
 from lockgate.records.profile import Profile, merged, read_profile
 from lockgate.serve import counted
-from lockgate.serve.counted import HOUR_S, Counted
+from lockgate.serve.counted import HOUR_S, Asked, Counted
 
 COLUMNS = (Column(name="wait", type="float"), Column(name="carrier", type="text"))
 ORDER = ("wait", "carrier")
@@ -70,8 +71,8 @@ def test_each_hour_of_each_version_is_a_window_and_together_they_are_the_rows_to
     for number in range(300):
         counts.note([call(number, NOON + number * 30, by="v1" if number % 3 else "v2")])
         if number % 50 == 0:
-            counts.look({"m": ORDER})
-    counts.look({"m": ORDER}, is_last=True)
+            counts.look({"m": Asked(ORDER, "v1")})
+    counts.look({"m": Asked(ORDER, "v1")}, is_last=True)
     assert {(one.version, one.since_s) for one in kept.windows} == {
         (version, NOON + hour * HOUR_S) for version in ("v1", "v2") for hour in range(3)
     }
@@ -87,7 +88,7 @@ def test_windows_are_numbered_by_version_without_a_gap():
     counts = Counted(profiles, kept)
     for number in range(4):
         counts.note([call(number, NOON, by="v1"), call(number + 100, NOON, by="v2")])
-        counts.look({"m": ORDER}, is_last=True)
+        counts.look({"m": Asked(ORDER, "v1")}, is_last=True)
     for version in ("v1", "v2"):
         assert [one.number for one in kept.windows if one.version == version] == [0, 1, 2, 3]
     assert len({one.who for one in kept.windows}) == 1
@@ -99,20 +100,20 @@ def test_an_hour_is_said_once_a_minute_and_at_once_when_it_is_over(monkeypatch: 
     kept = Kept()
     counts = Counted(profiles, kept)
     counts.note([call(0, NOON)])
-    counts.look({"m": ORDER})
+    counts.look({"m": Asked(ORDER, "v1")})
     now += 59.0
-    counts.look({"m": ORDER})
+    counts.look({"m": Asked(ORDER, "v1")})
     assert kept.windows == []
     now += 1.0
-    counts.look({"m": ORDER})
+    counts.look({"m": Asked(ORDER, "v1")})
     assert [one.since_s for one in kept.windows] == [NOON]
     counts.note([call(1, NOON)])
-    counts.look({"m": ORDER})
+    counts.look({"m": Asked(ORDER, "v1")})
     counts.note([call(2, NOON + HOUR_S)])
-    counts.look({"m": ORDER})
+    counts.look({"m": Asked(ORDER, "v1")})
     assert len(kept.windows) == 1, "an hour that had a call just now may have another"
     now += 1.0
-    counts.look({"m": ORDER})
+    counts.look({"m": Asked(ORDER, "v1")})
     assert [one.since_s for one in kept.windows] == [NOON, NOON]
 
 
@@ -125,7 +126,7 @@ def test_calls_that_nothing_is_known_of_are_left_alone_and_it_is_said_once(caplo
     with caplog.at_level(logging.WARNING, logger="lockgate.windows"):
         for number in range(3):
             counts.note([call(number, NOON)])
-            counts.look({"m": ORDER}, is_last=True)
+            counts.look({"m": Asked(ORDER, "v1")}, is_last=True)
     assert kept.windows == []
     assert len(caplog.records) == 1
     assert "engine 1" in caplog.text
@@ -134,7 +135,7 @@ def test_calls_that_nothing_is_known_of_are_left_alone_and_it_is_said_once(caplo
 def test_a_fallback_that_is_no_version_is_not_worth_a_word(caplog: pytest.LogCaptureFixture):
     counts = Counted(profiles, Kept())
     counts.note([call(0, NOON, by="constant")])
-    counts.look({"m": ORDER}, is_last=True)
+    counts.look({"m": Asked(ORDER, "v1")}, is_last=True)
     assert not caplog.records
 
 
@@ -145,12 +146,12 @@ def test_what_the_disk_refuses_is_written_when_it_takes_it(monkeypatch: pytest.M
     kept.refuses = True
     counts = Counted(profiles, kept)
     counts.note([call(0, NOON)])
-    counts.look({"m": ORDER}, is_last=True)
+    counts.look({"m": Asked(ORDER, "v1")}, is_last=True)
     kept.refuses = False
-    counts.look({"m": ORDER})
+    counts.look({"m": Asked(ORDER, "v1")})
     assert kept.windows == [], "a disk that refused is left alone for a while"
     now += counted.RETRY_S
-    counts.look({"m": ORDER})
+    counts.look({"m": Asked(ORDER, "v1")})
     assert profile_of(kept.windows).rows == 1
 
 
@@ -159,7 +160,7 @@ def test_rows_of_another_width_and_shadows_count_for_nothing():
     counts = Counted(profiles, kept)
     shadow = Shadow(id="c0", model="m", version="v2", rollout=None, asked_s=NOON, value=0.5, latency_ms=1.0)
     counts.note([call(0, NOON), shadow, call(1, NOON, inputs=(1.0,)), call(2, NOON)])
-    counts.look({"m": ORDER}, is_last=True)
+    counts.look({"m": Asked(ORDER, "v1")}, is_last=True)
     assert profile_of(kept.windows).rows == 2
     assert counts.missed == 1
 
@@ -168,13 +169,13 @@ def test_where_a_models_columns_change_nothing_is_counted_in_the_wrong_place():
     kept = Kept()
     counts = Counted(profiles, kept)
     counts.note([call(0, NOON)])
-    counts.look({"m": ORDER})
+    counts.look({"m": Asked(ORDER, "v1")})
     turned: tuple[Scalar, ...] = ("AA", 2.0)
     counts.note([call(1, NOON), call(2, NOON, inputs=turned)])
-    counts.look({"m": ORDER[::-1]})
-    counts.look({"m": ORDER[::-1]})
+    counts.look({"m": Asked(ORDER[::-1], "v1")})
+    counts.look({"m": Asked(ORDER[::-1], "v1")})
     counts.note([call(3, NOON, inputs=turned)])
-    counts.look({"m": ORDER[::-1]}, is_last=True)
+    counts.look({"m": Asked(ORDER[::-1], "v1")}, is_last=True)
     found = profile_of(kept.windows)
     column = found.column("wait")
     assert column is not None
@@ -187,7 +188,7 @@ def test_a_flood_is_counted_up_to_a_bound_and_said(monkeypatch: pytest.MonkeyPat
     counts = Counted(profiles, kept)
     for number in range(8):
         counts.note([call(number, NOON)])
-    counts.look({"m": ORDER}, is_last=True)
+    counts.look({"m": Asked(ORDER, "v1")}, is_last=True)
     assert (profile_of(kept.windows).rows, counts.missed) == (5, 3)
 
 
@@ -197,7 +198,44 @@ def test_hours_without_end_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatc
     counts = Counted(profiles, kept)
     for number in range(20):
         counts.note([call(number, NOON - number * HOUR_S)])
-    counts.look({"m": ORDER})
+    counts.look({"m": Asked(ORDER, "v1")})
     assert len(kept.windows) == 16
-    counts.look({"m": ORDER}, is_last=True)
+    counts.look({"m": Asked(ORDER, "v1")}, is_last=True)
     assert profile_of(kept.windows).rows == 20
+
+
+def refused(windows: Sequence[Window]) -> dict[float, dict[str, int]]:
+    return {one.since_s: msgspec.json.decode(one.refused) for one in windows if one.refused}
+
+
+def test_calls_that_the_contract_refuses_are_counted_beside_the_champions_hour(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(counted.time, "time", lambda: NOON + 60.0)
+    kept = Kept()
+    counts = Counted(profiles, kept)
+    counts.note([call(number, NOON) for number in range(10)])
+    for column in ("wait", "wait", "its shape"):
+        counts.refuse("m", column)
+    counts.refuse("strange", "wait")
+    counts.look({"m": Asked(ORDER, "v1")}, is_last=True)
+    (window_,) = kept.windows
+    assert refused(kept.windows) == {NOON: {"wait": 2, "its shape": 1}}
+    assert profile_of([window_]).rows == 10
+
+
+def test_where_every_call_is_refused_this_hour_says_so_and_among_replayed_calls_the_newest(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(counted.time, "time", lambda: NOON + 5 * HOUR_S)
+    kept = Kept()
+    counts = Counted(profiles, kept)
+    counts.refuse("m", "wait")
+    counts.look({"m": Asked(ORDER, "v1")}, is_last=True)
+    assert refused(kept.windows) == {NOON + 5 * HOUR_S: {"wait": 1}}
+    assert profile_of(kept.windows).rows == 0
+    kept.windows.clear()
+    counts = Counted(profiles, kept)
+    counts.note([msgspec.structs.replace(call(0, NOON), answered_s=NOON + 5 * HOUR_S)])
+    counts.look({"m": Asked(ORDER, "v1")})
+    counts.refuse("m", "wait")
+    counts.look({"m": Asked(ORDER, "v1")}, is_last=True)
+    assert refused(kept.windows) == {NOON: {"wait": 1}}

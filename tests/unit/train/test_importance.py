@@ -18,7 +18,9 @@ def test_a_column_is_leaned_on_through_the_features_that_are_made_of_it() -> Non
     target = rows["miles"] / rows["minutes"]
     pipeline = pipeline.fit(rows, target)
     place = pipeline.names.index("speed")
-    found = importance(lambda inputs: inputs[:, place], pipeline, rows, target, loss("squared_error", "regression"), seed=1)  # type: ignore[index,return-value]
+    found = importance(
+        lambda inputs: inputs[:, place], pipeline, rows, target, loss("squared_error", "regression"), seed=1
+    )  # type: ignore[index,return-value]
     assert set(found) == {"seats", "miles", "minutes"}, "what it does not read is not there"
     assert found["seats"] == 0.0
     assert found["miles"] > 0.3

@@ -121,9 +121,12 @@ def urgency(reference: Profile, column: str, *, breaks: bool) -> Severity:
 
 
 def heard(one: Fault, reference: Profile) -> Fault:
-    """A column that the version does not read wakes nobody; where nobody measured what it reads, each is taken to be read."""
+    """A column that the version does not read wakes nobody, unless calls are refused for it; where nobody measured what it
+    reads, each is taken to be read.
+    """
     inputs = {column.name for column in reference.columns if column.role == "input"}
-    if not reference.importance or one.column in reference.importance or one.column not in inputs:
+    is_read = not reference.importance or one.column in reference.importance or one.column not in inputs
+    if is_read or one.kind == "contract":
         return one
     said = f"{one.sentence} The champion does not read it, so nobody is called."
     judgement = msgspec.structs.replace(one.judgement, sentence=said)
