@@ -54,7 +54,7 @@ def sample(
 def _say(told: Sampled, out: Path, task: Task) -> None:
     show.say(told.sentence)
     if told.left_out:
-        show.say(f"  left out {told.left_out:,} calls logged without their inputs (log.mode = sampled)")
+        show.say(f"  left out {told.left_out:,} calls logged without their inputs, or under another contract")
     if not told.rows:
         show.following(f"lockgate monitor report {told.model}")
         return

@@ -16,6 +16,7 @@ from lockgate.records import Contract, Outcome, Prediction, Record, Routing, Ver
 from lockgate.records.drift import DriftFound, DriftStanding
 from lockgate.records.duration import seconds
 from lockgate.records.prediction import LogEntry
+from lockgate.records.profile import ColumnProfile
 from lockgate.report.words import when
 from lockgate.workspace import labelling
 from lockgate.workspace.logged_rows import series
@@ -36,7 +37,8 @@ _STAMP = "%Y-%m-%dT%H:%M:%S%.fZ"
 class Sampled(Record, frozen=True, kw_only=True):
     """What was drawn, or why nothing was. verdict: of the drift that stands, None where none does. column: whose cells it was
     drawn by, None where it was drawn at random. calls: of the version in [since_s, until_s) of event time, without an
-    outcome; rows: how many were drawn of them; left_out: how many more of them were logged without their inputs.
+    outcome; rows: how many were drawn of them; left_out: how many more of them were logged without their inputs, or
+    under another contract.
     """
 
     model: str
@@ -83,15 +85,10 @@ def sample(
     if not calls:
         why = f"No call of the champion since {when(since_s)} is without an outcome: there is nothing to label."
         return _with(none, sentence=why, left_out=left_out)
-    table = _inputs(contract, calls)
-    if first is None:
-        chosen = _at_random(len(calls), rows=rows, seed=seed)
-    else:
-        chosen = labelling.drawn_by(table, first.column, rows=rows, seed=seed)
-    told = msgspec.structs.replace(none, since_s=since_s, calls=len(calls), rows=chosen.places.size, left_out=left_out)
-    column = None if first is None else first.column.name
-    told = msgspec.structs.replace(told, column=column, until_s=calls[-1].asked_s)
-    return Sample(msgspec.structs.replace(told, sentence=_sentence(told)), _laid_out(calls, table, chosen))
+    held = msgspec.structs.replace(
+        none, since_s=since_s, until_s=calls[-1].asked_s, calls=len(calls), left_out=left_out
+    )
+    return _drawn(held, contract, calls, None if first is None else first.column, rows=rows, seed=seed)
 
 
 def write(table: pl.DataFrame, out: Path, *, is_again: bool = False) -> Path:
@@ -152,7 +149,7 @@ def _since_s(found: DriftFound | None, first: labelling.Foremost | None, event_s
 
 
 def _unlabelled(entries: Sequence[LogEntry], version: str, width: int) -> tuple[list[Prediction], int]:
-    """Calls without an outcome, in canonical order, and how many more came without their inputs."""
+    """Calls without an outcome, in canonical order, and how many more have no inputs that can be read."""
     told = {entry.id for entry in entries if isinstance(entry, Outcome)}
     first: dict[str, Prediction] = {}
     for entry in entries:
@@ -160,6 +157,24 @@ def _unlabelled(entries: Sequence[LogEntry], version: str, width: int) -> tuple[
             first.setdefault(entry.id, entry)
     whole = [call for call in first.values() if len(call.inputs) == width]
     return sorted(whole, key=lambda call: (call.asked_s, call.id)), len(first) - len(whole)
+
+
+def _drawn(
+    held: Sampled,
+    contract: Contract,
+    calls: Sequence[Prediction],
+    column: ColumnProfile | None,
+    *,
+    rows: int,
+    seed: int,
+) -> Sample:
+    table = _inputs(contract, calls)
+    if column is None:
+        chosen = _at_random(len(calls), rows=rows, seed=seed)
+    else:
+        chosen = labelling.drawn_by(table, column, rows=rows, seed=seed)
+    told = msgspec.structs.replace(held, column=None if column is None else column.name, rows=chosen.places.size)
+    return Sample(msgspec.structs.replace(told, sentence=_sentence(told)), _laid_out(calls, table, chosen))
 
 
 def _inputs(contract: Contract, calls: Sequence[Prediction]) -> pl.DataFrame:
