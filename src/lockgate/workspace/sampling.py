@@ -193,7 +193,8 @@ def _laid_out(calls: Sequence[Prediction], table: pl.DataFrame, chosen: labellin
     """What is to be filled in, then what was asked. What the model said stays in the log: it would lead whoever labels."""
     import polars as pl
 
-    own = [calls[place] for place in chosen.places.tolist()]
+    places: list[int] = chosen.places.tolist()
+    own = [calls[place] for place in places]
     stamp = pl.Datetime("us", "UTC")
     asked = pl.Series("lockgate_asked", [round(call.asked_s * 1e6) for call in own], dtype=pl.Int64).cast(stamp)
     first = pl.DataFrame(
