@@ -89,13 +89,13 @@ def outcomes(
 
     workspace = opened(directory)
     told = read_table(table, separator, decimal_comma=decimal_comma)
-    told, empty = _filled_in(told, table)
     value, at_s = pl.col("value").cast(pl.Float64), pl.col("at").dt.epoch("us") / 1e6
     if ("id" in told.columns) == ({"unit", "metric"} <= set(told.columns)):
         raise SpecError(
             f"{table} has the columns {', '.join(told.columns)}: no outcomes of calls, and none of units, or both.",
             cure="Give id, value and at; or unit, metric, value and at.",
         )
+    told, empty = _filled_in(told, table)
     if "id" in told.columns:
         kept = workspace.outcomes(model, told.select("id", value, at_s).rows())
     else:
@@ -122,7 +122,8 @@ def _filled_in(told: pl.DataFrame, table: Path) -> tuple[pl.DataFrame, int]:
         raise SpecError(f"No row of {table} has a value.", cure="Fill in what came true, and when.")
     if without.height:
         raise ContractError(
-            f"{without.height:,} rows of {table} have a value and no time.", cure="Fill in at: when it came true, UTC."
+            f"{without.height:,} {'row' if without.height == 1 else 'rows'} of {table} came true at no time that is told.",
+            cure="Fill in at: when it came true, UTC.",
         )
     if known.height and not isinstance(known["at"].dtype, pl.Datetime | pl.Date):
         raise ContractError(
