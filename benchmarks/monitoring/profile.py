@@ -1,7 +1,8 @@
 """A profile of a table beside one bare pass over it, of a stream in constant memory, and of calls in a worker.
 
     OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1 python benchmarks/monitoring/profile.py [--rows 1000000] [--rounds 5]
-    ... --stream 100000000 [--columns 20]        rows streamed out of a Parquet file, and the peak of memory
+    ... --stream 100000000 [--columns 4] [--group 1000000]
+                                                 rows streamed out of Parquet in row groups so large, and the peak of memory
 
 Everything runs in a process of its own, in turns; figures are the median of the rounds, of CPU (all threads) and not of the
 clock. A bare pass answers the least question that a profile answers: how many rows lie in each of the same 20 bins of every
@@ -207,21 +208,21 @@ def worker() -> dict[str, float]:
     }
 
 
-def stream(rows: int, columns: int) -> None:
-    """Written a million rows at a time, then counted out of the file by two processes: all of it, and a tenth of it."""
+def stream(rows: int, columns: int, group: int) -> None:
+    """float32, written a million rows at a time, then counted by two processes: all of it, and a tenth of it."""
     with tempfile.TemporaryDirectory() as folder:
         parts = Path(folder)
         rng = np.random.default_rng(3)
         for first in range(0, rows, 1_000_000):
             height = min(1_000_000, rows - first)
             part = pl.DataFrame({f"x{place:02d}": rng.standard_normal(height, np.float32) for place in range(columns)})
-            part.write_parquet(parts / f"{first:012d}.parquet", compression="uncompressed", row_group_size=100_000)
+            part.write_parquet(parts / f"{first:012d}.parquet", compression="uncompressed", row_group_size=group)
         for share in (10, 1):
             again = [sys.executable, __file__, "--one-stream", folder, "--rows", str(rows // share)]
             found = json.loads(subprocess.run(again, capture_output=True, text=True, check=True).stdout)
             print(
-                f"{found['rows']:>13,} rows x {columns} streamed: {found['cpu_s']:.1f} s of CPU, "
-                f"memory rose by {found['rose_mb']:.0f} MB",
+                f"{found['rows']:>13,} rows x {columns} streamed, row groups of {group:,}: {found['cpu_s']:.1f} s of CPU, "
+                f"memory rose by {found['rose_mb']:.0f} MB, to {found['peak_mb']:.0f} MB",
                 flush=True,
             )
 
@@ -234,7 +235,12 @@ def one_stream(folder: str, rows: int) -> dict[str, float]:
     reset_peak()
     before, began = resident_mb(), time.process_time()
     found = lg.profile(table)
-    return {"rows": found.rows, "cpu_s": time.process_time() - began, "rose_mb": peak_mb() - before}
+    return {
+        "rows": found.rows,
+        "cpu_s": time.process_time() - began,
+        "rose_mb": peak_mb() - before,
+        "peak_mb": peak_mb(),
+    }
 
 
 def main(rows: int, rounds: int) -> None:
@@ -266,6 +272,7 @@ if __name__ == "__main__":
     asked.add_argument("--rounds", type=int, default=5)
     asked.add_argument("--stream", type=int)
     asked.add_argument("--columns", type=int, default=COLUMNS)
+    asked.add_argument("--group", type=int, default=100_000)
     asked.add_argument("--one", choices=WAYS)
     asked.add_argument("--one-stream")
     asked.add_argument("--worker", action="store_true")
@@ -277,6 +284,6 @@ if __name__ == "__main__":
     elif given.worker:
         print(json.dumps(worker()))
     elif given.stream:
-        stream(given.stream, given.columns)
+        stream(given.stream, given.columns, given.group)
     else:
         main(given.rows, given.rounds)

@@ -1,6 +1,6 @@
 """How soon a planted decay is found, and how often one is that never was: the block test, the e-detector, and both.
 
-    OMP_NUM_THREADS=1 python docs/guarantees/decay_days.py [--paths 100]      (some ten minutes on one core; prints Markdown)
+    python docs/guarantees/measure.py --only decay
 
 A day's value is how far the champion's loss lies above the bar that its skill sets; its mean is 0 while nothing is wrong,
 which is the edge of what counts as well. Within: it is half a standard deviation better than that. Decay: from day 100 on
@@ -11,7 +11,6 @@ e-detector once in 400 days on average: what `false_alarms_per_year = 4` leaves 
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -84,28 +83,3 @@ def delay(paths: list[Paths], test: str) -> float:
     """Median days from the decay to the alarm, of paths that had none before."""
     found = np.array([one.first(test) for one in paths]) - DECAY
     return float(np.median(found[found > 0]))
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--paths", type=int, default=100)
-    paths = parser.parse_args().paths
-    tests = ("block test", "e-detector", "both")
-    sizes = " | ".join(f"+{size:g} sd" for size in SIZES)
-    print(f"| world | false alarms in 400 days | within | {sizes} |")
-    print("| --- |" + " --: |" * (2 + len(SIZES)))
-    for name, days in worlds(np.random.default_rng(2026), paths):
-        quiet = paths_of(days)
-        within = paths_of(days + WITHIN)
-        rates = " | ".join(" / ".join(f"{false_alarms(own, test):.0%}" for test in tests) for own in (quiet, within))
-        found = [decayed(days, size) for size in SIZES]
-        cells = [" / ".join(_shown(delay(own, test)) for test in tests) for own in found]
-        print(f"| {name} | {rates} | " + " | ".join(cells) + " |", flush=True)
-
-
-def _shown(days: float) -> str:
-    return f"{days:.0f}" if math.isfinite(days) else "-"
-
-
-if __name__ == "__main__":
-    main()

@@ -24,6 +24,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import decay_days
+import drift_windows
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
@@ -32,7 +34,7 @@ from lockgate import Judge, Policy
 from lockgate.errors import SpecError
 from lockgate.records import RolloutSpec, RolloutState
 from lockgate.records.policy import PolicyKind
-from lockgate.sim import days, drifts, rivals, streams
+from lockgate.sim import days, rivals, streams
 from lockgate.sim.rollouts import BROKEN, LATE, healthy
 from lockgate.sim.streams import Calls
 from lockgate.stats import glst, label_bet, mismatch
@@ -578,32 +580,36 @@ def change(paths: int) -> list[Row]:
     return rows
 
 
+# In 400 days: one champion in 20; a false alarm in 400 days on average, which any of them may have.
+DECAY_PROMISES = {"block test": 0.05, "e-detector": 1.0, "both": 1.0}
 DRIFT_REFERENCES, DRIFT_ROWS = (20_000, 100_000), (1_000, 50_000)
 
 
 def drift(paths: int) -> list[Row]:
-    """Score bets over windows, by the functions of tests/calibration/test_drift_rates.py: alarms in quiet worlds over those
-    promised, and windows until a change is shown. A reference stands for 33 paths.
+    """Alarms in quiet worlds over those promised, and windows until a change is shown: by the judge's own bets, of
+    drift_windows.py; clusters and pairs by the functions of tests/calibration/test_drift_rates.py. A reference stands for 33
+    paths.
     """
     path = ROOT / "tests/calibration/test_drift_rates.py"
     if not path.exists():
         return []
     test: ModuleType = _load(path)
-    return [*_drift_quiet(test, max(5, paths // 33)), *_drift_clusters(test), *_drift_found(test, max(50, paths // 5))]
+    return [*_drift_quiet(max(5, paths // 33)), *_drift_clusters(test), *_drift_found(test, max(50, paths // 10))]
 
 
-def _drift_quiet(test: ModuleType, references: int) -> Iterator[Row]:
-    for world in drifts.QUIET:
-        for before in DRIFT_REFERENCES:
-            for window in DRIFT_ROWS:
-                found = test.quiet_alarms(
-                    world, reference_rows=before, rows=window, references=references, windows=test.A
-                )
-                row = mean_row(found.tolist(), rule="Lockgate", world=world, reference_rows=before, rows=window)
-                # No alarm at all has no spread to show; that of a single one stands in for it.
-                row |= {"se": max(row["se"], 1 / references), "seed": 61, "promised_alarms": 1}
-                report(row)
-                yield row
+def _drift_quiet(references: int) -> Iterator[Row]:
+    for before in DRIFT_REFERENCES:
+        runs = [
+            drift_windows.quiet(rng, reference_rows=before, rows=DRIFT_ROWS, windows=drift_windows.A)
+            for rng in rngs(f"drift quiet {before}", references)
+        ]
+        for world, window in runs[0]:
+            found = [float(run[world, window]) for run in runs]
+            row = mean_row(found, rule="Lockgate", world=world, reference_rows=before, rows=window)
+            # No alarm at all has no spread to show; that of a single one stands in for it.
+            row |= {"se": max(row["se"], 1 / references), "promised_alarms": 1}
+            report(row)
+            yield row
 
 
 def _drift_clusters(test: ModuleType) -> Iterator[Row]:
@@ -618,32 +624,43 @@ def _drift_clusters(test: ModuleType) -> Iterator[Row]:
 
 
 def _drift_found(test: ModuleType, runs: int) -> Iterator[Row]:
-    cases: dict[str, Callable[[int], NDArray[np.int64]]] = {}
-    for name, change in (
-        ("mean +0.2 sd", {"mean": 0.2}),
-        ("mean +0.5 sd", {"mean": 0.5}),
-        ("spread x 1.1", {"spread": 1.1}),
-    ):
-        cases[name] = lambda before, change=change: test.windows_until(
-            lambda p0: drifts.shifted(p0, **change), reference_rows=before, rows=1_000, runs=runs
-        )
-    for points in (0.1, 0.03):
-        cases[f"a category +{100 * points:.0f} points"] = lambda before, points=points: test.category_windows(
-            points, reference_rows=before, rows=1_000, runs=min(runs, 100)
-        )
-    cases["correlation .6 to .3"] = lambda before: test.pair_windows(reference_rows=before, runs=min(runs, 100))
-    for name, until in cases.items():
-        for before in DRIFT_REFERENCES:
-            found = until(before)
+    for before in DRIFT_REFERENCES:
+        each = [
+            drift_windows.windows_until(rng, reference_rows=before, rows=1_000, longest=60)
+            for rng in rngs(f"drift found {before}", runs)
+        ]
+        waits = {name: np.array([one[name] for one in each]) for name in each[0]}
+        waits["correlation .6 to .3"] = test.pair_windows(reference_rows=before, runs=min(runs, 100))
+        for name, found in waits.items():
             row = rate_row(int((found <= 3).sum()), found.size, rule="Lockgate", world=f"found: {name}")
-            row |= {
-                "reference_rows": before,
-                "median": float(np.median(found)),
-                "longest": int(found.max()),
-                "seed": 62,
-            }
+            row |= {"reference_rows": before, "median": float(np.median(found)), "longest": int(found.max())}
+            row |= {"seed": 64} if name.startswith("correlation") else {}
             report(row)
             yield row
+
+
+def decay(paths: int) -> list[Row]:
+    """What decay_days.py measures: champions that are called decayed and are not, and days until a decay is found. A path
+    stands for 20.
+    """
+    drawn = max(20, paths // 20)
+    found: list[Row] = []
+    for world, values in decay_days.worlds(np.random.default_rng(SEED), drawn):
+        about = {"world": world, "days": decay_days.DAYS}
+        for where, moved in (("at the bar", 0.0), ("within", decay_days.WITHIN)):
+            quiet = decay_days.paths_of(values + moved)
+            for test, promised in DECAY_PROMISES.items():
+                hits = round(decay_days.false_alarms(quiet, test) * drawn)
+                found.append(rate_row(hits, drawn, rule=test, where=where, promised=promised, **about))
+                report(found[-1])
+        for size in decay_days.SIZES:
+            worse = decay_days.decayed(values, size)
+            for test in DECAY_PROMISES:
+                # Where most paths have no alarm the median is infinite: as long as there are days.
+                wait = min(decay_days.delay(worse, test), float(decay_days.DAYS - decay_days.DECAY))
+                found.append(about | {"rule": test, "size": size, "value": wait, "paths": drawn, "seed": SEED})
+                report(found[-1])
+    return found
 
 
 def _load(path: Path) -> ModuleType:
@@ -716,7 +733,7 @@ PROMOTED: tuple[PolicyKind, ...] = ("rate", "accuracy", "paired")
 SECTIONS: Mapping[str, Callable[[int], list[Row]]] = (
     {
         part.__name__: part
-        for part in (coverage, sample_ratio, ladder, change, drift, blocks, broken, exposure, rollouts)
+        for part in (coverage, sample_ratio, ladder, change, drift, decay, blocks, broken, exposure, rollouts)
     }
     | {f"rollback-{kind}": partial(rollback, kind=kind) for kind in LENGTH}
     | {f"promotion-{kind}": partial(promotion, kind=kind) for kind in PROMOTED}
@@ -726,7 +743,19 @@ SECTIONS: Mapping[str, Callable[[int], list[Row]]] = (
 def report(row: Row) -> None:
     named = " | ".join(
         str(row[name])
-        for name in ("kind", "world", "rule", "baseline", "end", "lost", "reference_rows", "rows", "deff")
+        for name in (
+            "kind",
+            "world",
+            "rule",
+            "baseline",
+            "end",
+            "lost",
+            "where",
+            "size",
+            "reference_rows",
+            "rows",
+            "deff",
+        )
         if name in row
     )
     more = {

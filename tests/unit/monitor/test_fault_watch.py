@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from lockgate.decide.faults import look
 from lockgate.decide.faults.habits import habits
 from lockgate.decide.faults.hour import Hour, without_pairs
 from lockgate.features.profiles.columns import reference, window
@@ -45,7 +46,7 @@ class Shop:
         self.reference: Profile = reference(joined, CONTRACT, time="asked")
         cells = without_pairs(self.reference)
         hours = (Hour(MONDAY_S + place * HOUR_S, window(one, cells)) for place, one in enumerate(months))
-        self.usual = habits(cells, hours, MonitorSpec())
+        self.usual = habits(cells, hours, alpha=look.alpha_of(MonitorSpec(), cells))
         self.records.write(FaultStanding(model="m", version="v1", usual=text_of(self.usual)))
         self.watch = self.new_watch()
         self.numbers = 0

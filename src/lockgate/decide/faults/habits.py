@@ -11,7 +11,6 @@ from lockgate.decide.faults import look
 from lockgate.decide.faults.fault import Fault
 from lockgate.decide.faults.hour import HOUR_S, Hour
 from lockgate.decide.faults.usual import PREDICTION, Broken, learnt
-from lockgate.records import MonitorSpec
 from lockgate.records.profile import Profile
 from lockgate.records.usual import ColumnUsual, Usual
 
@@ -19,13 +18,12 @@ WARM_UP_S: Final = 14 * 24 * HOUR_S
 """From then on an hour at fault raises no bar; before, nobody knows what one is."""
 
 
-def habits(reference: Profile, hours: Iterable[Hour], spec: MonitorSpec, *, before: Usual | None = None) -> Usual:
-    """Of hours that are over, of which nobody is told. before: what earlier ones were like.
+def habits(reference: Profile, hours: Iterable[Hour], *, alpha: float) -> Usual:
+    """Of hours that are over, of which nobody is told. alpha: of one test in one look.
 
     Raises SpecError where one was counted over other cells than the reference.
     """
-    found = before or Usual()
-    alpha = look.alpha_of(spec, reference)
+    found = Usual()
     per_hour = look.LOOKS_PER_YEAR / look.HOURS_PER_YEAR
     for hour in sorted(hours, key=lambda one: one.start_s):
         paid = look.scores(reference, hour)

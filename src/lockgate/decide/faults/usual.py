@@ -104,7 +104,10 @@ def _raised(usual: ColumnUsual, what: str, rows: int, bad: int, hour: Hour) -> C
     if not bad:
         return usual
     held = usual.shares.get(what, {})
-    first, second, _ = sorted((*held.get(hour.of_day, _NEVER), tails.lowest(rows, bad, delta=SURE)), reverse=True)
+    before = held.get(hour.of_day, _NEVER)
+    if bad / rows <= before[1]:  # what is sure of it is less still
+        return usual
+    first, second, _ = sorted((*before, tails.lowest(rows, bad, delta=SURE)), reverse=True)
     return msgspec.structs.replace(usual, shares=usual.shares | {what: held | {hour.of_day: (first, second)}})
 
 
