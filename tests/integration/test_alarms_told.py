@@ -258,6 +258,7 @@ def test_a_mailbox_that_is_down_for_a_while_gets_the_alarm_once(shop: Any) -> No
 
 
 @pytest.mark.filterwarnings("ignore:.*imghdr.*:DeprecationWarning")
+@pytest.mark.slow
 def test_a_mail_server_that_says_nothing_holds_up_neither_calls_nor_the_loop(shop: Any, until: Any) -> None:
     pytest.importorskip("apprise")
     port, box, file = free_port(), Mailbox("silent"), shop.root / "alerts.jsonl"
