@@ -372,6 +372,21 @@ def test_outcomes_of_nobody_or_of_two_kinds_at_once_are_refused_with_the_columns
     assert columns.split(",")[0] in found.stderr
 
 
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("a,,\nb,,2024-01-01T00:00:00Z", "No row of"),
+        ("a,1,2024-01-01T00:00:00Z\nb,0,", "1 row of"),
+        ("a,1,soon\nb,0,later", "Column 'at' of"),
+    ],
+)
+def test_outcomes_that_are_filled_in_by_half_are_refused_with_what_is_missing(workshop, cli, tmp_path, rows, said):
+    table = tmp_path / "told.csv"
+    table.write_text(f"id,value,at\n{rows}\n")
+    found = cli("outcomes", "tide", str(table))
+    assert (found.returncode, said in found.stderr) == (3, True), found.stderr
+
+
 @pytest.fixture
 def begun(workshop, cli):
     """A rollout under way whose 50 % wants approval."""

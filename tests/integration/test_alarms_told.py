@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from email import message_from_string
+from contextlib import contextmanager, suppress
+from email import message_from_bytes
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
 
 from lockgate.errors import Conflict
+from lockgate.records import Alarm
 from lockgate.store.segments import SegmentLog
 from lockgate.workspace.noticing import Notices
+
+Mood = Literal["open", "busy", "silent"]
+MAIL = "from=lockgate@example.org&to=ann@example.org&mode=insecure"
 
 
 def free_port() -> int:
@@ -31,37 +36,79 @@ def free_port() -> int:
 
 
 class Mailbox:
-    """An SMTP server that keeps what it is sent."""
+    """An SMTP server that keeps what it is sent.
 
-    def __init__(self) -> None:
+    mood: `open` takes mail; `busy` says 451, try again; `silent` holds the connection without a word until its mood changes.
+
+    mails: what was acknowledged, in order; to: their recipients by the envelope; calls: connections of any mood.
+    """
+
+    def __init__(self, mood: Mood = "open") -> None:
+        self.mood: Mood = mood
         self.mails: list[Message] = []
+        self.to: list[list[str]] = []
+        self.calls = 0
 
     async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(b"220 sink\r\n")
-        while line := await reader.readline():
-            verb = line.split()[0].upper() if line.split() else b""
-            if verb == b"DATA":
-                writer.write(b"354 go on\r\n")
-                text = (await reader.readuntil(b"\r\n.\r\n")).removesuffix(b"\r\n.\r\n")
-                self.mails.append(message_from_string(text.decode()))
-            writer.write(b"221 bye\r\n" if verb == b"QUIT" else b"250 ok\r\n")
-            await writer.drain()
-            if verb == b"QUIT":
-                break
+        self.calls += 1
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            if self.mood == "silent":
+                while self.mood == "silent":
+                    await asyncio.sleep(0.05)
+            else:
+                await self._session(reader, writer)
         writer.close()
+
+    async def _session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        to: list[str] = []
+        writer.write(b"220 sink ESMTP\r\n")
+        while line := (await reader.readline()).decode():
+            verb = line.split(":")[0].upper().strip()
+            if verb == "MAIL FROM" and self.mood == "busy":
+                said = b"451 try again later"
+            elif verb == "DATA":
+                writer.write(b"354 go on\r\n")
+                text = (await reader.readuntil(b"\r\n.\r\n")).removesuffix(b".\r\n")
+                self.mails.append(message_from_bytes(text.replace(b"\r\n..", b"\r\n.")))
+                self.to.append(to)
+                to, said = [], b"250 kept"
+            else:
+                to = [] if verb == "MAIL FROM" else [*to, *([line.strip()[8:]] if verb == "RCPT TO" else [])]
+                said = b"221 bye" if verb == "QUIT" else b"250 ok"
+            writer.write(said + b"\r\n")
+            await writer.drain()
+            if verb == "QUIT":
+                return
 
     @contextmanager
     def up(self, port: int) -> Iterator[None]:
+        """Listens on the loopback, in a thread of its own."""
         loop = asyncio.new_event_loop()
         server = loop.run_until_complete(asyncio.start_server(self.talk, "127.0.0.1", port))
         thread = threading.Thread(target=loop.run_forever, daemon=True)
         thread.start()
-        yield
-        loop.call_soon_threadsafe(server.close)
-        time.sleep(0.1)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(5)
-        loop.close()
+        try:
+            yield
+        finally:
+            asyncio.run_coroutine_threadsafe(_end(server), loop).result(5)
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(5)
+            loop.close()
+
+
+async def _end(server: asyncio.Server) -> None:
+    server.close()
+    own = asyncio.current_task()
+    left = [task for task in asyncio.all_tasks() if task is not own]
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+
+
+def text_of(mail: Message) -> str:
+    """Every part that is text, one behind another."""
+    parts = [part.get_payload(decode=True) for part in mail.walk() if not part.is_multipart()]
+    return "\n".join(part.decode() for part in parts if isinstance(part, bytes))
 
 
 @contextmanager
@@ -188,7 +235,7 @@ def test_a_webhook_and_alertmanager_that_are_down_for_a_while_miss_nothing_and_h
 def test_a_mailbox_that_is_down_for_a_while_gets_the_alarm_once(shop: Any) -> None:
     pytest.importorskip("apprise")
     port, box = free_port(), Mailbox()
-    told_to(shop, f"mailto://127.0.0.1:{port}/?from=lockgate@example.org&to=ann@example.org&mode=insecure")
+    told_to(shop, f"mailto://127.0.0.1:{port}/?{MAIL}")
     workspace = shop.open()
     Notices(workspace.wiring)
     storm(workspace, shop)
@@ -202,9 +249,46 @@ def test_a_mailbox_that_is_down_for_a_while_gets_the_alarm_once(shop: Any) -> No
             time.sleep(0.2)
         later.turn()
     (mail,) = box.mails
+    assert box.to == [["<ann@example.org>"]]
     assert "ann@example.org" in str(mail["To"])
     assert "page" in str(mail["Subject"])
-    text = "".join(str(part.get_payload(decode=True)) for part in mail.walk() if not part.is_multipart())
-    assert "lockgate rollback tide" in text
+    assert "lockgate rollback tide" in text_of(mail)
     assert workspace.status()[0].channels == ()
     workspace.close()
+
+
+@pytest.mark.filterwarnings("ignore:.*imghdr.*:DeprecationWarning")
+@pytest.mark.slow
+def test_a_mail_server_that_says_nothing_holds_up_neither_calls_nor_the_loop(shop: Any, until: Any) -> None:
+    pytest.importorskip("apprise")
+    port, box, file = free_port(), Mailbox("silent"), shop.root / "alerts.jsonl"
+    told_to(shop, "file:alerts.jsonl", f"mailto://127.0.0.1:{port}/?{MAIL}&cto=90")
+    with box.up(port), shop.serving() as server:
+        workspace = shop.open()
+        logged(workspace, shop, "calm", 120, None)
+        logged(workspace, shop, "storm", 80, "gone")
+        until(lambda: box.calls, "the first try of the alarm", within_s=30)
+        logged(workspace, shop, "well", 400, None)
+        until(lambda: len(fallbacks(workspace)) == 2, "the alarm's end", within_s=30)
+        assert server.predict(shop.row()).status_code == 200
+        assert (box.calls, box.mails) == (1, []), "all this while the first try still hangs"
+        box.mood = "busy"
+        until(lambda: "is down" in " ".join(workspace.status()[0].channels), "the mail, known to be down", within_s=30)
+        until(lambda: box.calls > 1, "another try", within_s=30)
+        assert box.mails == []
+        box.mood = "open"
+        until(lambda: len(box.mails) >= 2 and len(box.mails) == len(told_in(file)), "the mails", within_s=40)
+        until(lambda: workspace.status()[0].channels == (), "the mail, up again", within_s=10)
+        time.sleep(1.5)  # three turns more, in which nothing may come twice
+    mailed = [re.findall(r"\((\w+)\)", text_of(mail))[-1] for mail in box.mails]
+    assert mailed == told_in(file), "what the file was told, in its order, each once"
+    assert set(mailed) >= {one.id for one in fallbacks(workspace)}
+    workspace.close()
+
+
+def fallbacks(workspace: Any) -> list[Alarm]:
+    return [one for one in workspace.alarms_told("tide") if one.cause == "fallback"]
+
+
+def told_in(file: Path) -> list[str]:
+    return [json.loads(line)["id"] for line in file.read_text().splitlines()] if file.exists() else []

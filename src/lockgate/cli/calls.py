@@ -10,9 +10,11 @@ import typer
 
 from lockgate.cli import show
 from lockgate.cli.options import HERE, DecimalComma, Directory, Json, Separator, opened, read_table
-from lockgate.errors import SpecError
+from lockgate.errors import ContractError, SpecError, unknown
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from lockgate.workspace.scoring import ScoredTable
 
 REASONS = 10
@@ -93,14 +95,41 @@ def outcomes(
             f"{table} has the columns {', '.join(told.columns)}: no outcomes of calls, and none of units, or both.",
             cure="Give id, value and at; or unit, metric, value and at.",
         )
+    told, empty = _filled_in(told, table)
     if "id" in told.columns:
         kept = workspace.outcomes(model, told.select("id", value, at_s).rows())
     else:
         units = told.select(pl.col("unit").cast(pl.String), pl.col("metric"), value, at_s)
         kept = workspace.unit_outcomes(model, units.rows())
     workspace.close()
-    show.say(f"{kept:,} outcomes kept.")
+    left = f" {empty:,} {'row' if empty == 1 else 'rows'} without a value left out." if empty else ""
+    show.say(f"{kept:,} outcomes kept.{left}")
     show.following("lockgate status")
+
+
+def _filled_in(told: pl.DataFrame, table: Path) -> tuple[pl.DataFrame, int]:
+    """The rows whose outcome is known, and how many others there are: a sample that was labelled in part."""
+    import polars as pl
+
+    for name in ("value", "at"):
+        if name not in told.columns:
+            raise SpecError(
+                unknown("column", name, told.columns), cure="Outcomes have a value, and at: when it came true."
+            )
+    known = told.filter(pl.col("value").is_not_null())
+    without = known.filter(pl.col("at").is_null())
+    if known.is_empty() and told.height:
+        raise SpecError(f"No row of {table} has a value.", cure="Fill in what came true, and when.")
+    if without.height:
+        raise ContractError(
+            f"{without.height:,} {'row' if without.height == 1 else 'rows'} of {table} came true at no time that is told.",
+            cure="Fill in at: when it came true, UTC.",
+        )
+    if known.height and not isinstance(known["at"].dtype, pl.Datetime | pl.Date):
+        raise ContractError(
+            f"Column 'at' of {table} is {known['at'].dtype}, no times.", cure="Write them as 2026-01-31T12:00:00Z."
+        )
+    return known, told.height - known.height
 
 
 def register(app: typer.Typer) -> None:

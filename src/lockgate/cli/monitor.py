@@ -1,4 +1,4 @@
-"""`lockgate monitor`: what a stretch of calls told, as one page."""
+"""`lockgate monitor`: what a stretch of calls told, as one page; and calls to label (`cli.sample`)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lockgate.cli import show
+from lockgate.cli import sample, show
 from lockgate.cli.options import HERE, Directory, Json, opened
 from lockgate.errors import SpecError
 
@@ -90,4 +90,5 @@ def _lines(found: Told) -> list[str]:
 
 
 def register(app: typer.Typer) -> None:
+    sample.register(group)
     app.add_typer(group, name="monitor")

@@ -180,3 +180,8 @@ class DriftFound(Record, frozen=True, kw_only=True):
     calls: int
     counted: int
     schema: int = 1
+
+    @property
+    def listed(self) -> tuple[Moved, ...]:
+        """Those that moved."""
+        return tuple(one for one in self.moved if one.is_listed)

@@ -69,4 +69,6 @@ def _rows(found: DriftFound) -> tuple[str, ...]:
     return (
         "Rows to look at, out of the log's table:",
         f'  python -c "import polars as pl; print({scan}.collect())"',
+        "A sample of those without an outcome, to label, more of it where the drift is:",
+        f"  lockgate monitor sample {found.model}",
     )

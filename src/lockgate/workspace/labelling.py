@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lockgate.errors import SpecError, unknown
 from lockgate.records.profile import ColumnProfile, Profile
@@ -13,7 +14,7 @@ from lockgate.records.profile import ColumnProfile, Profile
 if TYPE_CHECKING:
     import polars as pl
 
-    from lockgate.records.drift import Drift
+    from lockgate.records.drift import Drift, DriftFound, Moved
 
 
 def to_label(live: Any, reference: Profile, found: Drift, *, rows: int = 200, seed: int = 0) -> pl.DataFrame:
@@ -28,36 +29,62 @@ def to_label(live: Any, reference: Profile, found: Drift, *, rows: int = 200, se
     """
     import polars as pl
 
-    from lockgate.assess import to_label as sampling
     from lockgate.workspace import told_rows
 
     table = told_rows.read(live).table
-    column = _foremost(reference, found, table.columns)
+    first = foremost(reference, found, table.columns)
+    if first is None:
+        raise SpecError(
+            "No number and no category has moved, so there is nowhere to look first.",
+            cure="Draw rows at random instead.",
+        )
+    chosen = drawn_by(table, first.column, rows=rows, seed=seed)
+    return table[chosen.places].with_columns(
+        pl.Series("lockgate_cell", chosen.cells, dtype=pl.String),
+        pl.Series("lockgate_weight", chosen.weights, dtype=pl.Float64),
+    )
+
+
+class Chosen(NamedTuple):
+    """places: of the rows, ascending, shape (k,); cells, weights: each one's cell, and how many rows it stands for."""
+
+    places: NDArray[np.int64]
+    cells: list[str]
+    weights: NDArray[np.float64]
+
+
+def drawn_by(table: pl.DataFrame, column: ColumnProfile, *, rows: int, seed: int) -> Chosen:
+    """Rows of a table, more of them from the cells of a column that have grown. column: as the reference has it."""
+    from lockgate.assess import to_label as sampling
+
     strata, names = _cells(table, column)
     counts = np.bincount(strata, minlength=len(names)).astype(np.float64)
     before = np.array(column.counts, dtype=np.float64)
     excess = counts / max(counts.sum(), 1.0) - before / max(before.sum(), 1.0)
     places = sampling.drawn(excess, strata, rows=rows, seed=seed)
     drawn = np.bincount(strata[places], minlength=len(names))
-    weight = counts[strata[places]] / drawn[strata[places]]
-    return table[places].with_columns(
-        pl.Series(
-            "lockgate_cell", [f"{column.name} {names[cell]}" for cell in strata[places].tolist()], dtype=pl.String
-        ),
-        pl.Series("lockgate_weight", weight, dtype=pl.Float64),
-    )
+    weights = counts[strata[places]] / drawn[strata[places]]
+    return Chosen(places, [f"{column.name} {names[cell]}" for cell in strata[places].tolist()], weights)
 
 
-def _foremost(reference: Profile, found: Drift, names: list[str]) -> ColumnProfile:
+class Foremost(NamedTuple):
+    """The column to draw by, as the reference has it, and what was found of it."""
+
+    column: ColumnProfile
+    moved: Moved
+
+
+def foremost(reference: Profile, found: Drift | DriftFound, names: list[str]) -> Foremost | None:
+    """The number or category that moved with the most consequence; None where none did. Raises SpecError where it is not
+    among the table's `names`.
+    """
     for one in (*found.listed, *found.moved):
         column = reference.column(one.column)
         if one.other is None and one.role == "input" and column is not None and column.kind in ("number", "category"):
             if column.name not in names:
                 raise SpecError(unknown("column", column.name, names), cure="Give the window's own table.")
-            return column
-    raise SpecError(
-        "No number and no category has moved, so there is nowhere to look first.", cure="Draw rows at random instead."
-    )
+            return Foremost(column, one)
+    return None
 
 
 def _cells(table: pl.DataFrame, column: ColumnProfile) -> tuple[Any, list[str]]:

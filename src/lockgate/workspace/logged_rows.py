@@ -102,7 +102,7 @@ class _Readers:
         if not values[self._contract.target]:
             return None
         _refuse_gaps(self._contract)
-        return pl.DataFrame([_series(column, values[column.name]) for column in self._columns])
+        return pl.DataFrame([series(column, values[column.name]) for column in self._columns])
 
     @property
     def _columns(self) -> tuple[Column, ...]:
@@ -188,7 +188,8 @@ def _refuse_gaps(contract: Contract) -> None:
             )
 
 
-def _series(column: Column, values: list[Any]) -> pl.Series:
+def series(column: Column, values: list[Any]) -> pl.Series:
+    """Logged values in the type of their column; a time is logged as seconds since 1970."""
     import polars as pl
 
     if column.type == "time":
