@@ -43,7 +43,8 @@ class FaultHours:
 
     def hours(self) -> list[Hour]:
         """In order."""
-        return [Hour(hour_s, self._hours[hour_s], self._refused.get(hour_s, {})) for hour_s in sorted(self._hours)]
+        none = Counter[str]()
+        return [Hour(hour_s, self._hours[hour_s], self._refused.get(hour_s, none)) for hour_s in sorted(self._hours)]
 
     def forget(self, learnt_until_s: float) -> None:
         """But a day of them."""
