@@ -13,6 +13,7 @@ import pytest
 
 from lockgate.errors import StoreError
 from lockgate.records import Alarm, LogNotice, Outcome
+from lockgate.records.prediction import Window
 from lockgate.serve.logbook import Logbook
 from lockgate.store.log_notices import NoticeFile, NoticeFiles
 from lockgate.store.log_table import LogTables
@@ -48,7 +49,7 @@ def fill(place) -> None:
 
 
 def ids(place) -> list[str]:
-    return [entry.id for entry in SegmentLog(place).read()[0]]
+    return [row.id for row in SegmentLog(place).read()[0] if not isinstance(row, Window)]
 
 
 def test_a_full_disk_is_a_store_error_that_names_the_place_and_the_cure(small_disk):

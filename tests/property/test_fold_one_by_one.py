@@ -174,15 +174,12 @@ def outcome(draw: st.DrawFn, name: str, asked_s: float) -> Outcome:
 def told(held: Held) -> bytes:
     """As bytes, where NaN is NaN and -0.0 is not 0.0."""
     call = held.prediction
-    own = (call.id, call.unit, call.asked_s, call.value, call.latency_ms, call.inputs)
+    own = (call.id, call.unit, call.asked_s, call.value, call.latency_ms)
     return encoded(own, call, held.shadows, held.outcome)
 
 
 def all_told(calls: Joined) -> list[bytes]:
-    return [
-        encoded((c.id, c.unit, c.asked_s, c.value, c.latency_ms, inputs), c.routed, c.shadows, c.outcome)
-        for c, inputs in zip(calls, calls.inputs(), strict=True)
-    ]
+    return [encoded((c.id, c.unit, c.asked_s, c.value, c.latency_ms), c.routed, c.shadows, c.outcome) for c in calls]
 
 
 def encoded(
