@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lockgate.errors import LockgateError
-from lockgate.features.columns import take
+from lockgate.features.columns import Columns, take
 from lockgate.features.profiles.columns import window
 from lockgate.records.prediction import Window
 from lockgate.records.profile import Profile
@@ -40,17 +40,21 @@ class ShardWindows:
         return [found for part in said.answers for found in self._of_arm(said, part)]
 
     def _of_arm(self, said: Scored, part: ArmAnswers) -> Iterator[Window]:
-        served_by = part.answered.served_by
+        served_by, values = part.answered.served_by, part.answered.values
         for version in dict.fromkeys(served_by):
             reference = self._reference(version, said, is_chosen=version == part.version)
-            if reference is not None:
-                own = np.array([by == version for by in served_by])
-                yield from self._of_version(said, part.rows[own], part.answered.values[own], version, reference)
+            if reference is None:
+                continue
+            if served_by.count(version) == len(served_by):
+                yield from self._of_version(said, part.rows, values, version, reference)
+            else:
+                own = np.flatnonzero([by == version for by in served_by])
+                yield from self._of_version(said, part.rows[own], values[own], version, reference)
 
     def _of_version(
         self, said: Scored, rows: NDArray[np.intp], values: NDArray[np.float64], version: str, reference: Profile
     ) -> Iterator[Window]:
-        columns = take(said.batch.columns, rows)
+        columns = _some(said.batch.columns, rows, len(said.batch))
         hours, places = np.unique(np.floor(said.batch.asked_s[rows] / HOUR_S), return_inverse=True)
         if hours.size > MOST_HOURS:
             self._note(
@@ -60,7 +64,7 @@ class ShardWindows:
             return
         for place, hour in enumerate(hours.tolist()):
             own = np.flatnonzero(places == place)
-            counted = window(take(columns, own), reference, predictions=values[own])
+            counted = window(_some(columns, own, rows.size), reference, predictions=values[own])
             number = self._numbers[version]
             self._numbers[version] = number + 1
             yield Window(
@@ -89,6 +93,11 @@ class ShardWindows:
 
     def _note(self, sentence: str) -> None:
         self._notes[sentence] = None
+
+
+def _some(columns: Columns, rows: NDArray[np.intp], count: int) -> Columns:
+    """Rows of columns that have so many; as they are where that is all of them, in order."""
+    return columns if rows.size == count else take(columns, rows)
 
 
 def _is_held(reference: Profile, said: Scored) -> bool:
