@@ -96,8 +96,9 @@ class FaultTurn:
 
     def _tell(self, found: Sequence[Fault], at_s: float) -> None:
         for one in found:
+            before, life = self.shown.get(one.about), self._open.get(one.about)
             self.shown[one.about] = Shown(at_s=at_s, fewest=one.fewest)
-            if not _is_news(one, self._open.get(one.about)):
+            if not (_is_new_note(before, at_s) if one.severity == "note" else _is_news(one, life)):
                 continue
             item = self._verdict(one)
             said = alarms.of_verdict(
@@ -140,6 +141,11 @@ class FaultTurn:
             at_s=self._now_s if at_s is None else at_s,
             now_s=self._now_s,
         )
+
+
+def _is_new_note(before: Shown | None, at_s: float) -> bool:
+    """A note has no life, and no end that somebody waits for: once a day is enough."""
+    return before is None or before.at_s < at_s - DAY_S
 
 
 def _is_news(one: Fault, life: AlarmLife | None) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -198,3 +199,24 @@ def test_nothing_is_told_before_there_is_a_call() -> None:
     shop = Shop()
     assert shop.look(0.0) == []
     assert shop.records.all(Verdict) == []
+
+
+def test_a_fault_of_a_column_that_is_not_read_is_one_note_a_day_however_often_it_is_looked_at(shop: Shop) -> None:
+    shop.reference = msgspec.structs.replace(shop.reference, importance={"asked": 1.0})
+    told: list[Alarm] = []
+    for place in range(26):
+        hour = rows_of(WEEKS + place, price=0.0)
+        for part in range(3):  # it grows while it is looked at
+            rows = {name: values[40 * part : 40 * part + 40] for name, values in hour.items()}
+            windows = shop.count(place, rows)
+            shop.whole_s = MONDAY_S + (WEEKS + place) * HOUR_S
+            told += shop.look(shop.whole_s + 60.0 * part, windows)
+    assert {one.severity for one in told} == {"note"}
+    assert all(one.sentence.endswith("The champion does not read it, so nobody is called.") for one in told)
+    days: dict[str, list[float]] = {}
+    for one in told:
+        days.setdefault(one.about, []).append(one.at_s)
+    assert all(len(at_s) <= 2 for at_s in days.values()), days
+    assert shop.open == []
+    shop.watch = shop.new_watch()
+    assert shop.look(shop.whole_s + 240.0) == [], "a restart tells no note twice"
