@@ -20,7 +20,7 @@ export OMP_NUM_THREADS ?= 1
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
-demo: $(VENV)/.demo  ## install, then the story on real data, some three minutes
+demo: $(VENV)/.demo  ## install, then the story on real data, some four minutes
 	@$(BIN)/lockgate demo
 
 test: $(VENV)/.dev  ## install, then all tests in their short form

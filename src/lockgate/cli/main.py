@@ -32,7 +32,7 @@ def demo(
         bool | None, typer.Option(help="Leave the pages up at the end; the default under a terminal.")
     ] = None,
 ) -> None:
-    """The whole loop on a year of real flights, in some three minutes."""
+    """The whole loop on a year of real flights, in some four minutes."""
     from lockgate.cli.demo.story import tell
 
     sys.exit(tell(directory, stay=sys.stdout.isatty() if stay is None else stay))

@@ -20,7 +20,7 @@ def moved_lines(verdict: Verdict, found: DriftFound, names: dict[str, str]) -> t
         verdict.sentence,
         f"{verdict.ruling.upper()} of {gate.name!r}: {names.get(found.version, found.version)}; {when(verdict.at_s)}",
         f"claim: {gate.claim}, margin {gate.margin:g} of its rows; {gate.method} ({gate.guarantee})",
-        f"{since:,} rows in {seen.blocks:,} windows, against {before:,} of the reference",
+        f"{since:,} rows in {seen.blocks:,} window{'' if seen.blocks == 1 else 's'}, against {before:,} of the reference",
         _coverage(found),
         "",
         "What moved, by what it may do to the model (distance x importance):",
