@@ -14,6 +14,7 @@ import msgspec
 
 from lockgate.decide.drifting import judged
 from lockgate.decide.drifting.judge import DriftJudge
+from lockgate.monitor import alarms
 from lockgate.monitor.hours import GRACE_S, HOUR_S, Taken, also_read
 from lockgate.monitor.verdicts import verdict
 from lockgate.records import Alarm, MonitorSpec, Ruling, Verdict
@@ -179,21 +180,10 @@ class Turn:
             counted=held.counted,
         )
 
-    def _alarm(self, made: Verdict, severity: Literal["ticket", "note"], about: str, *, is_over: bool) -> Alarm:
-        return Alarm(
-            id=f"a{made.id[1:]}",
-            model=made.model,
-            cause="drift",
-            severity=severity,
-            sentence=made.sentence,
-            next=f"lockgate why {made.id}",
-            verdict=made.id,
-            at_s=made.at_s,
-            written_s=made.written_s,
-            about=about,
-            version=self._standing.version,
-            is_over=is_over,
-        )
+    @staticmethod
+    def _alarm(made: Verdict, severity: Literal["ticket", "note"], about: str, *, is_over: bool) -> Alarm:
+        following = f"lockgate why {made.id}"
+        return alarms.of_verdict(made, "drift", severity, following=following, about=about, is_over=is_over)
 
     def _is_leaned_on(self, one: Moved) -> bool:
         """What a model says is what is used of it: where that moves far, it matters whatever moved it."""

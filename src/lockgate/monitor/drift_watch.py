@@ -54,7 +54,6 @@ class DriftWatch:
         self._standing = _begun(model, Reign("", -math.inf))
         self._stored: DriftStanding | None = None  # as it was last read or written
         self._judge: DriftJudge | None = None
-        self._sources: dict[str, str] = {}
 
     @property
     def forgotten_until_s(self) -> float:
@@ -98,7 +97,6 @@ class DriftWatch:
         reference: the champion's, None where there is none to judge by. event_s, now_s: event time and wall time. contract:
         the champion's, by which a column is known to be computed of events.
         """
-        self._sources = {} if contract is None else sources(contract)
         self._pass_over_others(reign, event_s)
         if reference is None:
             self._unread.pop(reign.version, None)
@@ -107,12 +105,20 @@ class DriftWatch:
         for problem in hours.feed_windows(self._unread.pop(reign.version, ()), reference):
             _log.warning("A window is left out of the judgement of drift: %s", problem)
         try:
-            return self._look(reign, reference, hours, event_s, now_s)
+            return self._look(reign, reference, hours, contract, event_s, now_s)
         except Exception:
             self._reign = None  # what could not be written is judged again, from what is
             raise
 
-    def _look(self, reign: Reign, reference: Profile, hours: Hours, event_s: float, now_s: float) -> list[Alarm]:
+    def _look(
+        self,
+        reign: Reign,
+        reference: Profile,
+        hours: Hours,
+        contract: Contract | None,
+        event_s: float,
+        now_s: float,
+    ) -> list[Alarm]:
         if reign != self._reign:
             self._take_up(reign)
         if not self._due(hours, event_s, now_s):
@@ -120,7 +126,8 @@ class DriftWatch:
         if self._records.get(DriftStanding, self._standing.key) != self._stored:  # another leader was here meanwhile
             self._take_up(reign)
         judge = self._judged_by(reference)
-        turn = Turn(judge, self._spec, self._standing, sources=self._sources, now_s=now_s)
+        upstream = {} if contract is None else sources(contract)
+        turn = Turn(judge, self._spec, self._standing, sources=upstream, now_s=now_s)
         for hour in self._take(hours, event_s, now_s):
             turn.take(hour)
         turn.close(event_s, hours.next_s(turn.until_s))

@@ -122,7 +122,8 @@ class FaultTurn:
 
     def _over(self, life: AlarmLife, why: str, at_s: float) -> None:
         self._say(alarm_life.over(life, why, at_s=at_s, now_s=self._now_s))
-        self.shown.pop(life.about, None) if life.about != "silent" else None
+        if life.about != "silent":
+            self.shown.pop(life.about, None)
 
     def _say(self, alarm: Alarm) -> None:
         self.alarms.append(alarm)

@@ -70,6 +70,7 @@ class Watch:
         self._blocks = records.all(Block, model)
         self._watched: tuple[str, int] | None = None
         self._settled: int | None = None
+        self._reign: tuple[int, Reign] | None = None
         self._approvals = approval_watch.ApprovalWatch(model, records)
         self._judged: tuple[Rollout, int] | None = None
         self._harm: HarmWatch | None = None
@@ -220,8 +221,9 @@ class Watch:
 
     def watch_drift(self, routing: Routing, facts: ChampionFacts, *, now_s: float) -> list[Alarm]:
         """What the windows of the champion's calls show, judged as they end."""
-        reign = Reign(routing.champion, self._taken_over_s(routing))
-        return self.drift.look(reign, facts.profile, event_s=self.event_s, now_s=now_s, contract=facts.contract)
+        return self.drift.look(
+            self._reign_of(routing), facts.profile, event_s=self.event_s, now_s=now_s, contract=facts.contract
+        )
 
     def watch_faults(self, routing: Routing, facts: ChampionFacts, *, now_s: float) -> list[Alarm]:
         """What is wrong with the champion's hours, judged as they grow; after `watch_drift`, which reads the windows."""
@@ -229,7 +231,7 @@ class Watch:
         if facts.profile is None or not self._faults.is_due(whole_until_s=whole_until_s, now_s=now_s):
             return []
         return self._faults.look(
-            Reign(routing.champion, self._taken_over_s(routing)),
+            self._reign_of(routing),
             facts.profile,
             self.drift.take_read(routing.champion),
             of_table=facts.usual,
@@ -327,13 +329,17 @@ class Watch:
 
     def _since_promotion(self, routing: Routing) -> list[Block]:
         """The blocks of the standing champion, from the first whole day after it took over."""
-        since_s = self._taken_over_s(routing)
+        since_s = self._reign_of(routing).since_s
         return [b for b in self._blocks if b.champion == routing.champion and b.start_s >= since_s]
 
-    def _taken_over_s(self, routing: Routing) -> float:
-        # A rollout that was rolled back left the champion where it was.
-        takeovers = [m for m in self._records.all(Move, self._model) if _is_takeover(m) and m.to == routing.champion]
-        return max((m.at_s for m in takeovers), default=-math.inf)
+    def _reign_of(self, routing: Routing) -> Reign:
+        """Looked up once for each routing: it is asked for at every turn."""
+        if self._reign is None or self._reign[0] != routing.revision:
+            # A rollout that was rolled back left the champion where it was.
+            moves = self._records.all(Move, self._model)
+            since_s = max((m.at_s for m in moves if _is_takeover(m) and m.to == routing.champion), default=-math.inf)
+            self._reign = routing.revision, Reign(routing.champion, since_s)
+        return self._reign[1]
 
     def _decay(self, own: Sequence[Block], facts: ChampionFacts, now_s: float) -> list[Verdict]:
         if facts.skill is None:

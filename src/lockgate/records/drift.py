@@ -136,8 +136,8 @@ class DriftStanding(Record, frozen=True, kw_only=True):
     """How far the drift of a version has been judged while it was champion, so that a restart goes on to the same bits.
 
     began_s: when it took over, as far back as windows are taken. until_s: the hour up to which windows were taken; first_s:
-    where the first of them began, from which the windows to be judged are cut. judge: its
-    judge, as it keeps itself, before the first window None. taken: the profile, as JSON text, of the hours since the last
+    where the first of them began, from which the windows to be judged are cut. judge: its judge, as it keeps itself, before
+    the first window None. taken: the profile, as JSON text, of the hours since the last
     window that was judged, None where there is none. read: which windows of which process are in it, of the last day.
     calls, counted, late: over all hours, the calls that the log has, those that windows counted, and of these the ones that
     came after their hour had been taken. told: the columns and pairs that were named since the drift that stands began.
@@ -165,9 +165,8 @@ class DriftStanding(Record, frozen=True, kw_only=True):
 class DriftFound(Record, frozen=True, kw_only=True):
     """What a verdict about drift found, column by column. id: the verdict's. moved: every column and pair with evidence, the
     most consequential first; sources: of those that are computed of events, by column, of what. since_s, until_s: of the
-    windows it was found in, event time. calls, counted: how many calls
-    the log has of the version's hours so far, and how many of them windows counted; what a killed worker had not written
-    is missing.
+    windows it was found in, event time. calls, counted: how many calls the log has of the version's hours so far, and how
+    many of them windows counted; what a killed worker had not written is missing.
     """
 
     id: str

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import logging
 import math
-import os
-import secrets
 import threading
 import time
-from collections import Counter, defaultdict, deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -21,12 +19,10 @@ from msgspec import json
 
 from lockgate.errors import LockgateError
 from lockgate.features.profiles.rows import LiveWindow
-from lockgate.records.duration import UNITS_S
 from lockgate.records.prediction import LogEntry, Prediction, Window
 from lockgate.records.profile import Profile
-from lockgate.records.record import encode
+from lockgate.serve.window_author import HOUR_S, WindowAuthor
 
-HOUR_S = UNITS_S["h"]
 # How long at most a call is counted and not written: what a killed process loses.
 SAY_EVERY_S = 60.0
 # An hour that is over, and has had no call for so long, is written at once.
@@ -36,11 +32,6 @@ RETRY_S = 5.0
 MOST_NOTED, MOST_OPEN, MOST_UNSAID = 50_000, 48, 200
 _log = logging.getLogger("lockgate.windows")
 _Version = tuple[str, str]  # the model's name, and who answered
-
-
-def drawn_name() -> str:
-    """A word that stands for one who writes windows, and that nobody else has ever had."""
-    return f"{time.time_ns():020d}-{os.getpid()}-{secrets.token_hex(3)}"
 
 
 class _Open:
@@ -68,8 +59,7 @@ class Counted:
 
     def __init__(self, profile: Callable[[str], Profile], keep: Callable[[Sequence[Window]], None]) -> None:
         self._profile, self._keep = profile, keep
-        self._who = drawn_name()
-        self._numbers: dict[_Version, int] = defaultdict(int)
+        self._author = WindowAuthor()
         self._noted: deque[Sequence[LogEntry]] = deque()
         self._refused: deque[tuple[str, str]] = deque(maxlen=MOST_NOTED)
         self._lock = threading.Lock()
@@ -193,22 +183,9 @@ class Counted:
             is_due = is_over or version[0] in self._unsettled or now - held.began >= SAY_EVERY_S or held in many
             if is_last or is_due:
                 del self._open[version, hour_s]
-                found.append(self._window(version, hour_s, held))
+                refused = json.encode(held.refused).decode() if held.refused else ""
+                found.append(self._author.window(*version, hour_s, held.live.take(), refused=refused))
         return found
-
-    def _window(self, version: _Version, hour_s: float, held: _Open) -> Window:
-        number = self._numbers[version]
-        self._numbers[version] = number + 1
-        return Window(
-            model=version[0],
-            version=version[1],
-            who=self._who,
-            number=number,
-            since_s=hour_s,
-            until_s=hour_s + HOUR_S,
-            profile=encode(held.live.take()).decode(),
-            refused=json.encode(held.refused).decode() if held.refused else "",
-        )
 
     def _say(self, now: float, *, is_last: bool) -> None:
         if not self._unsaid or (now < self._not_before and not is_last):

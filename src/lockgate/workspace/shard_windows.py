@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -13,9 +12,8 @@ from lockgate.features.columns import Columns, take
 from lockgate.features.profiles.columns import window
 from lockgate.records.prediction import Window
 from lockgate.records.profile import Profile
-from lockgate.records.record import encode
 from lockgate.serve.answers import ArmAnswers, Scored
-from lockgate.serve.counted import HOUR_S, drawn_name
+from lockgate.serve.window_author import HOUR_S, WindowAuthor
 
 MOST_HOURS = 48
 
@@ -27,8 +25,7 @@ class ShardWindows:
 
     def __init__(self, profile: Callable[[str], Profile]) -> None:
         self._profile = profile
-        self._who = drawn_name()
-        self._numbers: dict[str, int] = defaultdict(int)
+        self._author = WindowAuthor()
         self._references: dict[str, Profile | None] = {}
         self._notes: dict[str, None] = {}
 
@@ -65,17 +62,7 @@ class ShardWindows:
         for place, hour in enumerate(hours.tolist()):
             own = np.flatnonzero(places == place)
             counted = window(_some(columns, own, rows.size), reference, predictions=values[own])
-            number = self._numbers[version]
-            self._numbers[version] = number + 1
-            yield Window(
-                model=said.served.routing.model,
-                version=version,
-                who=self._who,
-                number=number,
-                since_s=hour * HOUR_S,
-                until_s=(hour + 1) * HOUR_S,
-                profile=encode(counted).decode(),
-            )
+            yield self._author.window(said.served.routing.model, version, hour * HOUR_S, counted)
 
     def _reference(self, version: str, said: Scored, *, is_chosen: bool) -> Profile | None:
         """Of who answered: a constant or a person's own rule has none, and needs none."""

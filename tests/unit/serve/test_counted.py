@@ -16,7 +16,8 @@ from lockgate.records import Column, Prediction, Shadow
 from lockgate.records.prediction import Scalar, Window
 from lockgate.records.profile import Profile, merged, read_profile
 from lockgate.serve import counted
-from lockgate.serve.counted import HOUR_S, Asked, Counted
+from lockgate.serve.counted import Asked, Counted
+from lockgate.serve.window_author import HOUR_S
 
 COLUMNS = (Column(name="wait", type="float"), Column(name="carrier", type="text"))
 ORDER = ("wait", "carrier")
