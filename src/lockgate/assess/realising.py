@@ -76,7 +76,7 @@ def realised(of: Outcomes) -> Realised:
         slope=_slope(of),
         calibration_error=_calibration_error(of) if is_chance else None,
         bins=bins_of(of.value, of.outcome, judged, is_share=is_chance),
-        slices=_slices(of.slices, losses),
+        slices=slices_of(of.slices, losses),
     )
 
 
@@ -173,8 +173,8 @@ def _calibration_error(of: Outcomes) -> Measured:
     )
 
 
-def _slices(columns: Mapping[str, NDArray[Any]], losses: Floats) -> tuple[SliceLoss, ...]:
-    """The mean loss of every level with three rows or more, the highest first."""
+def slices_of(columns: Mapping[str, NDArray[Any]], losses: Floats) -> tuple[SliceLoss, ...]:
+    """The mean loss of every level of three rows or more, the highest first. columns: levels by name; losses: shape (n,)."""
     found: list[SliceLoss] = []
     for part in parts(columns, losses, None):
         if np.count_nonzero(part.counts) < FEWEST_BLOCKS:

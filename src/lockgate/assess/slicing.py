@@ -105,33 +105,40 @@ def _asked(question: CheckQuestion) -> dict[str, NDArray[Any]]:
     for name in question.slices or ():
         if name not in question.columns or name == question.target:
             raise SpecError(unknown("column", name, [n for n in question.columns if n != question.target]))
-        values = question.columns[name]
-        if values.dtype != object and np.unique(values).size > MOST_LEVELS:
-            found[name] = quartiles(values)
-        else:
-            found[name] = words(values)
+        found[name] = levels(question.columns[name])
     return found
 
 
 def _chosen(question: CheckQuestion) -> dict[str, NDArray[Any]]:
-    rows = question.outcome.size
-    if rows < 2 * FEWEST_ROWS:
-        return {}
-    left_out = {question.target, question.time, *question.identifiers}
     named = question.contract.columns if question.contract is not None else ()
     times = {column.name for column in named if column.type == "time"}
-    levels: dict[str, NDArray[Any]] = {}
+    left_out = {question.target, question.time, *question.identifiers, *times}
+    columns = {name: values for name, values in question.columns.items() if name not in left_out}
+    return chosen(columns, _followed(question))
+
+
+def chosen(columns: Mapping[str, NDArray[Any]], answer: Floats) -> dict[str, NDArray[Any]]:
+    """The columns to cut by where nobody named any, as levels: those of few levels, and quarters of the numbers that the
+    answer follows most. columns: by name, answer: all of shape (n,). Nothing of too few rows.
+    """
+    if answer.size < 2 * FEWEST_ROWS:
+        return {}
+    few: dict[str, NDArray[Any]] = {}
     numbers: dict[str, NDArray[Any]] = {}
-    for name, values in question.columns.items():
-        if name in left_out or name in times:
-            continue
+    for name, values in columns.items():
         sizes = _sizes(values)
         if sizes is None:
             if values.dtype != object:
                 numbers[name] = quartiles(values)
-        elif (sizes >= FEWEST_ROWS).sum() >= 2 and len(levels) < MOST_TEXT:
-            levels[name] = words(values)
-    return levels | _most_followed(numbers, _followed(question))
+        elif (sizes >= FEWEST_ROWS).sum() >= 2 and len(few) < MOST_TEXT:
+            few[name] = words(values)
+    return few | _most_followed(numbers, answer)
+
+
+def levels(values: NDArray[Any]) -> NDArray[Any]:
+    """A column as levels, in words: quarters of its range where it is a number of many values."""
+    is_number = values.dtype != object and np.unique(values).size > MOST_LEVELS
+    return quartiles(values) if is_number else words(values)
 
 
 def _sizes(values: NDArray[Any]) -> NDArray[np.int64] | None:

@@ -60,7 +60,7 @@ def report(
     else:
         workspace = opened(directory)
         workspace.model(what)
-        found = told(workspace.wiring, what, last=last)
+        found = told(workspace.wiring, what, event_s=workspace.event_s(what), last=last)
     file = write(found, out)
     if json:
         show.as_json(found)

@@ -7,19 +7,17 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from lockgate.errors import ContractError, LockgateError, NotFound
-from lockgate.features.typed import polars_type
-from lockgate.records import Column, Contract, Dataset, ModelSpec, Outcome, Prediction, Rollout
+from lockgate.errors import ContractError, NotFound
+from lockgate.records import Column, Contract, Dataset, ModelSpec, Outcome, Prediction
 from lockgate.records.duration import seconds
-from lockgate.records.prediction import LogEntry, Scalar
+from lockgate.records.prediction import Scalar
 from lockgate.workspace import datasets as sets
 from lockgate.workspace.dataset_refs import datasets
+from lockgate.workspace.logged_inputs import Readers, Row, matured, series
 from lockgate.workspace.wire import Wiring
 
 if TYPE_CHECKING:
     import polars as pl
-
-Row = tuple[Prediction, Outcome]
 
 
 class Taken(NamedTuple):
@@ -45,9 +43,9 @@ def take(wiring: Wiring, model: str, spec: ModelSpec, *, event_s: float) -> Take
     since_s = held[-1].since_s if held[-1].since_s is not None and contract.time is not None else None
     until_s = event_s - seconds(spec.outcomes.horizon)
     entries = wiring.log.calls(model, since_s=-math.inf if since_s is None else since_s, until_s=until_s)
-    rows, left_out = _matured(entries)
-    readers = _Readers(wiring, contract, spec, left_out)
-    found = readers.table(rows)
+    rows, left_out = matured(entries)
+    reading = _Rows(wiring, contract, spec, left_out)
+    found = reading.table(rows)
     if found is None:
         return Taken(held[-1], 0, dict(left_out))
     new = 0
@@ -61,32 +59,13 @@ def take(wiring: Wiring, model: str, spec: ModelSpec, *, event_s: float) -> Take
     return Taken(added.dataset, new, dict(left_out))
 
 
-def _matured(entries: Sequence[LogEntry]) -> tuple[list[Row], Counter[str]]:
-    """Each prediction once, oldest first, with the outcome that was received last."""
-    told: dict[str, Outcome] = {}
-    asked: dict[str, Prediction] = {}
-    for entry in entries:
-        if isinstance(entry, Prediction):
-            asked.setdefault(entry.id, entry)
-        elif isinstance(entry, Outcome):
-            before = told.get(entry.id)
-            if before is None or (before.received_s, before.value) <= (entry.received_s, entry.value):
-                told[entry.id] = entry
-    left_out: Counter[str] = Counter()
-    missing = sum(id_ not in told for id_ in asked)
-    if missing:
-        left_out["without an outcome"] += missing
-    rows = [(call, told[id_]) for id_, call in asked.items() if id_ in told]
-    return sorted(rows, key=lambda row: (row[0].asked_s, row[0].id)), left_out
-
-
-class _Readers:
+class _Rows:
     """Logged inputs under the contract each was read by, as columns of the model's own contract."""
 
     def __init__(self, wiring: Wiring, contract: Contract, spec: ModelSpec, left_out: Counter[str]) -> None:
         self._wiring, self._contract, self._task = wiring, contract, spec.task
         self._left_out = left_out
-        self._by_version: dict[tuple[str, str | None], tuple[Column, ...] | None] = {}
+        self._readers = Readers(wiring)
         self._classes: dict[str, tuple[str, ...]] = {}
 
     def table(self, rows: Sequence[Row]) -> pl.DataFrame | None:
@@ -109,7 +88,7 @@ class _Readers:
         return tuple(column for column in self._contract.columns if column.aggregate is None)
 
     def _row(self, call: Prediction, came: Outcome) -> Mapping[str, Scalar] | None:
-        asked = self._asked(call)
+        asked = self._readers.of(call)
         if asked is None:
             self._left_out["of a version that is not here"] += 1
             return None
@@ -121,18 +100,6 @@ class _Readers:
         if self._contract.known is not None:
             row[self._contract.known] = came.at_s
         return row
-
-    def _asked(self, call: Prediction) -> tuple[Column, ...] | None:
-        """The columns of the call's inputs: of the contract that the champion of that time was trained under."""
-        key = (call.version, call.rollout)
-        if key not in self._by_version:
-            rollout = None if call.rollout is None else self._wiring.records.get(Rollout, call.rollout)
-            try:
-                reader = call.version if rollout is None else rollout.champion
-                self._by_version[key] = self._wiring.contract(reader).asked
-            except LockgateError:
-                self._by_version[key] = None
-        return self._by_version[key]
 
     def _outcome(self, version: str, value: float) -> Scalar:
         """As the table writes it: a class is told by its place."""
@@ -186,13 +153,3 @@ def _refuse_gaps(contract: Contract) -> None:
                 f"table yourself: lockgate data {contract.model} TABLE",
                 column=column.name,
             )
-
-
-def series(column: Column, values: list[Any]) -> pl.Series:
-    """Logged values in the type of their column; a time is logged as seconds since 1970."""
-    import polars as pl
-
-    if column.type == "time":
-        micros = [None if value is None or value != value else round(value * 1e6) for value in values]
-        return pl.Series(column.name, micros, dtype=pl.Int64).cast(pl.Datetime("us", "UTC"))
-    return pl.Series(column.name, values, dtype=polars_type(column.type), strict=True)

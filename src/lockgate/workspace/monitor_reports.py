@@ -8,17 +8,20 @@ from lockgate.errors import SpecError, StoreError
 from lockgate.records.duration import seconds
 from lockgate.report.monitored import Told, of_model, of_table, page
 from lockgate.workspace.monitoring import monitored
+from lockgate.workspace.realised_calls import last_calls
 from lockgate.workspace.wire import Wiring
 
 
-def told(wiring: Wiring, model: str, *, last: str | None = None) -> Told:
-    """What the closed days, verdicts and alarms of a model say. last: "90d", of event time; all there is where left out.
+def told(wiring: Wiring, model: str, *, event_s: float, last: str | None = None) -> Told:
+    """What the closed days, verdicts and alarms of a model say, and its last calls. last: "90d", of event time; all there is
+    where left out.
 
     Raises NotFound where no day has closed.
     """
     spec = wiring.spec.model[model]
     last_s = None if last is None else seconds(last)
-    return of_model(wiring.records, model, spec, wiring.profile, last_s=last_s)
+    calls = last_calls(wiring, model, spec, event_s=event_s)
+    return of_model(wiring.records, model, spec, wiring.profile, calls=calls, last_s=last_s)
 
 
 def told_of_table(

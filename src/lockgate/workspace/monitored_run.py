@@ -15,7 +15,7 @@ from lockgate.assess import estimated as estimating
 from lockgate.assess.estimated import Estimator, Past
 from lockgate.assess.expecting import Asked, Expected, Rows
 from lockgate.assess.realising import Outcomes, no_celebration, realised
-from lockgate.assess.slicing import quartiles, words
+from lockgate.assess.slicing import levels
 from lockgate.decide.alarm_budget import run_length, shares
 from lockgate.decide.decay import decay
 from lockgate.decide.drifting import judged
@@ -36,7 +36,6 @@ from lockgate.workspace.monitored_tables import Calls, Named, Window
 from lockgate.workspace.told_rows import Told
 
 Floats = NDArray[np.float64]
-MOST_LEVELS = 20
 
 
 class Setting(NamedTuple):
@@ -103,7 +102,7 @@ class Run:
             reference_profile=self._profile,
             windows=windows,
             verdicts=verdicts,
-            label_ages=monitored_tables.label_ages(made, set_.width_s),
+            label_ages=monitored_tables.label_ages(made.now_s - made.at_s, ~np.isnan(made.outcome), set_.width_s),
             false_alarms_per_year=set_.spec.false_alarms_per_year,
             ruling=Ruling.FAIL if has_failed else Ruling.UNDECIDED,
             sentence=self._told(windows, verdicts),
@@ -176,7 +175,7 @@ class Run:
         return Rows(value[there], told_rows.columns_of(table, names), outcome[there])
 
     def _outcomes(self, table: Any, value: Floats, outcome: Floats) -> Outcomes:
-        cut = {name: _levels(told_rows.columns_of(table, [name])[name]) for name in self._of.slices}
+        cut = {name: levels(told_rows.columns_of(table, [name])[name]) for name in self._of.slices}
         is_timed = self._of.named.time in table.columns
         block = np.floor(told_rows.times_s(table, self._of.named.time) / self._blocks.width_s) if is_timed else None
         return Outcomes(self._normal.task, value, outcome, self._of.loss, self._of.asked.threshold, cut, block)
@@ -303,11 +302,6 @@ class Run:
             return f"Nothing is shown to be wrong: {rows}."
         causes = ", ".join(f"{one.gate.name} on {datetime.fromtimestamp(one.at_s, UTC):%Y-%m-%d}" for one in begun)
         return f"{len(begun)} alarm{'s' if len(begun) > 1 else ''} ({causes}): {rows}."
-
-
-def _levels(values: NDArray[Any]) -> NDArray[Any]:
-    is_number = values.dtype != object and np.unique(values).size > MOST_LEVELS
-    return quartiles(values) if is_number else words(values)
 
 
 def _age(of: Setting) -> str:

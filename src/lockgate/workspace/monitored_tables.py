@@ -121,16 +121,15 @@ def windows(at_s: Floats, width_s: float) -> list[Window]:
     ]
 
 
-def label_ages(made: Calls, width_s: float) -> tuple[LabelAge, ...]:
-    """How outcomes come in: rows by age in windows, 0 to 1, 1 to 2, 2 to 4, 4 to 8 and beyond."""
-    age = made.now_s - made.at_s
+def label_ages(age_s: Floats, is_told: NDArray[np.bool_], width_s: float) -> tuple[LabelAge, ...]:
+    """How outcomes come in: rows by age in windows, 0 to 1, 1 to 2, 2 to 4, 4 to 8 and beyond. age_s, is_told: shape (n,)."""
     edges = [width_s * times for times in (0, 1, 2, 4, 8)]
     found: list[LabelAge] = []
     for place, since in enumerate(edges):
         until = edges[place + 1] if place + 1 < len(edges) else None
-        here = (age >= since) & (age < (math.inf if until is None else until))
+        here = (age_s >= since) & (age_s < (math.inf if until is None else until))
         if here.any():
-            labelled = int((~np.isnan(made.outcome[here])).sum())
+            labelled = int(is_told[here].sum())
             found.append(LabelAge(from_s=since, until_s=until, rows=int(here.sum()), labelled=labelled))
     return tuple(found)
 

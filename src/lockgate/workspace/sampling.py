@@ -19,7 +19,7 @@ from lockgate.records.prediction import LogEntry
 from lockgate.records.profile import ColumnProfile
 from lockgate.report.words import when
 from lockgate.workspace import labelling
-from lockgate.workspace.logged_rows import series
+from lockgate.workspace.logged_inputs import series
 from lockgate.workspace.wire import Wiring
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import stdtrit
@@ -17,9 +18,12 @@ from lockgate.errors import LockgateError, NotFound
 from lockgate.metrics.figures import named
 from lockgate.records import Alarm, AlarmLife, Block, ModelSpec, Profile, Routing, Ruling, Version
 from lockgate.records.duration import seconds
+from lockgate.records.monitored import LabelAge, Realised
 from lockgate.report.monitored.counted_days import DAY_S, counted_days, last_window
 from lockgate.report.monitored.histories import drift_rows, prediction_column
+from lockgate.report.monitored.sentences import age, calibration_says
 from lockgate.report.monitored.told import Course, DriftRow, Point, Raised, Stretch, Told
+from lockgate.report.words import when
 from lockgate.stats import score_bet
 from lockgate.store.ports import Records
 
@@ -27,6 +31,17 @@ MOST_DAYS = 28
 """Up to so many closed days are shown one by one, without intervals; more are put together by weeks."""
 FEWEST_DAYS = 4  # of a week, for an interval
 WEEK_S = 7 * DAY_S
+
+
+class LastCalls(NamedTuple):
+    """What the champion answered itself in its last closed days, [since_s, until_s), out of the log. realised: None where no
+    outcome has come, or of several classes; ages: how outcomes come in.
+    """
+
+    since_s: float
+    until_s: float
+    realised: Realised | None
+    ages: tuple[LabelAge, ...]
 
 
 @dataclass(frozen=True)
@@ -58,10 +73,11 @@ def of_model(
     spec: ModelSpec,
     reference: Callable[[str], Profile | None],
     *,
+    calls: LastCalls | None = None,
     last_s: float | None = None,
 ) -> Told:
     """Over the `last_s` seconds of event time before the newest closed day, or all there are. reference: the profile of a
-    version; it may raise LockgateError.
+    version; it may raise LockgateError. calls: what calibration, slices and ages are told of; nothing is said of them else.
 
     Raises NotFound where no day of the model has closed.
     """
@@ -84,13 +100,16 @@ def of_model(
     champion = records.get(Version, routing.champion)
     counted = counted_days(records, model, last, since_s=since_s)
     days = Days(champion, within, [b for b in within if b.champion == last], counted, profile, names)
-    return _told(records, model, spec, days, (since_s, until_s))
+    return _told(records, model, spec, days, calls, (since_s, until_s))
 
 
-def _told(records: Records, model: str, spec: ModelSpec, days: Days, span: tuple[float, float]) -> Told:
+def _told(
+    records: Records, model: str, spec: ModelSpec, days: Days, calls: LastCalls | None, span: tuple[float, float]
+) -> Told:
     lives = [life for life in records.all(AlarmLife, model) if life.is_open and life.severity != "note"]
     drift, drift_says = _drift(spec, days)
     name = days.champion.short if days.champion else "its champion"
+    realised = calls.realised if calls else None
     return Told(
         name=model,
         about=f"{model}, champion {name}",
@@ -106,6 +125,10 @@ def _told(records: Records, model: str, spec: ModelSpec, days: Days, span: tuple
         skill=_skill(days),
         drift=drift,
         drift_says=drift_says,
+        bins=realised.bins if realised else (),
+        calibration_says=_calibration(calls, name) if calls else "",
+        slices=realised.slices if realised else (),
+        ages=tuple(map(age, calls.ages)) if calls else (),
         raised=tuple(_raised(alarm) for alarm in records.all(Alarm, model) if alarm.at_s >= span[0]),
         false_alarms_per_year=spec.monitor.false_alarms_per_year,
         following=lives[-1].next if lives else "lockgate status",
@@ -200,6 +223,13 @@ def _drift(spec: ModelSpec, days: Days) -> tuple[tuple[DriftRow, ...], str]:
     rows = drift_rows(found.moved, days.reference, [profile for _, profile in days.counted])
     said = f"The last {spec.monitor.window} of calls, by whole days, looked at once and as if rows were independent."
     return rows, f"{said} {found.judgement.sentence}"
+
+
+def _calibration(calls: LastCalls, name: str) -> str:
+    if calls.realised is None:
+        return ""
+    said = f"{calls.realised.rows:,} calls that {name} answered from {when(calls.since_s)} to {when(calls.until_s)}."
+    return f"{calibration_says(calls.realised)} Of {said}"
 
 
 def _facts(spec: ModelSpec, days: Days, name: str) -> tuple[tuple[str, str], ...]:

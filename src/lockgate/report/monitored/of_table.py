@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from lockgate.metrics.figures import between, decimals, named, number
+from lockgate.metrics.figures import named
 from lockgate.records import Verdict
 from lockgate.records.duration import lasted
 from lockgate.records.evidence import Ruling
 from lockgate.records.monitored import (
     EstimatedMeasure,
-    LabelAge,
     Measured,
     Monitored,
     MonitoredWindow,
@@ -18,7 +17,8 @@ from lockgate.records.monitored import (
 )
 from lockgate.records.profile import Profile
 from lockgate.report.monitored.histories import drift_rows, prediction_column
-from lockgate.report.monitored.told import Age, Course, DriftRow, Point, Raised, Stretch, Told
+from lockgate.report.monitored.sentences import age, calibration_says
+from lockgate.report.monitored.told import Course, DriftRow, Point, Raised, Stretch, Told
 
 FOLLOWING = "lockgate check MODEL TABLE, on the newest rows with outcomes"
 
@@ -43,10 +43,10 @@ def of_table(found: Monitored) -> Told:
         drift=_drift(found, windows),
         drift_says=_drift_says(windows),
         bins=newest.bins if newest else (),
-        calibration_says=_calibration(newest) if newest else "",
+        calibration_says=calibration_says(newest) if newest else "",
         slices=newest.slices if newest else (),
         raised=tuple(_raised(verdict) for verdict in found.verdicts),
-        ages=tuple(map(_age, found.label_ages)),
+        ages=tuple(map(age, found.label_ages)),
         false_alarms_per_year=found.false_alarms_per_year,
         following=FOLLOWING,
         notes=(*found.notes, *(f"{w.name}: {note}" for w in windows for note in w.notes)),
@@ -128,25 +128,9 @@ def _drift_says(windows: Sequence[MonitoredWindow]) -> str:
     return f"The window of {newest.name}, by itself: {newest.drift.sentence}"
 
 
-def _calibration(found: Realised) -> str:
-    slope, error = found.slope, found.calibration_error
-    places = decimals([(slope.value or 0.0, slope.low, slope.high)])
-    said = f"Slope {number(slope.value, places)} {between(slope.low, slope.high, places)}: 1 where chances are right."
-    if slope.value is None:
-        said = f"No slope: {slope.why}"
-    if error is not None and error.value is not None:
-        said += f" Expected calibration error {error.value:.3f} {between(error.low, error.high, 3)}".rstrip() + "."
-    return said
-
-
 def _raised(found: Verdict) -> Raised:
     severity = "page" if found.ruling is Ruling.FAIL and found.gate.claim == "degraded" else ""
     return Raised(found.at_s, severity, found.gate.name, found.sentence)
-
-
-def _age(found: LabelAge) -> Age:
-    until = "and older" if found.until_s is None else f"to {lasted(found.until_s)}"
-    return Age(f"{lasted(found.from_s)} {until}", found.rows, found.labelled)
 
 
 def _facts(found: Monitored) -> tuple[tuple[str, str], ...]:
