@@ -14,9 +14,9 @@ class ColumnUsual(Record, frozen=True, kw_only=True, omit_defaults=True):
     log e that was no fault; carried: what a bet that goes on over hours has paid so far.
 
     value, run, run_since_s: what its last rows all were, how many of them in a row, since when; None where they differ.
-    longest: the longest run that ended by itself or went on for no fault. means: (start, mean) of the last hours; step: the
-    farthest that two of them, one, two, three hours apart, ever were; steps: how often that was looked at. newest_s: of a
-    time, the newest moment that its last hour is sure to have told.
+    is_stuck: that run was told as a fault. longest: the longest run that ended and was none. means: (start, mean) of the
+    last hours; step: the farthest that two of them, one, two, three hours apart, ever were; steps: how often that was looked
+    at. newest_s: of a time, the newest moment that its last hour is sure to have told.
     """
 
     hours: int = 0
@@ -26,6 +26,7 @@ class ColumnUsual(Record, frozen=True, kw_only=True, omit_defaults=True):
     value: str | None = None
     run: int = 0
     run_since_s: float | None = None
+    is_stuck: bool = False
     longest: int = 0
     means: tuple[tuple[float, float], ...] = ()
     step: tuple[float, float, float] = (0.0, 0.0, 0.0)

@@ -16,12 +16,8 @@ from lockgate.assess.estimated import Estimator, Past
 from lockgate.assess.expecting import Asked, Expected, Rows
 from lockgate.assess.realising import Outcomes, no_celebration, realised
 from lockgate.assess.slicing import levels
-from lockgate.decide.alarm_budget import run_length, shares
+from lockgate.decide.alarm_budget import run_length
 from lockgate.decide.decay import decay
-from lockgate.decide.drifting import judged
-from lockgate.decide.drifting.lines import Lines, drawn_up
-from lockgate.errors import SpecError
-from lockgate.features.profiles import table as counting
 from lockgate.metrics import Loss
 from lockgate.monitor.verdicts import verdict
 from lockgate.monitor.watch import YEAR_S
@@ -29,9 +25,9 @@ from lockgate.records import MonitorSpec, Profile, Ruling, Verdict
 from lockgate.records.drift import Drift
 from lockgate.records.duration import UNITS_S
 from lockgate.records.monitored import Monitored, MonitoredWindow, Realised
-from lockgate.stats import score_bet
-from lockgate.workspace import monitored_blocks, monitored_tables, profiling, told_rows
-from lockgate.workspace.drifting import DriftJudge, recorded
+from lockgate.workspace import monitored_blocks, monitored_faults, monitored_tables, told_rows
+from lockgate.workspace.monitored_drift import Drifting
+from lockgate.workspace.monitored_faults import Faults, Sheet
 from lockgate.workspace.monitored_tables import Calls, Named, Window
 from lockgate.workspace.told_rows import Told
 
@@ -68,13 +64,19 @@ class Run:
             self._notes.append(
                 f"The reference has no {setting.named.time!r}: its skill is against one base rate for all of it."
             )
-        self._profile = profiling.profile(
-            normal.table.select([*setting.inputs, setting.named.prediction]), prediction=setting.named.prediction
+        self._drift = Drifting(
+            normal.table,
+            setting.inputs,
+            setting.spec,
+            prediction=setting.named.prediction,
+            width_s=setting.width_s,
+            model=setting.name,
+            now_s=setting.now_s,
         )
-        self._lines = self._bets()
-        self._judge = self._drift_judge()
+        self._notes += self._drift.notes
         self._windows = monitored_tables.windows(made.at_s, setting.width_s)
         self._estimator = self._estimating()
+        self._faults = self._watching_faults()
         self._verdicts: list[Verdict] = []
         self._standing: set[str] = set()
 
@@ -99,7 +101,7 @@ class Run:
             reference_name=reference_name,
             reference_rows=self._normal.value.size,
             reference=self._reference,
-            reference_profile=self._profile,
+            reference_profile=self._drift.profile,
             windows=windows,
             verdicts=verdicts,
             label_ages=monitored_tables.label_ages(made.now_s - made.at_s, ~np.isnan(made.outcome), set_.width_s),
@@ -130,7 +132,7 @@ class Run:
         labelled = int((~np.isnan(outcome)).sum())
         is_mature = window.until_s + set_.horizon_s <= self._made.now_s
         notes: list[str] = []
-        counted, drift = self._drift(window, notes)
+        counted, drift = self._look(window, notes)
         guess = self._estimator.of(rows) if rows.value.size else None
         told = (
             None
@@ -147,6 +149,7 @@ class Run:
         if true is not None:
             notes += no_celebration(true, self._reference, set_.loss.name)
         self._judge_decay(window)
+        faults = self._judge_faults(window)
         return (
             MonitoredWindow(
                 name=f"{datetime.fromtimestamp(window.since_s, UTC):%Y-%m-%d}",
@@ -159,6 +162,7 @@ class Run:
                 estimated=told,
                 profile=counted,
                 drift=drift,
+                faults=faults,
                 alarmed=tuple(sorted(self._standing)),
                 notes=tuple(notes),
             ),
@@ -196,69 +200,36 @@ class Run:
             self._of.asked, self._normal.rows(names), rows_per_window=int(np.median(full)) if full else 1
         )
 
-    def _bets(self) -> Lines | None:
-        try:
-            return drawn_up(self._profile)
-        except SpecError as error:
-            self._notes.append(f"Drift is not looked at: {error.message}")
-            return None
-
-    def _drift_judge(self) -> DriftJudge | None:
-        per_year = YEAR_S / self._of.width_s
-        budget = shares(self._of.spec)["drift"] * self._of.spec.false_alarms_per_year
-        if self._lines is None:
-            return None
-        if per_year <= budget:
-            self._notes.append("Drift raises no alarm: a year has no more windows than false alarms are allowed.")
-            return None
-        return DriftJudge(self._profile, false_alarms_per_year=budget, windows_per_year=per_year, model=self._of.name)
-
-    def _drift(self, window: Window, notes: list[str]) -> tuple[Profile | None, Drift | None]:
-        """The window's counts, and what one look says; an alarm begins or ends by the judge of all windows so far."""
+    def _look(self, window: Window, notes: list[str]) -> tuple[Profile | None, Drift | None]:
+        """The window's counts, and what they say; an alarm of drift stands until the judge finds it over."""
         if window.first == window.last:
             return None, None
-        table = self._made.table.slice(window.first, window.last - window.first)
-        names = [*self._of.inputs, self._of.named.prediction]
-        counted = counting.window(
-            counting.in_memory(table.select(names)),
-            self._profile,
-            counting.Asked(prediction=self._of.named.prediction),
-        )
-        notes += counted.notes
-        if self._lines is None:
-            return counted, None
-        found = judged.once(
-            self._profile, counted, eps=score_bet.EPS, delta=score_bet.DELTA, alpha=0.05, deff=1.0, lines=self._lines
-        )
-        own = recorded(
-            found,
-            model=self._of.name,
-            rows=counted.rows,
-            before=self._profile,
-            notes=(),
-            at_s=window.until_s,
-            now_s=self._of.now_s,
-        )
-        self._alarm_drift(counted, window)
-        return counted, own
+        found = self._drift.look(self._made.table.slice(window.first, window.last - window.first), window.until_s)
+        notes += found.counted.notes
+        if found.alarm is not None:
+            self._verdicts.append(found.alarm)
+            (self._standing.add if found.alarm.ruling is Ruling.FAIL else self._standing.discard)("drift")
+        return found.counted, found.drift
 
-    def _alarm_drift(self, counted: Profile, window: Window) -> None:
-        told = None if self._judge is None else self._judge.observe_judgement(counted)
-        if told is None:
-            return
-        has_begun = told.judgement.ruling is Ruling.FAIL
-        subject = tuple(one.name for one in judged.chosen(told.moved)) if has_begun else ()
-        self._verdicts.append(
-            verdict(
-                told.judgement,
-                model=self._of.name,
-                subject=subject,
-                rollout=None,
-                at_s=window.until_s,
-                now_s=self._of.now_s,
-            )
-        )
-        (self._standing.add if has_begun else self._standing.discard)("drift")
+    def _watching_faults(self) -> Faults:
+        named, table = self._of.named, self._normal.table
+        time = named.time if named.time in table.columns else None
+        names = [*self._of.inputs, named.prediction, *([time] if time else [])]
+        cells = monitored_faults.cells_of(table.select(names), prediction=named.prediction, time=time)
+        normal = None
+        if time is not None:
+            at_s = told_rows.times_s(table, time)
+            known = np.isfinite(at_s)
+            normal = Sheet(table.filter(known), self._normal.value[known], at_s[known])
+        made = Sheet(self._made.table, self._made.value, self._made.at_s)
+        return Faults(made, normal, cells, self._of.spec, model=self._of.name, now_s=self._of.now_s)
+
+    def _judge_faults(self, window: Window) -> tuple[Verdict, ...]:
+        """What is told of its hours; one stands until its rows are as they were."""
+        found = self._faults.until(window.until_s)
+        self._verdicts += found
+        (self._standing.add if self._faults.is_any else self._standing.discard)("fault")
+        return found
 
     def _judge_decay(self, window: Window) -> None:
         """Told once: from then on it stands."""

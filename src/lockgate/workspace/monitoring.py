@@ -46,8 +46,8 @@ def monitored(
     that are profiled, all others of the reference if left out; slices: columns whose levels are judged one by one.
     metric: a loss that is judged by, log loss of two classes and the absolute error of numbers if left out. window: how
     long one is; horizon: how old a prediction is before its outcome is taken to be in: no younger window is judged.
-    tolerance: the loss of skill that does not matter; false_alarms_per_year: one budget for drift and degradation. name:
-    what it is called.
+    tolerance: the loss of skill that does not matter; false_alarms_per_year: one budget for drift, degradation
+    and hard faults. name: what it is called.
 
     Raises SpecError for unknown names and settings, tables without rows, predictions that are none; ContractError for a
     column that is missing or changed its type. What else is odd is done one way and said in the notes.

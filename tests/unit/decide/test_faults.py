@@ -354,3 +354,29 @@ def test_an_hour_of_one_value_is_no_wonder_where_hours_lie_in_one_cell(world: Wo
     lasting = msgspec.structs.replace(own, value="51", run=1_400, run_since_s=hour.start_s - 12 * HOUR_S)
     usual = msgspec.structs.replace(world.usual, columns=world.usual.columns | {"temp": lasting})
     assert [one.about for one in look.faults(world.reference, hour, usual, alpha=world.alpha)] == ["stuck temp"]
+
+
+@pytest.mark.parametrize(("rows", "within"), [(2, 24), (8, 12), (120, 1)])
+def test_a_stuck_column_is_told_however_few_rows_an_hour_has(world: World, rows: int, within: int):
+    """What goes on does not raise its own bar hour by hour."""
+    usual, rng = world.usual, np.random.default_rng(17)
+    for place in range(world.next, world.next + within):
+        hour = world.hour(put("price", 20.0)(hour_of(rng, place, rows)), place)
+        found = look.faults(world.reference, hour, usual, alpha=world.alpha, per_hour=60)
+        if found:
+            break
+        usual = learnt(usual, hour, look.scores(world.reference, hour), {})
+    assert [one.about for one in found] == ["stuck price"]
+
+
+def test_a_run_that_ended_raises_the_bar_and_one_that_was_a_fault_does_not(world: World):
+    rng = np.random.default_rng(18)
+    for broken, longest in (({}, 40), ({"price": frozenset({"stuck"})}, world.usual.column("price").longest)):
+        usual = world.usual
+        for place in range(world.next, world.next + 3):
+            rows = hour_of(rng, place, 20)
+            hour = world.hour(rows if place == world.next + 2 else put("price", 20.0)(rows), place)
+            is_last_of_run = place == world.next + 1
+            usual = learnt(usual, hour, look.scores(world.reference, hour), broken if is_last_of_run else {})
+        assert usual.column("price").longest == longest
+        assert not usual.column("price").is_stuck

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 import numpy as np
@@ -217,3 +218,47 @@ def test_a_reference_of_one_class_is_told_and_judges_no_decay():
 def test_what_cannot_be_is_refused_by_name(rows, changed, error, says):
     with pytest.raises(error, match=says):
         lg.monitored(rows, REFERENCE, **(NAMED | changed))
+
+
+BROKEN_SINCE = QUIET["at"][40 * PER_DAY]
+BROKEN: dict[str, tuple[pl.Expr, str]] = {
+    "missing x": (pl.lit(None, pl.Float64).alias("x"), "x is missing in"),
+    "stuck x": (pl.lit(0.25).alias("x"), "x is stuck at 0.25"),
+    "unseen where": (pl.lit("sideways").alias("where"), "levels that the reference never had"),
+    "constant": (pl.lit(0.5).alias("score"), "the prediction is always 0.5"),
+}
+
+
+@pytest.mark.parametrize("about", BROKEN)
+def test_a_hard_fault_is_named_within_the_day_that_it_began(about):
+    """Three rows an hour: of so few some faults take as many hours."""
+    change, says = BROKEN[about]
+    day = pl.col("at").is_between(BROKEN_SINCE, BROKEN_SINCE + dt.timedelta(days=6))
+    name = change.meta.output_name()
+    broken = QUIET.with_columns(pl.when(day).then(change).otherwise(pl.col(name)).alias(name))
+    found = lg.monitored(broken, REFERENCE, **NAMED, name="calls")
+    told = [(window, one) for window in found.windows for one in window.faults]
+    assert [one.gate.name.split(" of ")[0] for _, one in told][:1] == [about.split()[0]]
+    window, first = told[0]
+    assert says in first.sentence
+    assert 0 <= first.at_s - BROKEN_SINCE.timestamp() <= 86_400
+    assert window.since_s <= first.at_s < window.until_s + 3_600
+    assert "fault" in window.alarmed
+    assert first in found.verdicts
+    assert found.ruling is Ruling.FAIL
+    assert "fault" not in found.windows[-1].alarmed, "it is over by then"
+
+
+def test_a_stream_that_stops_is_told_with_the_moment_that_it_was_silent():
+    """Eight days without a row, in a table whose hours were never silent for longer than a night."""
+    gap = pl.col("at").is_between(BROKEN_SINCE, BROKEN_SINCE + dt.timedelta(days=8))
+    found = lg.monitored(QUIET.filter(~gap), REFERENCE, **NAMED, name="calls")
+    (told,) = [one for one in found.verdicts if one.gate.claim == "broken"]
+    assert told.gate.name == "silent"
+    assert f"{BROKEN_SINCE - dt.timedelta(hours=4):%Y-%m-%d}" in told.sentence
+
+
+def test_a_reference_without_times_tells_faults_all_the_same():
+    broken = QUIET.with_columns(pl.when(pl.col("at") > BROKEN_SINCE).then(None).otherwise(pl.col("x")).alias("x"))
+    found = lg.monitored(broken, REFERENCE.drop("at"), **NAMED, name="calls")
+    assert "missing of x" in {one.gate.name for one in found.verdicts}

@@ -61,7 +61,17 @@ def broken(found: Iterable[Fault]) -> Broken:
 
 
 def _ended(own: ColumnUsual) -> ColumnUsual:
-    return msgspec.structs.replace(own, carried={}, value=None, run=0, run_since_s=None, means=(), newest_s=None)
+    return msgspec.structs.replace(
+        own,
+        carried={},
+        value=None,
+        run=0,
+        run_since_s=None,
+        is_stuck=False,
+        longest=own.longest if own.is_stuck else max(own.longest, own.run),
+        means=(),
+        newest_s=None,
+    )
 
 
 def _both(live: ColumnUsual | None, own: ColumnUsual) -> ColumnUsual:

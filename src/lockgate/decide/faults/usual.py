@@ -116,8 +116,16 @@ def _run(usual: ColumnUsual, column: ColumnProfile, hour: Hour, *, is_fault: boo
         return {}
     value, run = only_value(column), running(usual, column)
     since_s = usual.run_since_s if value is not None and value == usual.value else hour.since_s
-    longest = usual.longest if is_fault else max(usual.longest, run)
-    return {"value": value, "run": run, "run_since_s": None if value is None else since_s, "longest": longest}
+    goes_on = value is not None and value == usual.value
+    # A run counts once it has ended: few rows an hour would each time raise the bar that they have to pass.
+    longest = usual.longest if goes_on or usual.is_stuck else max(usual.longest, usual.run)
+    return {
+        "value": value,
+        "run": run,
+        "run_since_s": None if value is None else since_s,
+        "longest": longest,
+        "is_stuck": is_fault or (goes_on and usual.is_stuck),
+    }
 
 
 def _stepped(usual: ColumnUsual, column: ColumnProfile, hour: Hour) -> ColumnUsual:
