@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+import time
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import polars as pl
 import pytest
 
@@ -66,4 +70,32 @@ def test_a_restart_goes_on_with_what_was_learnt_and_tells_nothing_twice(workshop
     assert known is not None
     assert gone_on is not None
     assert gone_on - known == pytest.approx(86_400, abs=7_200)
+    workspace.close()
+
+
+def test_a_turn_that_ends_in_one_conflict_again_and_again_stands_in_the_status(workshop: Any, tmp_path: Path) -> None:
+    """An alarm is there already under the id that a fault's will have: every turn ends there, and goes on once it is gone."""
+    from lockgate.workspace.workspace import Workspace
+
+    change, _, _ = PLANTED["gone"]
+    other = tmp_path / "other"
+    shutil.copytree(workshop.root, other)
+    first = Workspace.open(other)
+    live(first, workshop, FIRST)
+    (told,) = live(first, workshop, FIRST + 1, change)
+    first.close()
+
+    now_s = [time.time()]
+    workspace = Workspace.open(workshop.root, clock=lambda: now_s[0])
+    live(workspace, workshop, FIRST)
+    workspace.wiring.records.write(msgspec.structs.replace(told, sentence="Somebody else's."))
+    assert live(workspace, workshop, FIRST + 1, change) == []
+    assert workspace.status()[0].alarms == (), "once is somebody who wrote first"
+    for _ in range(3):
+        now_s[0] += 30.0
+        workspace.tick()
+    (said,) = workspace.status()[0].alarms
+    assert said.startswith("The loop gets no turn of it done since ")
+    assert "4 tries" in said
+    assert told.id in said, "names what is in the way"
     workspace.close()

@@ -14,6 +14,8 @@ class Health(Record, frozen=True, kw_only=True):
     read after their call's day was closed, since it started. not_taken: calls whose row the assigned version's contract keeps
     from it, so that another answered.
 
+    stalled: why no turn of the loop over it came to its end for a while, a sentence; None where they do.
+
     event_s: the model's clock, event time of its newest question; never before `until_s`, for figures that are dear are made
     now and then. None of a record that was written before there was one.
     """
@@ -31,6 +33,7 @@ class Health(Record, frozen=True, kw_only=True):
     flags: dict[str, int] = {}
     not_taken: int = 0
     event_s: float | None = None
+    stalled: str | None = None
     schema: int = 1
 
     @property

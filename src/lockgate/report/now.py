@@ -116,9 +116,13 @@ def _row(records: Records, routing: Routing, troubles: Sequence[LogTrouble | Sil
         outcome_lag_s=health.outcome_lag_s if health else None,
         calls=sum(health.calls.values()) if health else 0,
         until_s=health.until_s if health else None,
-        alarms=(*(alarm.sentence for alarm in alarms[-1:]), *(trouble.sentence for trouble in troubles)),
+        alarms=(*_stalled(health), *(alarm.sentence for alarm in alarms[-1:]), *(t.sentence for t in troubles)),
         next=troubles[0].next if troubles else _next(running, alarms, void or last, model, waits),
     )
+
+
+def _stalled(health: Health | None) -> tuple[str, ...]:
+    return () if health is None or health.stalled is None else (health.stalled,)
 
 
 def open_alarms(records: Records, model: str) -> list[AlarmLife]:

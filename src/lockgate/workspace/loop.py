@@ -14,6 +14,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from lockgate.errors import Conflict, StoreError
 from lockgate.metrics import loss
 from lockgate.monitor import alarms, log_watch
@@ -29,6 +31,7 @@ from lockgate.store.frames import began_at_s
 from lockgate.store.ports import Cursor
 from lockgate.workspace import silences
 from lockgate.workspace.collecting import seldom_collected
+from lockgate.workspace.conflicts import Conflicts
 from lockgate.workspace.skewing import skew
 from lockgate.workspace.unrouted import Unrouted
 from lockgate.workspace.wire import Wiring
@@ -71,6 +74,7 @@ class Loop:
         self._watches: dict[str, Watch] = {}
         self._unrouted = Unrouted(wiring.spec, wiring.records)
         self._facts: dict[str, ChampionFacts] = {}
+        self._conflicts = Conflicts()
 
     def tick(self) -> Ticked:
         """Do what is due. Safe to repeat, to interrupt, and to run beside another loop."""
@@ -97,9 +101,10 @@ class Loop:
         for model in watches:
             try:
                 self._turn(model, done, now_s)
+                self._conflicts.ended(model)
             except Conflict as error:
                 # Somebody else, another loop or a person, wrote first: what is due now is seen at the next tick.
-                _log.info("The turn of %s was another's: %s", model, error)
+                self._conflicts.met(model, str(error), now_s)
         self._write_health(watches, now_s)
         done.problems += self._unrouted.look(now_s, watches)
         self._watch_sources(done, now_s)
@@ -229,9 +234,10 @@ class Loop:
 
     def _write_health(self, watches: Mapping[str, Watch], now_s: float) -> None:
         """All models' in one transaction: each by itself costs more than what it says."""
-        found = [health for watch in watches.values() if (health := watch.health(now_s)) is not None]
-        if found:
-            self._wiring.records.write(*found)
+        due = [health for watch in watches.values() if (health := watch.health(now_s)) is not None]
+        if due:
+            stalled = self._conflicts.stalled
+            self._wiring.records.write(*(msgspec.structs.replace(one, stalled=stalled(one.model)) for one in due))
 
     def _watch_skew(self, model: str, done: Ticked, now_s: float) -> None:
         """The newest calls, replayed through the table path now and then; a version that cannot be asked is left out."""
