@@ -262,7 +262,7 @@ def test_a_mailbox_that_is_down_for_a_while_gets_the_alarm_once(shop: Any) -> No
 def test_a_mail_server_that_says_nothing_holds_up_neither_calls_nor_the_loop(shop: Any, until: Any) -> None:
     pytest.importorskip("apprise")
     port, box, file = free_port(), Mailbox("silent"), shop.root / "alerts.jsonl"
-    told_to(shop, "file:alerts.jsonl", f"mailto://127.0.0.1:{port}/?{MAIL}&cto=90")
+    told_to(shop, f"mailto://127.0.0.1:{port}/?{MAIL}&cto=90", "file:alerts.jsonl")
     with box.up(port), shop.serving() as server:
         workspace = shop.open()
         logged(workspace, shop, "calm", 120, None)
@@ -271,6 +271,8 @@ def test_a_mail_server_that_says_nothing_holds_up_neither_calls_nor_the_loop(sho
         logged(workspace, shop, "well", 400, None)
         until(lambda: len(fallbacks(workspace)) == 2, "the alarm's end", within_s=30)
         assert server.predict(shop.row()).status_code == 200
+        ids = {one.id for one in fallbacks(workspace)}
+        until(lambda: set(told_in(file)) >= ids, "both in the file, which stands behind the mail", within_s=10)
         assert (box.calls, box.mails) == (1, []), "all this while the first try still hangs"
         box.mood = "busy"
         until(lambda: "is down" in " ".join(workspace.status()[0].channels), "the mail, known to be down", within_s=30)

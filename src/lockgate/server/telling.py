@@ -10,6 +10,8 @@ from lockgate.workspace.noticing import Notices
 from lockgate.workspace.wire import Wiring
 
 EVERY_S = 0.5
+WAIT_S = 1.0
+"""So long a turn waits for its channels; a silent one is told on, and the others are told again meanwhile."""
 _log = logging.getLogger("lockgate.notices")
 
 
@@ -24,7 +26,7 @@ def begin(wiring: Wiring, stop: threading.Event) -> threading.Thread:
 def _keep_telling(notices: Notices, stop: threading.Event) -> None:
     while not stop.wait(EVERY_S):
         try:
-            notices.turn()
+            notices.turn(wait_s=WAIT_S)
         except LockgateError as error:
             _log.error("Notices wait: %s", error)
         except Exception:  # noqa: BLE001 - a bug of ours must not end the telling

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
+import threading
+import time
+from collections.abc import Callable
 
 from lockgate.report.notices import notice
 from lockgate.telemetry import alertmanager, notices
@@ -14,38 +17,72 @@ FOLDER = "alerts"
 LEASE, LEASE_S = "notices", 60.0
 
 
+class _Telling(threading.Thread):
+    """One channel being told. sent: how many it took; problem: what the telling ended in. It holds up no exit of its
+    process: what was sent and not marked is sent again under the same id.
+    """
+
+    def __init__(self, tell: Callable[[], int], place: int) -> None:
+        super().__init__(name=f"notices-{place}", daemon=True)
+        self._tell = tell
+        self.sent = 0
+        self.problem: Exception | None = None
+
+    def run(self) -> None:
+        try:
+            self.sent = self._tell()
+        except Exception as problem:  # noqa: BLE001 - raised where the turn was asked for
+            self.problem = problem
+
+
 class Notices:
-    """`turn` sends what is owed. A channel that was not there before is told what comes from now on. Raises SpecError for a
-    channel that cannot be made.
+    """`turn` sends what is owed, to each channel by itself: one that is silent holds up no other. A channel that was not
+    there before is told what comes from now on. Raises SpecError for a channel that cannot be made.
     """
 
     def __init__(self, wiring: Wiring) -> None:
         self._wiring = wiring
         self._holder = f"{os.getpid()}-{secrets.token_hex(4)}"
-        words, newest = wiring.spec.alerts.channels, wiring.records.newest()
-        self._outbox = notices.Outbox(
-            wiring.home / FOLDER,
-            [(word, channel(word, wiring.project)) for word in words if not word.startswith(ALERTMANAGER)],
-            newest=newest,
-        )
-        self._alerts = [
-            alertmanager.AlertBox(wiring.home / FOLDER, word, newest=newest)
-            for word in words
-            if word.startswith(ALERTMANAGER)
-        ]
+        newest = wiring.records.newest()
+        self._tell = [self._telling(word, newest) for word in wiring.spec.alerts.channels]
+        self._at_work: dict[int, _Telling] = {}
 
-    def turn(self) -> int:
-        """How many were sent; none while another process is at it."""
+    def turn(self, *, wait_s: float | None = None) -> int:
+        """How many were sent; none while another process is at it. wait_s: who takes longer is told on meanwhile, and counted
+        at a later turn; all are waited for where left out. Raises what the telling of a channel raised, the others told.
+        """
         wiring = self._wiring
-        if not wiring.spec.alerts.channels:
+        if not self._tell:
             return 0
         if not wiring.lease.acquire(LEASE, self._holder, now_s=wiring.clock(), for_s=LEASE_S):
             return 0
-        try:
-            sent = self._outbox.turn(wiring.records.entries, notice, now_s=wiring.clock())
-            return sent + sum(box.turn(wiring.records.entries, now_s=wiring.clock()) for box in self._alerts)
-        finally:
+        for place, tell in enumerate(self._tell):
+            if place not in self._at_work:
+                self._at_work[place] = _Telling(tell, place)
+                self._at_work[place].start()
+        ended = self._ended(wait_s)
+        if not self._at_work:  # it runs out by itself where somebody is being told still
             wiring.lease.release(LEASE, self._holder)
+        problems = [telling.problem for telling in ended if telling.problem is not None]
+        if problems:
+            raise problems[0]
+        return sum(telling.sent for telling in ended)
+
+    def _ended(self, wait_s: float | None) -> list[_Telling]:
+        give_up = None if wait_s is None else time.monotonic() + wait_s
+        for telling in self._at_work.values():
+            telling.join(None if give_up is None else max(0.0, give_up - time.monotonic()))
+        places = [place for place, telling in self._at_work.items() if not telling.is_alive()]
+        return [self._at_work.pop(place) for place in places]
+
+    def _telling(self, word: str, newest: int) -> Callable[[], int]:
+        wiring, folder = self._wiring, self._wiring.home / FOLDER
+        entries, clock = wiring.records.entries, wiring.clock
+        if word.startswith(ALERTMANAGER):
+            alerts = alertmanager.AlertBox(folder, word, newest=newest)
+            return lambda: alerts.turn(entries, now_s=clock())
+        outbox = notices.Outbox(folder, [(word, channel(word, wiring.project))], newest=newest)
+        return lambda: outbox.turn(entries, notice, now_s=clock())
 
 
 def down(wiring: Wiring) -> list[str]:
