@@ -56,6 +56,20 @@ def test_a_fault_is_told_once_by_name_and_is_over_with_the_day_that_lacks_it(wor
     workspace.close()
 
 
+def test_the_gravest_that_is_open_is_said_and_that_there_are_more(workshop: Any) -> None:
+    workspace = workshop.open()
+    live(workspace, workshop, FIRST)
+    live(workspace, workshop, FIRST + 1, {"x2": pl.lit(None, pl.Float64)})  # a page
+    live(
+        workspace, workshop, FIRST + 2, {"x2": pl.lit(None, pl.Float64), "colour": pl.lit("violet")}
+    )  # a ticket, newer
+    (row,) = workspace.status()
+    assert "x2 is gone" in row.alarms[0]
+    assert row.alarms[1:] == ("1 more alarm is open: lockgate alarms tide",)
+    assert row.next == "lockgate data skew tide"
+    workspace.close()
+
+
 def test_a_restart_goes_on_with_what_was_learnt_and_tells_nothing_twice(workshop: Any) -> None:
     change, about, _ = PLANTED["gone"]
     workspace = workshop.open()

@@ -182,7 +182,8 @@ def status_table(rows: Sequence[Row]) -> None:
     Console().print(table)
     for row in rows:
         if row.verdict:
-            say(f"{row.model}: {row.verdict} ({row.verdict_id}, {age(row.verdict_age_s)} ago)")
+            stands = "ALARM " if row.verdict in row.alarms else ""
+            say(f"{row.model}: {stands}{row.verdict} ({row.verdict_id}, {age(row.verdict_age_s)} ago)")
     # One about the log is every model's, and is said once.
-    for alarm in dict.fromkeys(alarm for row in rows for alarm in row.alarms):
+    for alarm in dict.fromkeys(alarm for row in rows for alarm in row.alarms if alarm != row.verdict):
         say(f"{', '.join(row.model for row in rows if alarm in row.alarms)}: ALARM {alarm}")

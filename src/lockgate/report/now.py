@@ -18,6 +18,7 @@ from lockgate.records import (
     Verdict,
     Version,
 )
+from lockgate.records.alarm import SEVERITY
 from lockgate.records.log_trouble import LogTrouble
 from lockgate.records.service import Service
 from lockgate.records.silence import Silence
@@ -116,9 +117,19 @@ def _row(records: Records, routing: Routing, troubles: Sequence[LogTrouble | Sil
         outcome_lag_s=health.outcome_lag_s if health else None,
         calls=sum(health.calls.values()) if health else 0,
         until_s=health.until_s if health else None,
-        alarms=(*_stalled(health), *(alarm.sentence for alarm in alarms[-1:]), *(t.sentence for t in troubles)),
+        alarms=(*_stalled(health), *_gravest(alarms), *(trouble.sentence for trouble in troubles)),
         next=troubles[0].next if troubles else _next(running, alarms, void or last, model, waits),
     )
+
+
+def _gravest(lives: Sequence[AlarmLife]) -> tuple[str, ...]:
+    """One that is open, and how many more are."""
+    others = [f"{_many(len(lives) - 1)} open: lockgate alarms {lives[-1].model}"] if len(lives) > 1 else []
+    return (*(life.sentence for life in lives[-1:]), *others)
+
+
+def _many(others: int) -> str:
+    return "1 more alarm is" if others == 1 else f"{others:,} more alarms are"
 
 
 def _stalled(health: Health | None) -> tuple[str, ...]:
@@ -126,9 +137,9 @@ def _stalled(health: Health | None) -> tuple[str, ...]:
 
 
 def open_alarms(records: Records, model: str) -> list[AlarmLife]:
-    """Those that are open, the newest last, without those that a row says otherwise."""
+    """Those that are open, the gravest last and of those the newest, without those that a row says otherwise."""
     lives = (life for life in records.all(AlarmLife, model) if life.is_open and life.cause not in SAID_OTHERWISE)
-    return sorted(lives, key=lambda life: life.since_s)
+    return sorted(lives, key=lambda life: (SEVERITY.index(life.severity), life.since_s))
 
 
 def _traffic(routing: Routing, names: dict[str, str]) -> tuple[Traffic, ...]:

@@ -31,6 +31,13 @@ td.num, th.num { text-align: right; font-variant-numeric: tabular-nums; white-sp
 .service { border-top: 1px solid var(--line); }
 .service dt { color: var(--soft); font-size: .85rem; } .service dd { margin: 0; font-variant-numeric: tabular-nums; }
 code { font-size: .85rem; } .verdict { max-width: 24rem; } .alarm { margin-top: .5rem; }
+@media (max-width: 46rem) {
+  body { margin: 1.2rem auto; padding: 0 1rem; } .now thead { display: none; } .verdict { max-width: none; }
+  .now, .now tbody, .now tr, .now td { display: block; } .now td { border: 0; padding: .25rem 0; }
+  .now tr { border-top: 1px solid var(--line); padding: .6rem 0; }
+  .now td.num { display: inline-block; text-align: left; margin-right: 1.6rem; }
+  .now td.num::before { content: attr(data-name) " "; color: var(--soft); font-size: .85rem; }
+}
 """
 
 
@@ -54,7 +61,9 @@ def table(rows: Sequence[Row]) -> str:
         '<th class="num">Fallback</th><th class="num">p99</th><th class="num">Outcome lag</th>'
     )
     channels = "".join(f'<p class="alarm bad">⚠ {escape(said)}</p>' for said in rows[0].channels)
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(_row(row) for row in rows)}</tbody></table>"
+    table = (
+        f'<table class="now"><thead><tr>{head}</tr></thead><tbody>{"".join(_row(row) for row in rows)}</tbody></table>'
+    )
     return table + _service(rows[0].service) + channels
 
 
@@ -78,8 +87,9 @@ def _row(row: Row) -> str:
         f"<td>{_traffic(row.traffic)}</td>"
         f'<td>{escape(row.state)}<div class="small"><code>{escape(row.next)}</code></div></td>'
         f'<td class="verdict">{_verdict(row)}{alarms}</td>'
-        f'<td class="num{" bad" if (row.fallback_rate or 0) > 0.01 else ""}">{fallback}</td>'
-        f'<td class="num">{p99}</td><td class="num">{age(row.outcome_lag_s)}</td>'
+        f'<td class="num{" bad" if (row.fallback_rate or 0) > 0.01 else ""}" data-name="Fallback">{fallback}</td>'
+        f'<td class="num" data-name="p99">{p99}</td>'
+        f'<td class="num" data-name="Outcome lag">{age(row.outcome_lag_s)}</td>'
     )
     return f"<tr>{cells}</tr>"
 
