@@ -92,10 +92,12 @@ class Guardrails:
     def _judged(self, seen: Seen) -> list[Judgement]:
         found: list[Judgement] = []
         for name, judge in self._judges.items():
-            if judge.verdict is None:
-                ruled = self._latencies(judge, seen) if name == "latency_ms" else self._failures(judge, seen)
-                if ruled is not None:
-                    found.append(judged(name, ruled, tuple(self.late)))
+            if judge.is_over:
+                continue
+            void = judge.void
+            observe = self._latencies if name == "latency_ms" else self._failures
+            observe(judge, seen)
+            found += [judged(name, one, tuple(self.late)) for one in judge.told_since(void)]
         return found
 
     def _failures(self, judge: Judge, seen: Seen, share: float | None = None) -> Verdict | None:

@@ -62,6 +62,10 @@ class Pending:
         return found if self._is_wanted else []
 
 
+SETTLES = (Ruling.PASS, Ruling.FAIL)
+"""A gate that has so ruled is not asked again; where its evidence is void it may still stop an arm."""
+
+
 class AbWatch:
     """One A/B's. standing: its verdicts so far; held: where an earlier process left it."""
 
@@ -69,7 +73,7 @@ class AbWatch:
         self.rollout = rollout.id
         self._model = rollout.model
         self._units = Units(rollout, contract, held)
-        self._settled = {v.gate.name for v in standing if v.ruling is not Ruling.UNDECIDED}
+        self._settled = {v.gate.name for v in standing if v.ruling in SETTLES}
         self._is_void = any(v.ruling is Ruling.VOID for v in standing)
         self._told_s = max((v.at_s for v in standing if v.ruling is Ruling.UNDECIDED), default=-math.inf)
         state = held or AbState(rollout=rollout.id, model=rollout.model)
@@ -91,7 +95,7 @@ class AbWatch:
             is_won = is_won or any(item.ruling is Ruling.PASS for _, item in own)
             found += own
         self._units.forget(watermark_s)
-        self._settled |= {item.gate.name for _, item in found if item.ruling is not Ruling.UNDECIDED}
+        self._settled |= {item.gate.name for _, item in found if item.ruling in SETTLES}
         return [
             verdict(
                 item,
@@ -208,11 +212,13 @@ class AbWatch:
         found: list[tuple[str, Judgement]] = []
         live = {arm.version for arm in rollout.live}
         for (name, version), judge in self._judges.items():
-            if judge.verdict is None and version in live:
-                ruled = _observe(judge, rollout, calls, name, version)
-                gate = gate_name(name, version, is_guardrail=True)
-                if ruled is not None and gate not in self._settled:
-                    found.append((version, _renamed(ruled, gate)))
+            if judge.is_over or version not in live:
+                continue
+            void = judge.void
+            _observe(judge, rollout, calls, name, version)
+            gate = gate_name(name, version, is_guardrail=True)
+            if gate not in self._settled:
+                found += [(version, _renamed(ruled, gate)) for ruled in judge.told_since(void)]
         return found
 
 
@@ -230,7 +236,7 @@ def _judge(rollout: Rollout, key: tuple[str, str], state: AbState) -> Judge:
     return judge
 
 
-def _observe(judge: Judge, rollout: Rollout, calls: Joined, name: str, version: str) -> Verdict | None:
+def _observe(judge: Judge, rollout: Rollout, calls: Joined, name: str, version: str) -> None:
     """The calls of the champion and one challenger, drawn by lot between the two. What went astray bets on nothing."""
     by_share, shares = stretches(rollout), dict[float, float]()
     for total, live in by_share.items():
@@ -244,10 +250,10 @@ def _observe(judge: Judge, rollout: Rollout, calls: Joined, name: str, version: 
         if (among(rollout.id, calls.units[row], by_share[routed.share]) or rollout.champion) == routed.version:
             rows.append(row)
     if not rows:
-        return None
+        return
     drawn = calls.take(np.array(rows))
     failed = drawn.by_way(lambda routed: routed.failure is not None).astype(np.float64)
-    return judge.observe_batch(
+    judge.observe_batch(
         drawn.by_way(lambda routed: routed.version == version).astype(np.int64),
         drawn.latency_ms if name == "latency_ms" else failed,
         np.array([shares[drawn.routed(row).share] for row in range(len(drawn))]),

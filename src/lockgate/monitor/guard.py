@@ -27,11 +27,12 @@ def judge(
     """The verdicts that are new. by_call: what the guardrails say of the calls; standing: this rollout's so far.
 
     A guardrail speaks once, when it is crossed; safety once per step; worth at each day that has matured. A gate that has
-    spoken for good is not asked again: its error rate was for one crossing.
+    spoken for good is not asked again: its error rate was for one crossing. One whose evidence is void may still stop.
     """
     rollout = evidence.rollout
     settled = {v.gate.name for v in standing if v.ruling is not Ruling.UNDECIDED}
-    found = [item for item in by_call if item.gate.name not in settled]
+    over = {v.gate.name for v in standing if v.ruling in (Ruling.PASS, Ruling.FAIL)}
+    found = [item for item in by_call if item.gate.name not in (over if item.ruling is Ruling.FAIL else settled)]
     found += [*_quality(evidence, standing, settled), *_worth(spec, evidence, standing, settled)]
     subject = (rollout.challenger, rollout.champion)
     return [

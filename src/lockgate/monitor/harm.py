@@ -8,7 +8,7 @@ from lockgate.decide.guardrails import Guardrails, Seen
 from lockgate.decide.judgement import Judgement
 from lockgate.monitor.fold import AT_ONCE, Fold
 from lockgate.monitor.joined import Joined
-from lockgate.records import Rollout
+from lockgate.records import Rollout, Ruling
 from lockgate.records.harm_state import HarmState
 
 
@@ -23,7 +23,7 @@ class HarmWatch:
 
     def look(self, rollout: Rollout, fold: Fold) -> list[Judgement]:
         """What the calls that have become ripe decide."""
-        judged: dict[str, Judgement] = {}
+        judged: dict[tuple[str, Ruling], Judgement] = {}
         # After a restart the log is read again, and what was judged before comes first: it is known, not late.
         has_caught_up, self._has_caught_up = self._has_caught_up, True
         while True:
@@ -33,7 +33,8 @@ class HarmWatch:
             self._guardrails.late += found.ids[:old] if has_caught_up else ()
             self._note_late_shadows(fold)
             for item in self._guardrails.take(rollout, seen(found[old:])):
-                judged.setdefault(item.gate.name, item)  # of what a gate says in several stretches the first counts
+                # Of what a gate says in several stretches the first counts; harm may come after void evidence.
+                judged.setdefault((item.gate.name, item.ruling), item)
             if len(found) < AT_ONCE:
                 return list(judged.values())
 

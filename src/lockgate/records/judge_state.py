@@ -15,7 +15,8 @@ class JudgeState(Record, frozen=True, kw_only=True):
     bet before, described only. harm, less: log capital of each bet; placed: how many calls have bet. ratio_cells,
     ratio_rest: the log likelihood of each ratio, as counts by share and as a sum. reference, frozen: the arms' running
     counts, and the champion's that the scores now in force were made from. mismatch: units, excess and e of the
-    sample-ratio test. looks: each `stride`-th bet's. bettors, watched: 8 bytes a unit.
+    sample-ratio test. looks: each `stride`-th bet's. bettors, watched: 8 bytes a unit. void: that the evidence is unsound;
+    a verdict may come after it.
     """
 
     policy: Policy
@@ -40,4 +41,5 @@ class JudgeState(Record, frozen=True, kw_only=True):
     bettors: bytes
     watched: bytes
     verdict: Verdict | None = None
+    void: Verdict | None = None
     schema: int = 1

@@ -137,7 +137,7 @@ def _by_call(wiring: Wiring, rollout: Rollout, entries: Sequence[LogEntry], verd
     at = next((n for n, step in enumerate(rollout.steps) if verdict.gate.name == f"safe at {step.name}"), rollout.at)
     then = msgspec.structs.replace(rollout, at=at)
     found = Guardrails(then).take(then, seen(_calls(kept).of_rollout(rollout.id).sorted()))
-    return next((item for item in found if item.gate.name == verdict.gate.name), None)
+    return next((one for one in found if (one.gate.name, one.ruling) == (verdict.gate.name, verdict.ruling)), None)
 
 
 def _by_block(spec: ModelSpec, rollout: Rollout, blocks: Sequence[PairBlock], verdict: Verdict) -> Judgement:

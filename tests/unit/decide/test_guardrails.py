@@ -179,6 +179,28 @@ def test_arms_that_do_not_come_up_as_their_shares_say_are_void() -> None:
     assert "fewer than foretold" in item.sentence
 
 
+def test_a_challenger_that_fails_is_stopped_also_where_the_arms_are_uneven() -> None:
+    """Void first, then harm, in one stretch or in two: the same two judgements."""
+    well, broken = calls(6000, failing=(0.02, 0.02)), calls(6000, failing=(0.02, 0.5))
+    lost = (well.arm == 1) & (np.arange(6000) % 2 == 0)
+    first = well._replace(arm=np.where(lost, 0, well.arm))
+    second = broken._replace(
+        id=[f"d{one}" for one in broken.id],
+        asked_s=broken.asked_s + float(well.asked_s[-1]) + 1,
+        arm=np.where(lost, 0, broken.arm),
+    )
+    whole = Seen(
+        *(a + b if isinstance(a, list) else np.concatenate([a, b]) for a, b in zip(first, second, strict=True))
+    )
+    cut = Guardrails(rollout())
+    told = [cut.take(rollout(), first), cut.take(rollout(), second)]
+    rulings = [[one.ruling for one in found if one.gate.name == "guardrail failures"] for found in told]
+    assert rulings == [[Ruling.VOID], [Ruling.FAIL]]
+    once = Guardrails(rollout()).take(rollout(), whole)
+    both = [one for one in once if one.gate.name == "guardrail failures"]
+    assert both == [one for found in told for one in found if one.gate.name == "guardrail failures"]
+
+
 def test_an_aborted_judgement_changes_nothing_of_the_record() -> None:
     plan = msgspec.structs.replace(PLAN, guardrails=("quality",))
     assert Guardrails(rollout(plan=plan)).take(rollout(plan=plan), calls(50, failing=(0.0, 0.9))) == []

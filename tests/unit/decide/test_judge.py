@@ -10,8 +10,9 @@ import pytest
 import lockgate as lg
 from lockgate.decide.assign import assign
 from lockgate.errors import LockgateError, SpecError, StoreError
-from lockgate.records import Ruling, Verdict
+from lockgate.records import Ruling, Verdict, decode
 from lockgate.records.evidence import ENGINE
+from lockgate.records.judge_state import JudgeState
 
 
 def rate(**more: object) -> lg.Judge:
@@ -208,6 +209,60 @@ def test_arms_that_do_not_come_up_as_their_shares_say_make_the_evidence_void() -
     assert verdict is not None
     assert (verdict.ruling, verdict.move) == (Ruling.VOID, "hold")
     assert "mend it and begin anew" in verdict.sentence
+
+
+def lopsided(calls: int = 4_000) -> tuple[np.ndarray, np.ndarray]:
+    """A fifth of the canary's calls go astray, and from the middle on half of its answers fail; the void comes before."""
+    rng = np.random.default_rng(9)
+    arm = (rng.random(calls) < 0.16).astype(int)
+    value = (rng.random(calls) < np.where((arm == 1) & (np.arange(calls) >= calls // 2), 0.5, 0.01)).astype(float)
+    return arm, value
+
+
+def test_void_evidence_lets_nothing_pass_and_harm_still_stops() -> None:
+    arm, value = lopsided()
+    judge = rate(promote=True)
+    first = judge.observe_batch(arm[:2_000], value[:2_000], 0.2)
+    assert first is not None
+    assert first.ruling is Ruling.VOID
+    assert (judge.void, judge.verdict, judge.is_over) == (first, first, False)
+    second = judge.observe_batch(arm[2_000:], value[2_000:], 0.2)
+    assert second is not None
+    assert (second.ruling, second.move) == (Ruling.FAIL, "roll_back")
+    assert "by how much is not known" in second.sentence
+    assert second.evidence.n[1] - first.evidence.n[1] < 400, "within some calls of what is broken"
+    assert (judge.void, judge.verdict, judge.is_over) == (first, second, True)
+    assert judge.observe(1, 1.0, 0.2) is None
+
+
+def test_void_and_then_harm_come_to_the_same_however_the_calls_are_cut() -> None:
+    arm, value = lopsided()
+    whole, alone, halves = rate(promote=True), rate(promote=True), rate(promote=True)
+    whole.observe_batch(arm, value, 0.2)
+    for a, v in zip(arm.tolist(), value.tolist(), strict=True):
+        alone.observe(a, v, 0.2)
+    halves.observe_batch(arm[:1_500], value[:1_500], 0.2)
+    halves = lg.Judge.resume(halves.state())
+    halves.observe_batch(arm[1_500:], value[1_500:], 0.2)
+    assert whole.void is not None
+    assert whole.verdict is not None
+    for other in (alone, halves):
+        assert other.void is not None
+        assert other.verdict is not None
+        assert (other.void.id, other.verdict.id) == (whole.void.id, whole.verdict.id)
+        assert other.verdict.evidence == whole.verdict.evidence
+
+
+def test_a_void_judge_that_sees_no_harm_goes_on_quickly() -> None:
+    """Its calls are shown no worse all the while, which is no ruling any more."""
+    rng = np.random.default_rng(10)
+    arm = (rng.random(200_000) < 0.16).astype(int)
+    judge = rate(promote=True)
+    verdict = judge.observe_batch(arm, (rng.random(200_000) < 0.02).astype(float), 0.2)
+    assert verdict is not None
+    assert verdict.ruling is Ruling.VOID
+    assert judge.told_since(None) == [verdict]
+    assert sum(decode(JudgeState, judge.state()).calls) == 200_000
 
 
 def test_a_gross_mismatch_in_one_long_batch_is_void_and_no_overflow() -> None:

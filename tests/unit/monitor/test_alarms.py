@@ -194,7 +194,8 @@ def test_nobody_says_anything_without_a_name_and_a_reason() -> None:
 
 def test_alarms_about_a_version_are_over_once_it_gets_no_calls(told: Told) -> None:
     told.tell(alarm(1, 0.0, version="one"), alarm(2, 0.0, cause="skew", severity="ticket", version="two"))
-    assert [row.alarms for row in rows(told.records)] == [("Skill has fallen, 2.",)]
+    said = ("Skill has fallen, 1.", "1 more alarm is open: lockgate alarms m")
+    assert [row.alarms for row in rows(told.records)] == [said], "the page, though the ticket is newer"
     over = alarms.settle(told.records, msgspec.structs.replace(ROUTING, challenger="two"), at_s=7.0, now_s=7.0)
     assert over == [], "both have calls"
     over = alarms.settle(told.records, msgspec.structs.replace(ROUTING, champion="two"), at_s=7.0, now_s=7.0)

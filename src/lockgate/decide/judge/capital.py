@@ -102,18 +102,19 @@ class Capital:
         less = _paths(self.less, self._less[:, None], self._log_less[:, None], only, share[bad], label[bad])
         return Path(calls, harm, less, bad, np.searchsorted(bad, np.arange(share.size + 1)))
 
-    def first_ruling(self, path: Path) -> int:
-        """The row of the first bet that decides; NEVER where none does."""
+    def first_ruling(self, path: Path, *, harm_alone: bool = False) -> int:
+        """The row of the first bet that decides, or shows harm where that alone may; NEVER where none does."""
         near = self._line - _SLACK
         is_near = np.zeros(path.calls.place.size, dtype=bool)
         for bet in path.harm:
             if bet[1:].max(initial=-math.inf) >= near:
                 is_near |= bet[1:] >= near
-        if self._policy.promote:
+        if self._policy.promote and not harm_alone:
             gained = path.less[:-1].max(axis=0) - path.less[-1]
             is_near |= gained[path.bad_by[1:]] >= near
         for look in np.flatnonzero(is_near):
-            if self.ruling(*path.at(int(look) + 1)) is not None:
+            found = self.ruling(*path.at(int(look) + 1))
+            if found is Ruling.FAIL or (found is not None and not harm_alone):
                 return int(path.calls.place[look])
         return NEVER
 

@@ -64,11 +64,24 @@ class Judge:
         self._mismatch = mismatch.Mismatch()
         self._bettors, self._watched = Units(), Units(WATCHED)
         self._verdict: Verdict | None = None
+        self._void: Verdict | None = None
 
     @property
     def verdict(self) -> Verdict | None:
-        """The ruling, once there is one. A judge that has ruled takes no more evidence."""
-        return self._verdict
+        """The ruling, once there is one."""
+        return self._verdict or self._void
+
+    @property
+    def void(self) -> Verdict | None:
+        """That the evidence is unsound, once it was shown: nothing passes any more, and harm is still looked for."""
+        return self._void
+
+    @property
+    def is_over(self) -> bool:
+        """A judge that has ruled takes no more evidence. One whose evidence is void may still find harm: whatever is wrong
+        with the arms, callers of a canary that fails are to be spared, and to stop it costs little.
+        """
+        return self._verdict is not None
 
     def observe(
         self,
@@ -79,21 +92,21 @@ class Judge:
         shadow: float | None = None,
         at_s: float | None = None,
     ) -> Verdict | None:
-        """One call's outcome; the verdict when this call decides, else None.
+        """One call's outcome; the verdict when this call decides, else None. VOID may come first, and FAIL after it.
 
         arm: 0 champion, 1 canary. value: 1.0 = failed and 0.0 = not, or milliseconds. canary_share: the share in force when
         the call was routed, the same number for both arms, in (0, 1). unit: who called; bets once. shadow: the other
         version's value on the same call, if it scored it too; then no share is needed. at_s: event time.
         Raises SpecError for what cannot be; the call then counts for nothing.
         """
-        if self._verdict is not None:
+        if self.is_over:
             return None
         call = admit.one(self.policy, arm, value, canary_share, shadow)
         arm = int(arm)
         row = self._bets.class_of(call.value) if call.label >= 0 else -1
         is_drawn, may_bet = self._admit_unit(unit, arm, call, would_bet=row >= 0)
         self._tally.one(arm, call)
-        if is_drawn:
+        if is_drawn and self._void is None:  # a mismatch that was shown stands as it was
             self._mismatch = mismatch.after(self._mismatch, arm, call.share)
         if row >= 0:
             is_bad = call.value > 0
@@ -104,7 +117,7 @@ class Judge:
             if self._frozen.size:
                 self._reference[arm, row] += 1
                 self._refresh()
-        if (row >= 0 and self._capital.may_rule()) or self._mismatch.e >= mismatch.VOID_AT:
+        if (row >= 0 and self._capital.may_rule()) or self._is_void_now():
             return self._rule(at_s)
         return None
 
@@ -117,22 +130,28 @@ class Judge:
         shadow: ArrayLike | None = None,
         at_s: ArrayLike | None = None,
     ) -> Verdict | None:
-        """Many calls in canonical order, as `observe` takes them one by one; the calls behind one that decides are left.
+        """Many calls in canonical order, as `observe` takes them one by one; the calls behind one that decides are left. The
+        last verdict of theirs; `void` holds the one that another came after.
 
         arm, value, unit, shadow, at_s: shape (n,), NaN where a call has no shadow; canary_share: shape (n,), or one number.
         Raises SpecError naming the first row that cannot be; then none of the batch counts.
         """
-        if self._verdict is not None:
+        if self.is_over:
             return None
+        before = self.verdict
         rows = admit.many(self.policy, arm, value, canary_share, unit, shadow, at_s)
         row = np.where(rows.label >= 0, self._bets.classes(rows.value), -1)
         drawn = self._firsts(self._watched, rows, np.flatnonzero(~rows.is_pair))
         placed = self._firsts(self._bettors, rows, np.flatnonzero(row >= 0))
         start = 0
-        while start < rows.arm.size and self._verdict is None:
+        while start < rows.arm.size and not self.is_over:
             stop = self._until_refresh(rows.arm[start : start + CHUNK])
             start = self._segment(Segment(rows, row, drawn, placed, start, start + stop))
-        return self._verdict
+        return None if self.verdict is before else self.verdict
+
+    def told_since(self, void: Verdict | None) -> list[Verdict]:
+        """What a judge that was not over has ruled since, in order. void: as it stood then."""
+        return [one for one in (self._void if self._void is not void else None, self._verdict) if one is not None]
 
     def state(self) -> str:
         """All of it as JSON text, to be kept anywhere and handed to `resume`: under 100 kB but for the units."""
@@ -163,6 +182,7 @@ class Judge:
                 bettors=self._bettors.packed(),
                 watched=self._watched.packed(),
                 verdict=self._verdict,
+                void=self._void,
             )
         ).decode()
 
@@ -187,7 +207,11 @@ class Judge:
         self._mismatch = mismatch.Mismatch(*held.mismatch)
         self._bettors.unpack(held.bettors)
         self._watched.unpack(held.watched)
-        self._verdict = held.verdict
+        self._verdict, self._void = held.verdict, held.void
+        if (
+            held.verdict is not None and held.verdict.ruling is Ruling.VOID
+        ):  # as it was written when such a judge was over
+            self._verdict, self._void = None, held.verdict
 
     def _admit_unit(self, unit: str | int | None, arm: int, call: admit.One, *, would_bet: bool) -> tuple[bool, bool]:
         """Whether the call counts for the sample ratio, and whether its unit has not bet yet."""
@@ -236,10 +260,12 @@ class Judge:
             Calls(now.row[placed], rows.share[placed], rows.label[placed], is_bad[placed], placed - start)
         )
         void = np.flatnonzero(e >= mismatch.VOID_AT)
-        first_void = int(drawn[void[0]]) if void.size else now.stop
-        last = min(now.stop - 1, first_void, start + self._capital.first_ruling(path))
+        first_void = int(drawn[void[0]]) if void.size and self._void is None else now.stop
+        last = min(
+            now.stop - 1, first_void, start + self._capital.first_ruling(path, harm_alone=self._void is not None)
+        )
         n, m = (int(np.searchsorted(places, last, side="right")) for places in (drawn, placed))
-        if n:
+        if n and self._void is None:
             self._mismatch = mismatch.Mismatch(self._mismatch.units + n, float(excess[n - 1]), float(e[n - 1]))
         self._capital.take(path, m, calls=self._tally.total)
         self._watched.take(now.drawn.units, start, last)
@@ -250,7 +276,7 @@ class Judge:
             self._tally.repeated += int(np.count_nonzero(would_bet) - np.count_nonzero(is_bad[placed[:m]]))
         self._tally.many(rows.part(start, last + 1))
         self._learn(rows.arm[taken], now.row[taken])
-        if self._capital.may_rule() or self._mismatch.e >= mismatch.VOID_AT:
+        if self._capital.may_rule() or self._is_void_now():
             self._rule(None if rows.at_s is None else float(rows.at_s[last]))
         return last + 1
 
@@ -275,14 +301,21 @@ class Judge:
             self._frozen = self._reference[0].copy()
             self._bets.refresh(self._frozen)
 
+    def _is_void_now(self) -> bool:
+        return self._void is None and self._mismatch.e >= mismatch.VOID_AT
+
     def _rule(self, at_s: float | None) -> Verdict | None:
-        """The ruling that stands after the last call, if there is one; unsound evidence rules nothing else."""
-        is_void = self._mismatch.e >= mismatch.VOID_AT
-        ruling = Ruling.VOID if is_void else self._capital.ruling(self._capital.harm, self._capital.less)
-        if ruling is not None:
-            facts = ruled.Facts(self.policy, self._tally, self._capital, self._mismatch, self._reference)
-            now_s = self._clock()
-            self._verdict = ruled.verdict(
-                facts, ruling, model=self.model, at_s=now_s if at_s is None else at_s, now_s=now_s
-            )
-        return self._verdict
+        """The ruling that the last call brought, if it did; unsound evidence lets nothing pass."""
+        ruling = self._capital.ruling(self._capital.harm, self._capital.less)
+        if ruling is not Ruling.FAIL and (self._void is not None or self._is_void_now()):
+            ruling = Ruling.VOID if self._void is None else None
+        if ruling is None:
+            return None
+        facts = ruled.Facts(self.policy, self._tally, self._capital, self._mismatch, self._reference)
+        now_s = self._clock()
+        found = ruled.verdict(facts, ruling, model=self.model, at_s=now_s if at_s is None else at_s, now_s=now_s)
+        if ruling is Ruling.VOID:
+            self._void = found
+        else:
+            self._verdict = found
+        return found

@@ -100,14 +100,16 @@ def sentence(facts: Facts, ruling: Ruling, seen: Evidence) -> str:
         return (
             f"The arms did not come up as their shares said: {seen.n[1]:,} canary calls beside {seen.n[0]:,} of the "
             f"champion's, {abs(facts.mismatch.excess):,.0f} {way} than foretold. "
-            f"Something routes or loses calls by arm, so this evidence says nothing; mend it and begin anew."
+            f"Something routes or loses calls by arm: nothing passes on this evidence, harm alone may still stop it; mend it "
+            f"and begin anew."
         )
     odds = f"evidence {math.exp(min(seen.log_e or 0.0, 700)):,.3g} of the {1 / facts.policy.alpha:,.0f} that decide"
     figures = _figures(facts, seen)
     if ruling is Ruling.PASS:
         margin = f"{facts.policy.margin_ratio:g} times"
         return f"So far the canary is shown less than {margin} as bad as the champion: {figures}; {odds}."
-    return f"So far the canary is worse: {figures}; {odds}."
+    uneven = " The arms do not come up as their shares said, so by how much is not known."
+    return f"So far the canary is worse: {figures}; {odds}.{uneven if facts.mismatch.e >= VOID_AT else ''}"
 
 
 def _figures(facts: Facts, seen: Evidence) -> str:
