@@ -19,12 +19,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from lockgate.features import Pipeline, levels, numeric
 from lockgate.stats import glst
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "src/lockgate/cli/demo/project"))
+sys.path[:0] = [str(ROOT / "src/lockgate/cli/demo/project"), str(ROOT / "tests/integration")]
 
-from flights import columns, features, stale  # noqa: E402 - the demo's project is no package of ours
+import flights_by_hand  # noqa: E402 - the live features, written by hand for the tests
+
+from flights import columns, features, journeys  # noqa: E402 - the demo's project is no package of ours
 from flights.sources import read_sources  # noqa: E402
 from flights.table import calls  # noqa: E402
 from flights.training import SEED, TREES  # noqa: E402
@@ -38,6 +41,11 @@ DAY = pl.col(columns.TIME).dt.strftime("%Y-%m-%d").alias("day")
 LOSSES: dict[str, Loss] = {
     "brier": lambda y, p: (p - y) ** 2,
     "log_loss": lambda y, p: -np.log(np.where(y > 0, p, 1 - p)),
+}
+SEEN = {
+    "schedule": features.TIMETABLE,
+    "live": (*features.TIMETABLE, *columns.LIVE),
+    "weather": (*features.TIMETABLE, *columns.LIVE, *columns.WEATHER),
 }
 PAIRS = {
     "live over schedule": ("schedule", "live"),
@@ -82,9 +90,9 @@ def day_series() -> dict[str, Floats]:
 def table_of_calls() -> pl.DataFrame:
     """The demo's calls, with the New York day of departure, and the live features as they were a day before."""
     sources = read_sources()
-    table = calls(sources)
-    old = stale.day_old(table, sources).rename({name: f"{name}_old" for name in columns.LIVE}).drop(columns.ID)
-    return pl.concat([table, old], how="horizontal").with_columns(DAY)
+    flown = journeys.journeys(sources)
+    old = flights_by_hand.live(flown, minutes_ago=24 * 60).rename({name: f"{name}_old" for name in columns.LIVE})
+    return calls(flown, sources).hstack(flights_by_hand.live(flown)).hstack(old).with_columns(DAY)
 
 
 def answers(trained: pl.DataFrame, judged: pl.DataFrame) -> dict[str, Floats]:
@@ -109,7 +117,8 @@ def fitted(
     """What the model sees of a table, and the model: the demo's settings, drawn rows where `subsample` is under 1."""
     from lightgbm import LGBMClassifier
 
-    pipeline = getattr(features, name)().fit(to_columns(trained), trained["late"].to_numpy().astype(np.float64))
+    pipeline = Pipeline.of(numeric(*SEEN[name]), *(levels(category) for category in columns.CATEGORIES))
+    pipeline = pipeline.fit(to_columns(trained), trained["late"].to_numpy().astype(np.float64))
     model: Any = LGBMClassifier(
         n_estimators=TREES,
         random_state=seed,
@@ -126,7 +135,7 @@ def fitted(
 
 def to_columns(table: pl.DataFrame) -> dict[str, NDArray[Any]]:
     """Arrays by name, as `lockgate.features` reads them: text as objects, numbers as floats, NaN for missing."""
-    names = columns.SCHEDULE_LIVE_WEATHER
+    names = (*columns.SCHEDULE, *columns.LIVE, *columns.WEATHER)
     text = {name: np.array(table[name].to_list(), dtype=object) for name in columns.CATEGORIES}
     numbers = {n: table[n].cast(pl.Float64).fill_null(math.nan).to_numpy() for n in names if n not in text}
     return {**text, **numbers}
