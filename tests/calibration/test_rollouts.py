@@ -91,6 +91,15 @@ def test_a_challenger_that_fails_half_of_its_calls_costs_ten_of_them() -> None:
     costs_ten_calls(60)
 
 
+def test_a_broken_challenger_whose_arms_are_uneven_by_chance_is_stopped_too() -> None:
+    """The one of the long form's 2,000 whose evidence is void before it is harmful: five canary calls where 18 were due."""
+    one = Simulation(BROKEN, [72, 437], EXPOSED, looks=MINUTELY)
+    end = one.run()
+    told = [(str(v.ruling), v.gate.name) for v in one.records.all(Verdict) if v.gate.name == "guardrail failures"]
+    assert told == [("void", "guardrail failures"), ("fail", "guardrail failures")]
+    assert (end.state, end.said, end.canary_calls) == (RolloutState.ROLLED_BACK, "guardrail failures", 11)
+
+
 @pytest.mark.slow
 def test_the_long_form_of_2000_broken_challengers_costs_ten_calls_too() -> None:
     costs_ten_calls(2_000)
