@@ -380,3 +380,11 @@ def test_a_run_that_ended_raises_the_bar_and_one_that_was_a_fault_does_not(world
             usual = learnt(usual, hour, look.scores(world.reference, hour), broken if is_last_of_run else {})
         assert usual.column("price").longest == longest
         assert not usual.column("price").is_stuck
+
+
+def test_more_zeros_than_values_were_missing_are_no_zeros_for_missing(world: World):
+    """A fifth was missing: where two thirds are 0, something else made them."""
+    filled = world.rows.with_columns(pl.col("age").fill_null(0.0))
+    assert [one.about for one in world.faults(lambda _: filled)] == ["zeros age"]
+    alike = filled.with_columns(pl.when(pl.int_range(pl.len()) % 3 > 0).then(0.0).otherwise(pl.col("age")).alias("age"))
+    assert "zeros age" not in [one.about for one in world.faults(lambda _: alike)]

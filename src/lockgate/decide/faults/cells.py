@@ -9,16 +9,18 @@ import numpy as np
 from scipy.special import gammaln
 
 from lockgate.decide.faults import bets
-from lockgate.decide.faults.fault import Fault, Found, fault, part
+from lockgate.decide.faults.fault import SURE, Fault, Found, fault, part
 from lockgate.decide.faults.hour import Hour, pairs
-from lockgate.decide.faults.usual import carried
+from lockgate.decide.faults.usual import carried, highest_share
 from lockgate.records.profile import ColumnProfile, Profile
-from lockgate.records.usual import Usual
+from lockgate.records.usual import ColumnUsual, Usual
 from lockgate.stats import tails
 
 FEWEST_MISSING = 0.02
 """Of the reference, under which there is little that zeros could take the place of."""
 FEWER = 0.25  # of its share of missing values is left, at most
+RATIO, ROOM = 1.5, 0.05
+"""Of the zeros that there were and of what was missing: where more are, something else made them, as an hour of one value."""
 FEWEST = 30
 SHOWN = 3
 ZEROS, SHUFFLED = "zeros", "shuffled"
@@ -45,17 +47,26 @@ def judged(
         before = usual.column(held.name)
         for name, told in ((ZEROS, _zeros), (SHUFFLED, _codes)):
             log_e = carried(before, name, own.get(name, 0.0))
-            if log_e >= bets.line(alpha, before.scores.get(name, 0.0)):
-                found = told(held, now, hour, log_e, alpha)
-                if found is not None:
-                    yield found
+            if log_e < bets.line(alpha, before.scores.get(name, 0.0)):
+                continue
+            if name == SHUFFLED or _were_missing(held, now, before, hour):
+                yield told(held, now, hour, log_e, alpha)
 
 
-def _zeros(held: ColumnProfile, now: ColumnProfile, hour: Hour, log_e: float, alpha: float) -> Fault | None:
+def _were_missing(held: ColumnProfile, now: ColumnProfile, before: ColumnUsual, hour: Hour) -> bool:
+    """Whether nearly nothing is missing any more, and no more zeros came than that accounts for."""
+    missing = held.missing / held.rows
+    if now.missing > FEWER * missing * now.rows:
+        return False
+    cell = _zero_cell(held)
+    at_most = max(missing, *(highest_share(before, "missing", of_day) for of_day in hour.of_days))
+    spike = tails.lowest(now.rows, now.facets[0].counts[cell], delta=SURE)
+    return spike <= RATIO * (held.facets[0].counts[cell] / held.rows + at_most) + ROOM
+
+
+def _zeros(held: ColumnProfile, now: ColumnProfile, hour: Hour, log_e: float, alpha: float) -> Fault:
     cell = _zero_cell(held)
     missing, spike = held.missing / held.rows, now.facets[0].counts[cell]
-    if now.missing > FEWER * missing * now.rows:
-        return None
     usual = held.facets[0].counts[cell] / held.rows
     found = Found(
         rows=now.rows,
@@ -72,7 +83,7 @@ def _zeros(held: ColumnProfile, now: ColumnProfile, hour: Hour, log_e: float, al
     return fault("zeros", held.name, hour, found, said, fewest=FEWEST)
 
 
-def _codes(held: ColumnProfile, now: ColumnProfile, hour: Hour, log_e: float, alpha: float) -> Fault | None:
+def _codes(held: ColumnProfile, now: ColumnProfile, hour: Hour, log_e: float, alpha: float) -> Fault:
     counts = np.array(now.facets[0].counts, dtype=np.float64)
     before = np.array(held.facets[0].counts, dtype=np.float64)
     moved = counts / counts.sum() - before / before.sum()
