@@ -27,10 +27,14 @@ from lockgate.records import (
     Verdict,
 )
 from lockgate.records.ab import CHAMPION_SCORE
+from lockgate.records.duration import lasted
 from lockgate.records.rollout import MoveKind
 from lockgate.store.ports import Records, RoutingBoard
 
 TRIES = 5
+LOOP = "lockgate"
+ENDS: tuple[MoveKind, ...] = ("roll_back", "undecided", "abort")
+JUST_S = 600.0  # wall time in which a person who rolls back means what the loop has just ended
 _T = TypeVar("_T")
 
 
@@ -110,7 +114,7 @@ class Controller:
             tuple(v.id for v in verdicts),
             reason,
             None,
-            "lockgate",
+            LOOP,
             event_s,
             now_s,
         )
@@ -189,6 +193,8 @@ class Controller:
                     cure=f"See: lockgate why {meant.rollout.id}",
                 )
             if stand is None:
+                if to is None:
+                    self._refuse_what_was_done(now_s)
                 return self._to_earlier(to, by=by, reason=reason, event_s=event_s, now_s=now_s)
             if to not in (None, stand.rollout.champion):
                 raise Conflict(f"The rollout {stand.rollout.id} is under way.", cure="Roll back without --to first.")
@@ -196,6 +202,17 @@ class Controller:
             return self.make(stand, decision, event_s=event_s, now_s=now_s, by=by)
 
         return self.tried(back)
+
+    def _refuse_what_was_done(self, now_s: float) -> None:
+        """The loop was quicker than the person, who means the challenger and not its champion."""
+        last = self._records.all(Move, self._model)[-1]
+        age_s = now_s - last.written_s
+        if last.kind not in ENDS or last.by != LOOP or not 0 <= age_s < JUST_S:
+            return
+        raise Conflict(
+            f"{last.rollout} was ended by Lockgate {lasted(age_s)} ago, and its champion has all the traffic.",
+            cure=f"If the champion is to go as well, say where to: lockgate rollback {self._model} --to VERSION",
+        )
 
     def _to_earlier(self, to: str | None, *, by: str, reason: str, event_s: float, now_s: float) -> Move:
         before = self.routing
@@ -264,7 +281,7 @@ class Controller:
         *,
         event_s: float,
         now_s: float,
-        by: str = "lockgate",
+        by: str = LOOP,
         override: Override | None = None,
     ) -> Move:
         """Record the move with the rollout and the routing it leads to, then publish. Raises Conflict where others moved."""

@@ -239,6 +239,34 @@ def test_a_person_rolls_a_promotion_back_and_forth(sharing: Stand) -> None:
     assert (sharing.routing.champion, sharing.routing.previous) == ("new", "old")
 
 
+def test_a_person_who_comes_second_to_the_loop_does_not_take_the_champion_off(stand: Stand) -> None:
+    """An earlier champion is there, and would get the traffic; ten minutes later, or by its name, it does."""
+    stand.start()
+    for name in ("safe at shadow", "worth", "safe at 25%"):
+        stand.rule(name, Ruling.PASS)
+    while stand.tick() is not None:
+        pass
+    second = msgspec.structs.replace(stand.rollout, id="r2", champion="new", challenger="newer", at=0)
+    second = msgspec.structs.replace(second, state=RolloutState.RUNNING, looked=False, replayed=False)
+    stand.controller.start(second, event_s=40, now_s=40, by="ann")
+    stand.rule("guardrail failures", Ruling.FAIL, rollout="r2")
+    assert stand.tick(50) is not None
+    assert (stand.routing.champion, stand.routing.previous) == ("new", "old")
+    with pytest.raises(Conflict, match=r"r2 was ended by Lockgate 20 s ago.*--to VERSION"):
+        stand.controller.roll_back(None, by="ann", reason="Complaints.", event_s=60, now_s=70)
+    assert stand.routing.champion == "new"
+    stand.controller.roll_back("old", by="ann", reason="That one too.", event_s=60, now_s=80)
+    assert stand.routing.champion == "old"
+
+
+def test_what_the_loop_ended_long_ago_hinders_nobody(sharing: Stand) -> None:
+    for name in ("worth", "safe at 25%"):
+        sharing.rule(name, Ruling.PASS)
+    sharing.tick(30)
+    sharing.controller.roll_back(None, by="ann", reason="Complaints.", event_s=31, now_s=31)
+    assert sharing.routing.champion == "old", "a promotion is no end that gives traffic back"
+
+
 def test_what_was_rolled_back_is_remembered_for_its_rows_until_it_is_champion(sharing: Stand) -> None:
     sharing.controller.roll_back(None, by="ann", reason="asked", event_s=30, now_s=31)
     routing = sharing.controller.routing
