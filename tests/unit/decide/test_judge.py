@@ -229,7 +229,8 @@ def test_void_evidence_lets_nothing_pass_and_harm_still_stops() -> None:
     second = judge.observe_batch(arm[2_000:], value[2_000:], 0.2)
     assert second is not None
     assert (second.ruling, second.move) == (Ruling.FAIL, "roll_back")
-    assert "by how much is not known" in second.sentence
+    assert "looks worse" in second.sentence
+    assert "stopped to be safe" in second.sentence
     assert second.evidence.n[1] - first.evidence.n[1] < 400, "within some calls of what is broken"
     assert (judge.void, judge.verdict, judge.is_over) == (first, second, True)
     assert judge.observe(1, 1.0, 0.2) is None

@@ -61,9 +61,16 @@ def judge(policy: lockgate.Policy, ratio: float, share: float = 0.2, came: float
     worse = np.where(arm == 1, ratio, 1.0)
     failed = (rng.random(arm.size) < 0.02 * worse).astype(float)
     value = np.exp(rng.standard_normal(arm.size) / 2) * 12 * worse if policy.kind == "latency" else failed
-    found = lockgate.Judge(policy, model="late").observe_batch(arm, value, share)
+    judge = lockgate.Judge(policy, model="late")
+    found = judge.observe_batch(arm, value, share)
     assert found is not None
-    return found
+    return found if came == share else void_of(judge)
+
+
+def void_of(judge: lockgate.Judge) -> Verdict:
+    """Harm may come after it."""
+    assert judge.void is not None
+    return judge.void
 
 
 def by_days(shift: float, prove: str = "not worse", days: int = 40) -> Verdict:

@@ -108,8 +108,12 @@ def sentence(facts: Facts, ruling: Ruling, seen: Evidence) -> str:
     if ruling is Ruling.PASS:
         margin = f"{facts.policy.margin_ratio:g} times"
         return f"So far the canary is shown less than {margin} as bad as the champion: {figures}; {odds}."
-    uneven = " The arms do not come up as their shares said, so by how much is not known."
-    return f"So far the canary is worse: {figures}; {odds}.{uneven if facts.mismatch.e >= VOID_AT else ''}"
+    if facts.mismatch.e >= VOID_AT:
+        return (
+            f"So far the canary looks worse: {figures}; {odds}. The arms do not come up as their shares said, so that it may "
+            f"be them and not the canary: it is stopped to be safe."
+        )
+    return f"So far the canary is worse: {figures}; {odds}."
 
 
 def _figures(facts: Facts, seen: Evidence) -> str:
