@@ -136,4 +136,6 @@ def main(python: str) -> int:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) < 2:
+        sys.exit(print("left out: name the Python of an environment with Feast"))
     sys.exit(main(sys.argv[1]))
