@@ -45,6 +45,7 @@ from lockgate.records import (
     WorkspaceSpec,
     encode,
 )
+from lockgate.records.drift import CountedDay
 from lockgate.records.prediction import LogEntry
 from lockgate.store.segments import SegmentLog
 from lockgate.workspace.loop import Loop
@@ -128,12 +129,16 @@ def begin(wiring: Wiring, name: str, age: tuple[int, int], cells: tuple[ColumnPr
     )
     days, verdicts = age
     profile = Profile(rows=1_000, columns=cells)
-    blocks = [block(name, START_S - (days - day) * DAY_S, profile) for day in range(days)]
+    starts = [START_S - (days - day) * DAY_S for day in range(days)]
+    blocks = [block(name, start_s) for start_s in starts]
+    counted = [CountedDay(model=name, version=rollout.champion, start_s=s, profile=profile) for s in starts]
     pairs = [pair(rollout, START_S - (PAIRS - day) * DAY_S, gains[day]) for day in range(PAIRS)]
-    wiring.records.write(rollout, routing, *blocks, *pairs, *judged(rollout, pairs), *past(name, verdicts // MODELS))
+    wiring.records.write(
+        rollout, routing, *blocks, *counted, *pairs, *judged(rollout, pairs), *past(name, verdicts // MODELS)
+    )
 
 
-def block(name: str, start_s: float, profile: Profile) -> Block:
+def block(name: str, start_s: float) -> Block:
     return Block(
         model=name,
         start_s=start_s,
@@ -146,7 +151,6 @@ def block(name: str, start_s: float, profile: Profile) -> Block:
         base_loss=600.0,
         outcome_sum=300.0,
         failures=2,
-        profile=profile,
     )
 
 
