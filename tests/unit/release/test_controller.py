@@ -20,7 +20,7 @@ from lockgate.records import (
     Ruling,
     Verdict,
 )
-from lockgate.release.controller import Controller
+from lockgate.release.controller import JUST_S, Controller
 from lockgate.store.memory import MemoryBoard, MemoryRecords
 from lockgate.store.ports import Replaced, Written
 
@@ -239,7 +239,8 @@ def test_a_person_rolls_a_promotion_back_and_forth(sharing: Stand) -> None:
     assert (sharing.routing.champion, sharing.routing.previous) == ("new", "old")
 
 
-def test_a_person_who_comes_second_to_the_loop_does_not_take_the_champion_off(stand: Stand) -> None:
+@pytest.mark.parametrize("names_it", [True, False], ids=["by its name", "ten minutes later"])
+def test_a_person_who_comes_second_to_the_loop_does_not_take_the_champion_off(stand: Stand, names_it: bool) -> None:
     """An earlier champion is there, and would get the traffic; ten minutes later, or by its name, it does."""
     stand.start()
     for name in ("safe at shadow", "worth", "safe at 25%"):
@@ -255,16 +256,19 @@ def test_a_person_who_comes_second_to_the_loop_does_not_take_the_champion_off(st
     with pytest.raises(Conflict, match=r"r2 was ended by Lockgate 20 s ago.*--to VERSION"):
         stand.controller.roll_back(None, by="ann", reason="Complaints.", event_s=60, now_s=70)
     assert stand.routing.champion == "new"
-    stand.controller.roll_back("old", by="ann", reason="That one too.", event_s=60, now_s=80)
+    if names_it:
+        stand.controller.roll_back("old", by="ann", reason="That one too.", event_s=60, now_s=80)
+    else:
+        stand.controller.roll_back(None, by="ann", reason="That one too.", event_s=60, now_s=50 + JUST_S)
     assert stand.routing.champion == "old"
 
 
-def test_what_the_loop_ended_long_ago_hinders_nobody(sharing: Stand) -> None:
+def test_a_promotion_is_no_end_that_hinders_a_rollback(sharing: Stand) -> None:
     for name in ("worth", "safe at 25%"):
         sharing.rule(name, Ruling.PASS)
     sharing.tick(30)
     sharing.controller.roll_back(None, by="ann", reason="Complaints.", event_s=31, now_s=31)
-    assert sharing.routing.champion == "old", "a promotion is no end that gives traffic back"
+    assert sharing.routing.champion == "old"
 
 
 def test_what_was_rolled_back_is_remembered_for_its_rows_until_it_is_champion(sharing: Stand) -> None:
