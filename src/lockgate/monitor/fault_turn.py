@@ -53,6 +53,11 @@ class FaultTurn:
         self.verdicts: list[Verdict] = []
         self.alarms: list[Alarm] = []
 
+    @property
+    def lives(self) -> tuple[AlarmLife, ...]:
+        """Those that are open now."""
+        return tuple(self._open.values())
+
     def judge(self, hours: Sequence[Hour], *, whole_until_s: float) -> None:
         """hours: the last ones in order, at least those of a day, the newest still growing. Those that end by whole_until_s
         are learnt: nothing more comes of them. Raises SpecError where one was counted over other cells.

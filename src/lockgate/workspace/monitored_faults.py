@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from lockgate.decide import alarm_life
 from lockgate.decide.faults import look
 from lockgate.decide.faults.habits import begun, habits
 from lockgate.decide.faults.hour import HOUR_S, Hour, without_pairs
@@ -76,7 +75,7 @@ class Faults:
         self._usual = begun(habits(own, () if normal is None else _Hours(normal, own), alpha=alpha))
         self._hours, self._place = _Hours(made, own), 0
         self._gone: list[Hour] = []
-        self._open: dict[str, AlarmLife] = {}
+        self._open: tuple[AlarmLife, ...] = ()
         self._shown: dict[str, Shown] = {}
 
     @property
@@ -95,15 +94,11 @@ class Faults:
     def _judge(self, hour: Hour) -> list[Verdict]:
         before = self._gone[-1] if self._gone else None
         self._gone = [one for one in self._gone if one.start_s > hour.start_s - DAY_S] + [hour]
-        turn = FaultTurn(self._terms, self._usual, self._shown, self._open.values(), now_s=self._now_s)
+        turn = FaultTurn(self._terms, self._usual, self._shown, self._open, now_s=self._now_s)
         if before is not None:
             turn.listen(Heard(before.until_s, hour.since_s))
         turn.judge(self._gone, whole_until_s=math.inf)
-        self._usual, self._shown = turn.usual, turn.shown
-        for alarm in turn.alarms:
-            life = alarm_life.raised(self._open.pop(alarm.about, None), alarm).life
-            if life is not None and life.is_open:
-                self._open[alarm.about] = life
+        self._usual, self._shown, self._open = turn.usual, turn.shown, turn.lives
         told = {alarm.verdict for alarm in turn.alarms if alarm.severity != "note"}
         return [one for one in turn.verdicts if one.id in told]
 

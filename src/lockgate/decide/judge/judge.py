@@ -68,7 +68,7 @@ class Judge:
 
     @property
     def verdict(self) -> Verdict | None:
-        """The ruling, once there is one."""
+        """The last ruling, once there is one."""
         return self._verdict or self._void
 
     @property
@@ -207,11 +207,9 @@ class Judge:
         self._mismatch = mismatch.Mismatch(*held.mismatch)
         self._bettors.unpack(held.bettors)
         self._watched.unpack(held.watched)
-        self._verdict, self._void = held.verdict, held.void
-        if (
-            held.verdict is not None and held.verdict.ruling is Ruling.VOID
-        ):  # as it was written when such a judge was over
-            self._verdict, self._void = None, held.verdict
+        # A judge whose evidence is void used to be over: its state has that in the verdict's place.
+        was_over = held.verdict is not None and held.verdict.ruling is Ruling.VOID
+        self._verdict, self._void = (None, held.verdict) if was_over else (held.verdict, held.void)
 
     def _admit_unit(self, unit: str | int | None, arm: int, call: admit.One, *, would_bet: bool) -> tuple[bool, bool]:
         """Whether the call counts for the sample ratio, and whether its unit has not bet yet."""
