@@ -64,10 +64,12 @@ def _flights() -> Any:
     import polars as pl
 
     sys.path.insert(0, str(ROOT / "src/lockgate/cli/demo/project"))
+    from flights.journeys import journeys
     from flights.sources import read_sources
     from flights.table import calls
 
-    whole = calls(read_sources()).filter(pl.col(TARGET).is_not_null())
+    sources = read_sources()
+    whole = calls(journeys(sources), sources).filter(pl.col(TARGET).is_not_null())
     numbers = [pl.col(name).cast(pl.Float64) for name in NUMBERS]
     return whole.select(UNIT, *numbers, *TEXT, pl.col(TARGET).cast(pl.Int64))
 
