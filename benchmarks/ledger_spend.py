@@ -20,7 +20,8 @@ from functools import partial
 from pathlib import Path
 
 from lockgate.records import BudgetSpec, Evidence, Gate, Ruling, Spend, Verdict, encode, spend_id
-from lockgate.store.sql import SqlRecords, connect_file
+from lockgate.store.sql import SqlRecords
+from lockgate.store.sql_tables import connect_file
 
 TIMES, YEAR_S, NOW_S = 1000, 365 * 86400.0, 1.7e9
 SPEC = BudgetSpec()

@@ -21,7 +21,8 @@ from lockgate.records import Alarm, BudgetSpec, Spend, decode, spend_id
 from lockgate.report.ledger import verify
 from lockgate.store.memory import MemoryRecords
 from lockgate.store.ports import Records
-from lockgate.store.sql import SqlRecords, connect_file
+from lockgate.store.sql import SqlRecords
+from lockgate.store.sql_tables import connect_file
 
 ADAPTERS: dict[str, Callable[[Path], Records]] = {
     "memory": lambda _: MemoryRecords(),
@@ -242,7 +243,8 @@ import sys
 from pathlib import Path
 from lockgate.errors import SpecError
 from lockgate.records import BudgetSpec, Spend, spend_id
-from lockgate.store.sql import SqlRecords, connect_file
+from lockgate.store.sql import SqlRecords
+from lockgate.store.sql_tables import connect_file
 file, alpha, names = Path(sys.argv[1]), float(sys.argv[2]), sys.argv[3:]
 records = SqlRecords(connect_file(file))
 print("ready", flush=True)

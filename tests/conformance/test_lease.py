@@ -10,7 +10,8 @@ import pytest
 
 from lockgate.store.memory import MemoryLease
 from lockgate.store.ports import Lease
-from lockgate.store.sql import SqlLease, connect_file
+from lockgate.store.sql_lease import SqlLease
+from lockgate.store.sql_tables import connect_file
 
 ADAPTERS: dict[str, Callable[[Path], Lease]] = {
     "memory": lambda _: MemoryLease(),

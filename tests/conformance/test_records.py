@@ -31,7 +31,8 @@ from lockgate.records import (
 from lockgate.records.entry import GENESIS, link
 from lockgate.store.memory import MemoryRecords
 from lockgate.store.ports import Kept, Records
-from lockgate.store.sql import SqlRecords, connect_file
+from lockgate.store.sql import SqlRecords
+from lockgate.store.sql_tables import connect_file
 
 ADAPTERS: dict[str, Callable[[Path], Records]] = {
     "memory": lambda _: MemoryRecords(),
@@ -250,7 +251,8 @@ WRITE = """
 import sys
 from pathlib import Path
 from lockgate.records import Move
-from lockgate.store.sql import SqlRecords, connect_file
+from lockgate.store.sql import SqlRecords
+from lockgate.store.sql_tables import connect_file
 records = SqlRecords(connect_file(Path(sys.argv[1])))
 for number in range(25):
     records.write(Move(id=f"{sys.argv[2]}{number}", model="m", kind="advance", to="new", share=0.25, revision=number,
@@ -298,6 +300,38 @@ def test_of_two_that_write_one_key_at_once_one_wins_and_one_is_told(tmp_path: Pa
     with ThreadPoolExecutor(2) as pool:
         assert sorted(pool.map(write, ("It is so.", "It is not."))) == [False, True]
     assert len(records.entries()) == 1
+
+
+def test_one_reading_of_many_sees_what_is_written_meanwhile(records: Records) -> None:
+    records.write(routing(1), move("first"))
+    with records.reading():
+        assert records.get(Routing, "m") == routing(1)
+        with records.reading():
+            assert records.count(Move, "m") == 1
+        with ThreadPoolExecutor(1) as other:  # who is not inside reads as ever
+            other.submit(records.write, routing(2), move("second", 2)).result()
+            assert other.submit(records.get, Routing, "m").result() == routing(2)
+        assert records.get(Routing, "m") == routing(2)
+        records.write(routing(3))
+        assert records.get(Routing, "m") == routing(3)
+        assert [one.id for one in records.all(Move)] == ["first", "second"]
+    assert records.get(Routing, "m") == routing(3)
+
+
+def test_a_reading_that_failed_leaves_the_next_whole(tmp_path: Path) -> None:
+    path = tmp_path / "lockgate.db"
+    records, other = SqlRecords(connect_file(path)), connect_file(path)
+    records.write(routing(1))
+    with records.reading():
+        with other.connect() as db:
+            db.exec_driver_sql("ALTER TABLE record RENAME TO gone")
+            db.commit()
+        with pytest.raises(StoreError, match="no such table"):
+            records.get(Routing, "m")
+        with other.connect() as db:
+            db.exec_driver_sql("ALTER TABLE gone RENAME TO record")
+            db.commit()
+        assert records.get(Routing, "m") == routing(1)
 
 
 def test_a_database_opened_again_goes_on_with_its_chain(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TypeGuard
 
 from lockgate.decide import budget
@@ -138,6 +139,9 @@ class MemoryRecords:
             drawn = [decode(Spend, e.body) for e in self._ledger if e.kind == "spend" and e.model in models]
             budget.check_all(spec, drawn, new)
             self._keep([*new, *self._fresh(then, over)])
+
+    def reading(self) -> AbstractContextManager[object]:
+        return nullcontext()
 
     def get(self, kind: type[K], key: str) -> K | None:
         found = self._kept.get((kind, key))

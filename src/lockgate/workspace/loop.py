@@ -82,7 +82,8 @@ class Loop:
         if not self._wiring.lease.acquire(LEASE, self._holder, now_s=now_s, for_s=LEASE_S):
             return Ticked(is_leader=False)
         try:
-            return self._tick(now_s)
+            with self._wiring.records.reading():
+                return self._tick(now_s)
         finally:
             self._wiring.lease.release(LEASE, self._holder)
 
@@ -221,10 +222,11 @@ class Loop:
             while (move := controller.tick(event_s=watch.event_s, now_s=now_s)) is not None:
                 done.moves.append(move)
                 routing = controller.routing
+                rollout = controller.running_in(routing)
             facts = self._champion_facts(routing)  # a move may have made another champion
             done.alarms += watch.settle(routing, now_s=now_s)
             done.alarms += watch.watch_champion(routing, facts, now_s=now_s)
-            done.alarms += watch.watch_approval(controller.running_in(routing), now_s=now_s)
+            done.alarms += watch.watch_approval(rollout, now_s=now_s)
         else:
             controller.publish()  # without a champion on the board no first call would ever come
         done.alarms += watch.watch_drift(routing, facts, now_s=now_s)

@@ -37,7 +37,9 @@ from lockgate.store.ports import (
 )
 from lockgate.store.routing_file import RoutingFiles
 from lockgate.store.segments import SegmentLog
-from lockgate.store.sql import SqlLease, SqlRecords, connect_file
+from lockgate.store.sql import SqlRecords
+from lockgate.store.sql_lease import SqlLease
+from lockgate.store.sql_tables import connect_file
 from lockgate.workspace.prepared import publish
 
 Clock = Callable[[], float]

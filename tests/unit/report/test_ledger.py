@@ -17,7 +17,8 @@ from lockgate.report import ledger
 from lockgate.store import ledger_file
 from lockgate.store.memory import MemoryRecords
 from lockgate.store.ports import Records
-from lockgate.store.sql import SqlRecords, connect_file
+from lockgate.store.sql import SqlRecords
+from lockgate.store.sql_tables import connect_file
 
 GATE = Gate(name="g", question="harm", claim="safe", measure="m", method="m", margin=0, alpha=0.01, guarantee="exact")
 

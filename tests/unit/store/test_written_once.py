@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from lockgate.records import Move, Rollout, RolloutSpec, RolloutState
-from lockgate.store.sql import SqlRecords, connect_file
+from lockgate.store.sql import SqlRecords
+from lockgate.store.sql_tables import connect_file
 
 
 def move(number: int, model: str = "m") -> Move:

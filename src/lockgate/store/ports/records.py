@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import AbstractContextManager
 from typing import Protocol, TypeVar
 
 from lockgate.records import (
@@ -114,6 +115,10 @@ class Records(Protocol):
         spend no more than there is. The spends are of one model. A draw made before (Spend.repeats) is nothing, also
         where nothing is left; another under its id is a Conflict.
         """
+        ...
+
+    def reading(self) -> AbstractContextManager[object]:
+        """Inside it, what this thread reads costs less: over one connection. No snapshot: what others write is seen."""
         ...
 
     def get(self, kind: type[K], key: str) -> K | None: ...
