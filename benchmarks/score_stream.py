@@ -109,7 +109,7 @@ def build(folder: Path, train: str, features: str, engine: str) -> None:
     if engine == "native":  # as where no converter is installed
         from lockgate.runtime.compile import checked
 
-        checked.convert = _refuse
+        checked.convert = _refuse  # type: ignore[attr-defined]
     from lockgate.workspace.creating import create
     from lockgate.workspace.workspace import Workspace
 

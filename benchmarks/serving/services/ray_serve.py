@@ -39,4 +39,5 @@ if __name__ == "__main__":
     serve.start(
         http_options={"host": "127.0.0.1", "port": int(sys.argv[1])}, logging_config={"enable_access_log": False}
     )
-    serve.run(Late.bind(os.environ["PIPELINE"]), route_prefix="/predict", blocking=True)
+    late = Late.bind(os.environ["PIPELINE"])  # type: ignore[attr-defined]
+    serve.run(late, route_prefix="/predict", blocking=True)

@@ -11,4 +11,4 @@ def _convert(*_asked: Any, **_how: Any) -> bytes:
     raise RuntimeError("left out, so that the native path is what is measured")
 
 
-checked.convert = _convert
+checked.convert = _convert  # type: ignore[attr-defined]
