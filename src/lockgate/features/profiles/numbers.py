@@ -25,6 +25,7 @@ SPAN = 7  # bits of d in units of the spread; what lies further out is summed as
 FINE = 30  # bits below the spread
 _MANY = 2048
 _FAR = 2.0 ** (SPAN + FINE)
+_HALF = 1 << 2 * FINER - 1
 
 
 class Block(NamedTuple):
@@ -113,11 +114,19 @@ class Sums:
             self.squares[column] += int(square)
 
     def _take_far(self, values: Floats, distance: Floats, column: int) -> None:
-        """Summed one by one, as long integers; nought is left in their place."""
+        """Summed as long integers, for float64 would not hold their sum; nought is left in their place.
+
+        Their squares are rounded after they were taken: of values so far from the centre, and close to each other, nothing
+        would be left of the spread otherwise.
+        """
         is_far = np.abs(distance) >= _FAR
-        for gap in (values[is_far] - self._centres[column]).tolist():
-            self.sums[column] += _units(gap, self._units[column])
-            self.squares[column] += _units(gap, self._units[column] + FINER) ** 2
+        if np.isfinite(distance[is_far]).all():
+            far = [int(one) for one in np.rint(distance[is_far]).tolist()]
+        else:  # too far for a float64 to count its units
+            gaps = (values[is_far] - self._centres[column]).tolist()
+            far = [_units(gap, self._units[column]) for gap in gaps]
+        self.sums[column] += sum(far)
+        self.squares[column] += sum((one * one + _HALF) >> 2 * FINER for one in far)
         distance[is_far] = 0.0
 
 
