@@ -61,8 +61,8 @@ class Moments(Record, frozen=True, kw_only=True, omit_defaults=True):
     """Of finite numbers: how many, their sum, their squares' sum, the least and the greatest; None where there is none.
 
     All is reckoned from d = x - centre, where the reference's median stands at the centre. sum: of d in units of 2**unit;
-    squares: of d**2, where d is in units of 2**(unit + 19); d is rounded to whole units first, far out d**2 instead. The units
-    are fixed by the reference, at 2**-30 and 2**-11 of its spread or finer.
+    squares: of d**2, where d is in units of 2**(unit + 19); d is rounded to whole units first, far out d**2 instead. The
+    units are fixed by the reference, at 2**-30 and 2**-11 of its spread or finer.
     """
 
     centre: float
