@@ -1,6 +1,6 @@
 """Measure every error rate and every cost that the guarantees name, on streams whose truth is known.
 
-Run it:  python docs/guarantees/measure.py             2,000 paths, about two hours on one core
+Run it:  python docs/guarantees/measure.py             2,000 paths, more than an hour on two cores
          python docs/guarantees/measure.py --short     100 paths, some minutes; written beside, to figures-short.json
          python docs/guarantees/measure.py --only exposure ladder --paths 500
 
@@ -15,10 +15,12 @@ import argparse
 import importlib.util
 import json
 import math
+import os
 import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -766,21 +768,36 @@ def report(row: Row) -> None:
     print(f"{named}: {row['value']:.4g} (SE {row.get('se', math.nan):.2g})", more or "", flush=True)
 
 
+def measured(name: str, paths: int) -> tuple[list[Row], int]:
+    """A section's rows, and the seconds it took."""
+    began = time.monotonic()
+    return SECTIONS[name](paths), round(time.monotonic() - began)
+
+
 def main() -> None:
     asked = argparse.ArgumentParser(description="Measure what docs/guarantees.md says.")
     asked.add_argument("--short", action="store_true", help="100 paths, to figures-short.json")
     asked.add_argument("--paths", type=int, help="so many paths instead of 2,000")
     asked.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS), help="these sections alone")
+    asked.add_argument(
+        "--at-once", type=int, default=os.cpu_count(), help="sections at a time; one for each core if left out"
+    )
     args = asked.parse_args()
     out = HERE / ("figures-short.json" if args.short else "figures.json")
     paths = args.paths or (100 if args.short else 2_000)
-    for name in args.only:
-        began = time.monotonic()
-        rows = SECTIONS[name](paths)
-        held = json.loads(out.read_text()) if out.exists() else {"sections": {}}
-        command = f"python docs/guarantees/measure.py --only {name}" + ("" if paths == 2_000 else f" --paths {paths}")
-        held["sections"][name] = {"command": command, "seconds": round(time.monotonic() - began), "rows": rows}
-        out.write_text(json.dumps(held, indent=1) + "\n")
+    held = json.loads(out.read_text()) if out.exists() else {"sections": {}}
+    took = {name: section["seconds"] for name, section in held["sections"].items()}
+    longest_first = sorted(args.only, key=lambda name: -took.get(name, 0))
+    with ProcessPoolExecutor(args.at_once) as pool:
+        running = {pool.submit(measured, name, paths): name for name in longest_first}
+        for done in as_completed(running):
+            name, (rows, seconds) = running[done], done.result()
+            command = f"python docs/guarantees/measure.py --only {name}" + (
+                "" if paths == 2_000 else f" --paths {paths}"
+            )
+            held["sections"][name] = {"command": command, "seconds": seconds, "rows": rows}
+            out.write_text(json.dumps(held, indent=1) + "\n")
+            print(f"{name}: {seconds} s", flush=True)
 
 
 if __name__ == "__main__":
