@@ -13,7 +13,6 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from lockgate.decide.ab import share_of
 from lockgate.decide.rollout import Decision, final_state, next_move
 from lockgate.errors import Conflict, NotFound, SpecError
 from lockgate.records import (
@@ -26,9 +25,9 @@ from lockgate.records import (
     Spend,
     Verdict,
 )
-from lockgate.records.ab import CHAMPION_SCORE
 from lockgate.records.duration import lasted
 from lockgate.records.rollout import MoveKind
+from lockgate.release.routings import earlier, routed
 from lockgate.store.ports import Records, RoutingBoard
 
 TRIES = 5
@@ -144,7 +143,7 @@ class Controller:
         holds now. Raises Conflict where another move was made since.
         """
         before = self.routing if before is None else before
-        routing = self._routed(rollout, before)
+        routing = routed(rollout, before)
         reason = f"Asked for by {by}; {_way(rollout)}."
         move = self._move("start", rollout.challenger, routing, (), reason, rollout.id, by, event_s, now_s)
         try:
@@ -219,14 +218,7 @@ class Controller:
         target = to or before.previous
         if target is None or target == before.champion:
             raise SpecError(f"{self._model} has no earlier champion to go back to.", cure="Name one with --to VERSION.")
-        routing = msgspec.structs.replace(
-            before,
-            champion=target,
-            previous=before.champion,
-            withdrawn=before.champion,
-            ended=tuple(version for version in before.ended if version != target),
-            revision=before.revision + 1,
-        )
+        routing = earlier(before, target)
         move = self._move("roll_back", target, routing, (), reason, None, by, event_s, now_s)
         self._records.write(move, routing, over=(before,))
         self.publish()
@@ -296,7 +288,7 @@ class Controller:
         )
         if decision.version is not None:
             moved = _of_arm(moved, decision)
-        routing = self._routed(moved, stand.routing)
+        routing = routed(moved, stand.routing)
         to = moved.challenger if decision.kind in ("advance", "promote") else rollout.champion
         move = self._move(
             decision.kind, to, routing, decision.verdicts, decision.reason, rollout.id, by, event_s, now_s
@@ -305,37 +297,6 @@ class Controller:
         self._records.write(*([] if override is None else [override]), move, moved, routing, over=stand)
         self.publish()
         return move
-
-    def _routed(self, rollout: Rollout, before: Routing) -> Routing:
-        """The routing that a rollout's state asks for. The salt is the rollout's own, so that shares only grow in it."""
-        revision = before.revision + 1
-        if rollout.state is RolloutState.PROMOTED:
-            return msgspec.structs.replace(
-                _without_challenger(before),
-                revision=revision,
-                champion=rollout.challenger,
-                previous=rollout.champion,
-                withdrawn=None if before.withdrawn == rollout.challenger else before.withdrawn,
-                ended=_ended(before, rollout, rollout.challenger),
-            )
-        if not rollout.is_running:
-            return msgspec.structs.replace(
-                _without_challenger(before),
-                revision=revision,
-                withdrawn=rollout.challenger,
-                ended=_ended(before, rollout, before.champion),
-            )
-        if rollout.kind == "ab":
-            return _split(before, rollout, revision)
-        return msgspec.structs.replace(
-            before,
-            revision=revision,
-            challenger=rollout.challenger,
-            rollout=rollout.id,
-            salt=rollout.id,
-            share=rollout.step.share,
-            shadow=rollout.step.kind != "replay",
-        )
 
     def _move(
         self,
@@ -366,10 +327,6 @@ class Controller:
         )
 
 
-def _without_challenger(routing: Routing) -> Routing:
-    return msgspec.structs.replace(routing, challenger=None, rollout=None, salt="", share=0.0, shadow=False, arms=())
-
-
 def _way(rollout: Rollout) -> str:
     if rollout.kind == "ab":
         each = ", ".join(f"{arm.version[:6]} {arm.share:.3g}" for arm in rollout.arms)
@@ -384,31 +341,3 @@ def _of_arm(rollout: Rollout, decision: Decision) -> Rollout:
     if decision.kind == "promote":
         return msgspec.structs.replace(rollout, challenger=decision.version)
     return msgspec.structs.replace(rollout, ended=(*rollout.ended, decision.version))
-
-
-def _split(before: Routing, rollout: Rollout, revision: int) -> Routing:
-    """The routing of an A/B under way: each live arm keeps its units, all others are the champion's."""
-    live = rollout.live
-    return msgspec.structs.replace(
-        before,
-        revision=revision,
-        challenger=live[0].version,
-        rollout=rollout.id,
-        salt=rollout.id,
-        share=share_of(live),
-        shadow=rollout.ab is not None and rollout.ab.covariate == CHAMPION_SCORE,
-        arms=live,
-        ended=_ended(before, rollout, before.champion),
-    )
-
-
-def _ended(before: Routing, rollout: Rollout, champion: str) -> tuple[str, ...]:
-    """The arms of A/Bs that answer no more, whose rows callers may send still: those of the last one, and while that runs,
-    of the one before it too.
-    """
-    if rollout.kind != "ab":
-        found = before.ended
-    else:
-        found = (*before.ended, *rollout.ended) if rollout.is_running else rollout.challengers
-    taking = (champion, *((arm.version for arm in rollout.live) if rollout.is_running else ()))
-    return tuple(dict.fromkeys(version for version in found if version not in taking))
