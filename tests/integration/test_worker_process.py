@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -13,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from lockgate.server.shares import CLOSED, FILE
 from lockgate.server.supervisor import bound
 
 ROW: dict[str, Any] = {"wait": 3.5, "seats": 120, "carrier": "AA", "plane": "N1"}
@@ -43,6 +46,26 @@ def test_the_process_that_answered_over_http_never_loaded_a_heavy_library(projec
     loaded = set(json.loads(said))
     assert {"onnxruntime", "uvicorn", "lockgate"} <= loaded
     assert loaded & HEAVY == set()
+
+
+def test_connections_that_a_client_opens_at_once_are_shared_among_the_workers(project, until):
+    project.publish(project.add_constant("first", 0.1))
+    with project.serving(workers=2) as server:
+        workers, port = server.state()["workers"], httpx.URL(server.url).port
+
+        def held() -> list[int]:
+            return [len(server.sockets(worker)) for worker in workers]
+
+        until(lambda: max(struct.unpack("2q", (project.home / FILE).read_bytes())) < CLOSED, "both to take connections")
+        before = held()
+        for _ in range(3):  # each time with all of them idle
+            opened = [socket.create_connection(("127.0.0.1", port)) for _ in range(64)]
+            until(lambda: sum(held()) == sum(before) + 64, "all connections taken")
+            taken = [now - then for now, then in zip(held(), before, strict=True)]
+            for connection in opened:
+                connection.close()
+            until(lambda: held() == before, "all connections closed")
+            assert min(taken) >= 16, taken
 
 
 def test_one_worker_asked_to_stop_costs_no_call_and_is_replaced(project, until):

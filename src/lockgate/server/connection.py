@@ -73,7 +73,7 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
         self._waiting = None
         self._let_go()
-        self.all.newcomers.pop(self, None)
+        self.all.leave(self)
 
     def data_received(self, data: bytes) -> None:
         self._unset_keepalive_if_required()

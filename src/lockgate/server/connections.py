@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from lockgate.server.shares import Shares
 from lockgate.server.statuses import Told
 
 if TYPE_CHECKING:
@@ -51,7 +52,8 @@ LIMITS = Limits()
 class Connections:
     """All connections of one worker. admits: whether a request may come in; of who may not, no body is kept. closed: how
     many were closed before their time, by reason. takes: whether a whole request is answered without the app. is_leaving:
-    whether callers are to be told that their next request goes to another connection.
+    whether callers are to be told that their next request goes to another connection. shares: where the other workers see
+    how many there are.
     """
 
     def __init__(
@@ -60,9 +62,11 @@ class Connections:
         admits: Callable[[Mapping[str, Any]], bool] = lambda _scope: True,
         takes: Callable[[RequestResponseCycle, Callable[[], None]], bool] = lambda _cycle, _go_on: False,
         is_leaving: Callable[[], bool] = lambda: False,
+        shares: Shares | None = None,
     ) -> None:
         self.limits = limits._replace(connections=within_open_files(limits.connections))
         self.admits, self.takes, self.is_leaving = admits, takes, is_leaving
+        self.shares = shares or Shares()
         self.held = 0
         self.closed: Counter[str] = Counter()
         self.newcomers: dict[Opened, None] = {}  # no whole request yet; the oldest first
@@ -79,12 +83,19 @@ class Connections:
     def enter(self, connection: Opened) -> None:
         """Where there is no room, whoever has waited longest without asking anything makes it."""
         self._open = connection.connections
+        self.shares.tell(len(self._open))
         self.newcomers[connection] = None
         if self._loop is None:
             self._loop = connection.loop
             self._loop.call_later(LOOK_S, self._look)
         if len(self._open) > self.limits.connections and not self._make_room(connection):
             connection.refuse(FULL)
+
+    def leave(self, connection: Opened) -> None:
+        """It is lost."""
+        self.newcomers.pop(connection, None)
+        if not self.is_leaving():
+            self.shares.tell(len(self._open))
 
     def _make_room(self, newest: Opened) -> bool:
         for oldest in self.newcomers:

@@ -26,6 +26,7 @@ from lockgate.server.open_inference import OpenInference
 from lockgate.server.openapi import OpenApi
 from lockgate.server.quick import Admits, QuickWay
 from lockgate.server.release import RELEASE
+from lockgate.server.shares import Shares
 from lockgate.server.statuses import refusal
 from lockgate.server.tracing import Traced
 from lockgate.telemetry.spans import Spans
@@ -63,10 +64,12 @@ class Inference:
     def skipped_shadows(self) -> int:
         return self.calls.skipped_shadows
 
-    def connections(self, limits: Limits, admits: Admits) -> Connections:
-        """The connections of a worker, at which the quick way answers. admits: whether a request may come in."""
+    def connections(self, limits: Limits, admits: Admits, shares: Shares | None = None) -> Connections:
+        """The connections of a worker, at which the quick way answers. admits: whether a request may come in; shares: where
+        the other workers see how many there are.
+        """
         quick = QuickWay(self.calls, self._spans, admits)
-        held = Connections(limits, admits, quick.takes, lambda: self.calls.is_draining)
+        held = Connections(limits, admits, quick.takes, lambda: self.calls.is_draining, shares)
         self._exposed.connections = held
         return held
 

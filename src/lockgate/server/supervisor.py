@@ -18,7 +18,7 @@ import msgspec
 
 from lockgate.errors import Conflict, InvariantBroken
 from lockgate.server import grpc_port as grpc_ports
-from lockgate.server import tokens
+from lockgate.server import shares, tokens
 from lockgate.telemetry import logs
 
 LOOK_S = 0.1
@@ -104,7 +104,9 @@ class Supervisor:
         if self._grpc is not None:
             worker += ["--grpc", grpc_ports.address(self._host, self._grpc)]
         worker += ["--home", str(self._home), *self._worker_options]
-        self._wanted = [worker] * self._worker_count + self._companions
+        shares.lay_out(self._home, self._worker_count)
+        workers = [[*worker, "--place", str(place)] for place in range(self._worker_count)]
+        self._wanted = workers + self._companions
         self._running = [self._spawn(argv) for argv in self._wanted]
         self._born = [time.monotonic()] * len(self._running)
         self._write_state()
@@ -171,6 +173,8 @@ class Supervisor:
         for place, process in enumerate(self._running):
             if process.poll() is not None and time.monotonic() - self._born[place] > SHORTEST_LIFE_S:
                 _log.warning("The process %s ended with %s; another takes its place.", process.pid, process.returncode)
+                if place < self._worker_count:
+                    shares.clear(self._home, place)
                 self._running[place] = self._spawn(self._wanted[place])
                 self._born[place] = time.monotonic()
                 self._write_state()
@@ -190,7 +194,8 @@ class Supervisor:
         for held in (self._socket, self._grpc):
             if held is not None:
                 held.close()
-        (self._home / STATE).unlink(missing_ok=True)
+        for name in (STATE, shares.FILE):
+            (self._home / name).unlink(missing_ok=True)
 
     @property
     def _listening(self) -> socket.socket:
