@@ -67,8 +67,11 @@ class Accepting:
         self._loop.call_later(seconds, self._look)
 
     def _has_begun(self, task: asyncio.Task[object]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, OSError):
             _log.info("A connection was gone before it began: %s", error)
+        elif error is not None:
+            _log.error("A connection could not begin.", exc_info=error)
         if self._shares.is_ahead:
             self._pause(WAIT_S)
         else:
