@@ -54,12 +54,14 @@ def line(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def odd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Guest]:
+def odd(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Guest]:
+    """Parameter: seconds that a call may take."""
     (tmp_path / "odd_model.py").write_text(ODD)
     monkeypatch.syspath_prepend(tmp_path)
     make = "import joblib, odd_model; joblib.dump(odd_model.Odd(), 'odd.joblib')"
     subprocess.run([sys.executable, "-c", make], cwd=tmp_path, check=True)
-    guest = Guest(tmp_path / "odd.joblib", "joblib", INPUTS, Limits(seconds=1.5, memory_mb=700), trust=True)
+    limits = Limits(seconds=getattr(request, "param", 1.5), memory_mb=700)
+    guest = Guest(tmp_path / "odd.joblib", "joblib", INPUTS, limits, trust=True)
     yield guest
     guest.close()
 
@@ -107,7 +109,10 @@ def test_text_and_missing_values_arrive_as_they_are(tmp_path: Path) -> None:
     guest.close()
 
 
-@pytest.mark.parametrize(("what", "reason"), [(1, "late"), (3, "gone"), (4, "gone")])
+# Whoever grows does so slowly on a busy machine, and has the time to.
+@pytest.mark.parametrize(
+    ("odd", "what", "reason"), [(1.5, 1, "late"), (30.0, 3, "gone"), (30.0, 4, "gone")], indirect=["odd"]
+)
 def test_a_call_that_hangs_grows_or_kills_it_costs_that_call_and_the_guest_is_replaced(
     odd: Guest, what: int, reason: str
 ) -> None:
