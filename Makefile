@@ -48,7 +48,7 @@ floors: $(VENV)/.dev  ## imports run downstairs only
 docs: $(VENV)/.dev  ## the documentation says what the code does
 	@$(BIN)/python -m pytest -q tests/docs
 
-calibrate: $(VENV)/.dev  ## long, an hour or two: error rates on worlds with a known truth, written into docs/guarantees.md
+calibrate: $(VENV)/.dev  ## long, an hour: error rates on worlds with a known truth, written into docs/guarantees.md
 	@$(BIN)/python -m pytest -q -n $(AT_ONCE) --dist loadfile tests/calibration
 	@$(BIN)/python docs/guarantees/measure.py
 	@$(BIN)/python -W ignore docs/guarantees/flights_compare.py
