@@ -1,6 +1,6 @@
 """Measure every error rate and every cost that the guarantees name, on streams whose truth is known.
 
-Run it:  python docs/guarantees/measure.py             2,000 paths, more than an hour on two cores
+Run it:  python docs/guarantees/measure.py             2,000 paths, half an hour on two quick cores
          python docs/guarantees/measure.py --short     100 paths, some minutes; written beside, to figures-short.json
          python docs/guarantees/measure.py --only exposure ladder --paths 500
 

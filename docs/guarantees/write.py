@@ -647,7 +647,7 @@ not minutes, and people set limits with knowledge that a simulation lacks.
 
 ```bash
 make calibrate                                # the tests: every rate held to its promise
-python docs/guarantees/measure.py             # 2,000 paths of everything, more than an hour on two cores
+python docs/guarantees/measure.py             # 2,000 paths of everything, half an hour on two quick cores
 python docs/guarantees/measure.py --short     # 100 paths, some minutes, to figures-short.json
 python docs/guarantees/write.py               # this page, from figures.json
 ```"""

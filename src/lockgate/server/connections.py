@@ -94,8 +94,7 @@ class Connections:
     def leave(self, connection: Opened) -> None:
         """It is lost."""
         self.newcomers.pop(connection, None)
-        if not self.is_leaving():
-            self.shares.tell(len(self._open))
+        self.shares.tell(len(self._open))
 
     def _make_room(self, newest: Opened) -> bool:
         for oldest in self.newcomers:

